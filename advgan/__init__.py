@@ -1,0 +1,1 @@
+"""Data, networks, GAN and classifier training, checkpoints and run folders."""

@@ -1,0 +1,118 @@
+"""Checkpoints: one safetensors file with the tensors, and in its header the configuration and everything else as JSON.
+
+A checkpoint holds no pickle, so reading one never runs code. It is written under a temporary name and renamed, so a crash
+leaves the old file or the new one, never half of one.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: its `kind` ("classifier" or "gan"), the configuration as plain data, and the nested state."""
+
+    kind: str
+    config: dict[str, Any]
+    state: dict[str, Any]
+    path: Path
+
+
+def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    `config` is plain data (what `model_dump(mode="json")` returns). `state` nests dicts, lists, tensors and plain values,
+    as `state_dict` of modules and optimisers does; tensors are written from the CPU, bit for bit.
+    """
+    tensors: dict[str, Tensor] = {}
+    outline = _outline(dict(state), "state", tensors)
+    metadata = {"format": str(FORMAT), "kind": kind, "config": json.dumps(dict(config)), "state": json.dumps(outline)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        _flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
+    """Read a checkpoint onto the CPU; with `kind`, refuse one of another kind.
+
+    Raises ValueError, naming the file, where it is missing, damaged, of another format or kind, or a pickle.
+    """
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            if "format" not in metadata or "state" not in metadata:
+                raise ValueError(f"{path} holds weights but is no advgan checkpoint (its header lacks a format)")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        config, outline = json.loads(metadata["config"]), json.loads(metadata["state"])
+    except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as error:
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+    if int(metadata["format"]) > FORMAT:
+        raise ValueError(
+            f"{path} has checkpoint format {metadata['format']}, this version reads up to {FORMAT}: upgrade"
+        )
+    if kind is not None and metadata["kind"] != kind:
+        raise ValueError(f"{path} is a {metadata['kind']} checkpoint, a {kind} checkpoint is needed here")
+    return Checkpoint(metadata["kind"], config, _fill(outline, tensors), path)
+
+
+def _outline(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Replace each tensor by its name and keep the rest as JSON; dicts become pairs, since JSON keys are strings only."""
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"pairs": [[key, _outline(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_outline(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]}
+    assert value is None or isinstance(value, (bool, int, float, str)), f"{name} is a {type(value).__name__}"
+    return {"value": value}
+
+
+def _fill(outline: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    if "tensor" in outline:
+        return tensors[outline["tensor"]]
+    if "pairs" in outline:
+        return {key: _fill(item, tensors) for key, item in outline["pairs"]}
+    if "list" in outline:
+        return [_fill(item, tensors) for item in outline["list"]]
+    return outline["value"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _flush(path: Path) -> None:
+    """Force the file to the disk before it replaces the old one, or a power cut could leave an empty new file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def parameters_digest(state: Mapping[str, Tensor]) -> str:
+    """First 12 hex digits of the SHA-256 over names, shapes and bytes of a state dict: the name of a set of weights."""
+    digest = sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,20 @@
+"""Typed configuration: frozen pydantic sections, and how files, environment and command line become one of them."""
+
+from advgan.config.classifier import ClassifierTraining, DefenseConfig, NetworkConfig
+from advgan.config.data import DataConfig
+from advgan.config.gan import GanNetworks, GanTraining
+from advgan.config.section import Budget, Number, Positive, Section, Share
+
+__all__ = [
+    "Budget",
+    "ClassifierTraining",
+    "DataConfig",
+    "DefenseConfig",
+    "GanNetworks",
+    "GanTraining",
+    "NetworkConfig",
+    "Number",
+    "Positive",
+    "Section",
+    "Share",
+]

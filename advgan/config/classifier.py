@@ -1,0 +1,52 @@
+"""The network of a classifier and how it is trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from advgan.config.section import Budget, Positive, Section, Share
+
+
+class NetworkConfig(Section):
+    """Architecture of a classifier. Its input size, channels and classes come from the data."""
+
+    name: str = "cnn"
+    """`mlp`, `cnn`, `resnet`, `torchvision:NAME`, `timm:NAME` (`@WEIGHTS` for pretrained) or `file.py:builder`."""
+    depth: int | None = Field(default=None, ge=1)
+    """Hidden layers (mlp), convolutions (cnn) or residual blocks a stage (resnet); None: the network's own default."""
+    width: int | None = Field(default=None, ge=1)
+    """Units of a hidden layer, or channels of the first stage; None: the network's own default."""
+
+
+class DefenseConfig(Section):
+    """Adversarial training: each batch is attacked before it is learnt."""
+
+    name: Literal["none", "fgsm", "pgd"] = "none"
+    eps: Budget = 0.3
+    norm: Literal["linf", "l2", "l1"] = "linf"
+    steps: int = Field(default=10, ge=1)
+    step_size: Positive | None = None
+    """None: 2.5 * eps / steps, or 1.25 * eps for a single step from a random start."""
+    warmup_epochs: float = Field(default=1.0, ge=0)
+    """Epochs over which eps rises linearly from 0; large budgets collapse to one class without it."""
+
+
+class ClassifierTraining(Section):
+    """The training recipe of a classifier."""
+
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-3
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    label_smoothing: Share = 0.0
+    augmentation: Literal["none", "shift", "flip", "shift-flip"] = "none"
+    """`shift`: random crops after padding by an eighth; `flip`: random horizontal mirror."""
+    average_decay: Share = 0.0
+    """Decay of the exponential moving average of the weights, which is then what is saved and scored; 0: off."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    extra_fraction: Share | None = None
+    """Share of each batch drawn from the extra images; None: in proportion to their number."""
+    defense: DefenseConfig = DefenseConfig()
+    seed: int = Field(default=0, ge=0)

@@ -1,0 +1,22 @@
+"""Which images to use."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from advgan.config.section import Section
+
+
+class DataConfig(Section):
+    """A source of labelled images and how to read it. Everything here changes the pixels or the split."""
+
+    source: str = "digits"
+    """`digits`, a torchvision name, or the path of a folder, archive, `.npz` or `.pt`."""
+    resize: int | None = Field(default=None, ge=4, le=1024)
+    """Side of the square to which every image is resized; None keeps the stored size."""
+    channels: Literal[1, 3] | None = None
+    """1 makes images grey, 3 repeats a grey channel; None keeps what is stored."""
+    skip_bad: bool = False
+    """Leave out images that cannot be read, and count them, instead of stopping."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the split, where the source does not bring one."""

@@ -1,0 +1,28 @@
+"""The base of every configuration section, and the number types that people write as fractions."""
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen group of options; an unknown key is an error, not a silent no-op."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _fraction(value: Any) -> Any:
+    """Read "8/255" as a number; leave everything else to pydantic."""
+    if isinstance(value, str) and "/" in value:
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"not a fraction: {value!r} (write 8/255 or 0.03)") from None
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_fraction)]
+Budget = Annotated[float, BeforeValidator(_fraction), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, BeforeValidator(_fraction), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]

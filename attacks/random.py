@@ -1,0 +1,82 @@
+"""Noise as a pure function of (seed, sample index, stream): no generator, no state, no order.
+
+Sample k of a seed is the same tensor in any batch, at any batch size, on any device and after any interruption, because
+nothing is drawn from a sequence. Each value is a hash of its own coordinates: the counter-based scheme of Salmon et al.
+(2011), here with the finaliser of SplitMix64 (Steele et al., 2014) as the mixing function.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def _shift_right(bits: Tensor, places: int) -> Tensor:
+    """Shift right and fill with zeros; torch's own shift of a signed integer repeats the sign."""
+    return (bits >> places) & ((1 << (64 - places)) - 1)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    bits = (bits ^ _shift_right(bits, 30)) * _MIX_1
+    bits = (bits ^ _shift_right(bits, 27)) * _MIX_2
+    return bits ^ _shift_right(bits, 31)
+
+
+def _bits(seed: int, indices: Tensor, stream: int, count: int) -> Tensor:
+    """Hash (seed, index, stream, position) to 64 bits: (N,) indices to (N, count) integers."""
+    key = torch.tensor([seed & 0x7FFF_FFFF_FFFF_FFFF, stream], dtype=torch.int64, device=indices.device)
+    key = _mix(_mix(key[:1] * _GOLDEN) + key[1:] * _GOLDEN)
+    rows = _mix(key + (indices.to(torch.int64) + 1) * _GOLDEN)
+    positions = torch.arange(1, count + 1, dtype=torch.int64, device=indices.device)
+    return _mix(rows[:, None] + positions * _GOLDEN)
+
+
+def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
+    """Map 64 random bits to the open interval (0, 1); 24 bits, so that every value is exact in float32."""
+    return (_shift_right(bits, 40).to(dtype) + 0.5) * 2.0**-24
+
+
+def uniform(
+    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int = 0, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Uniform values in (0, 1), one block of `shape` per sample index: (N,) indices to (N, *shape).
+
+    `stream` separates independent draws of the same sample: a step, a restart, a purpose.
+    """
+    return _unit_interval(_bits(seed, indices, stream, math.prod(shape)), dtype).reshape(len(indices), *shape)
+
+
+def normal(
+    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int = 0, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Standard normal values, one block of `shape` per sample index, by the transform of Box and Muller (1958)."""
+    count = math.prod(shape)
+    radius, angle = _unit_interval(_bits(seed, indices, stream, 2 * count), torch.float64).chunk(2, dim=1)
+    values = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
+    return values.to(dtype).reshape(len(indices), *shape)
+
+
+def integers(seed: int, indices: Tensor, high: int, *, stream: int = 0) -> Tensor:
+    """Whole numbers in [0, high), one per sample index: (N,) indices to (N,) int64."""
+    return (_shift_right(_bits(seed, indices, stream, 1).squeeze(1), 32) * high) >> 32
+
+
+def permutation(seed: int, count: int, *, stream: int = 0) -> Tensor:
+    """A shuffled order of 0..count-1 as int64, for (seed, stream); an epoch is a stream."""
+    keys = _bits(seed, torch.zeros(1, dtype=torch.int64), stream, count).squeeze(0)
+    return torch.argsort(keys, stable=True)
+
+
+@contextmanager
+def seeded(seed: int, stream: int = 0) -> Iterator[None]:
+    """Give torch's own random calls (initialisation, dropout) a seed inside the block; restore the state after it."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(_bits(seed, torch.zeros(1, dtype=torch.int64), stream, 1).item()) & 0x7FFF_FFFF_FFFF_FFFF)
+        yield

@@ -1,0 +1,1 @@
+"""Scores of generators and classifiers, each with its sample size and interval, and the reports made of them."""

@@ -1,0 +1,51 @@
+"""The one form in which a number leaves the project: a value with its sample size, interval, seed and protocol."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One number and everything that is needed to compare it with another.
+
+    `subject` is what was measured (a model or a generator, with its hash), `data` the images with their content hash,
+    `setting` the attack with its budget or the extractor, `metric` a fixed word. `low` and `high` bound the 95 %
+    interval (NaN where none exists); `protocol` says in words how value and interval were made.
+    """
+
+    subject: str
+    data: str
+    setting: str
+    metric: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    samples: int
+    seed: int = 0
+    protocol: str
+
+
+def table(scores: Iterable[Score]) -> pd.DataFrame:
+    """Make a tidy table of scores: one number a row, the columns in the order of `Score`."""
+    return pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(Score)])
+
+
+def score_to_json(score: Score) -> dict[str, Any]:
+    """A dictionary that JSON can hold: NaN and infinity, which JSON lacks, become None and a string."""
+    return {name: _plain(value) for name, value in asdict(score).items()}
+
+
+def score_from_json(row: dict[str, Any]) -> Score:
+    """The inverse of `score_to_json`."""
+    numbers = {name: math.nan if row[name] is None else float(row[name]) for name in ("value", "low", "high")}
+    return Score(**{**row, **numbers})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
