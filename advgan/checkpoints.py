@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file with the tensors, and in its header the configuration and everything else as JSON.
+"""Checkpoints: one safetensors file with the tensors, and in its header the configuration and the rest as JSON.
 
-A checkpoint holds no pickle, so reading one never runs code. It is written under a temporary name and renamed, so a crash
-leaves the old file or the new one, never half of one.
+A checkpoint holds no pickle, so reading one never runs code. It is written under a temporary name and renamed, so a
+crash leaves the old file or the new one, never half of one.
 """
 
 import json
@@ -34,8 +34,8 @@ class Checkpoint:
 def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
 
-    `config` is plain data (what `model_dump(mode="json")` returns). `state` nests dicts, lists, tensors and plain values,
-    as `state_dict` of modules and optimisers does; tensors are written from the CPU, bit for bit.
+    `config` is plain data (what `model_dump(mode="json")` returns). `state` nests dicts, lists, tensors and plain
+    values, as `state_dict` of modules and optimisers does; tensors are written from the CPU, bit for bit.
     """
     tensors: dict[str, Tensor] = {}
     outline = _outline(dict(state), "state", tensors)
@@ -76,7 +76,7 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
 
 
 def _outline(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Replace each tensor by its name and keep the rest as JSON; dicts become pairs, since JSON keys are strings only."""
+    """Replace each tensor by its name and keep the rest as JSON; dicts become pairs, since JSON keys are strings."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
