@@ -1,0 +1,24 @@
+"""Which device to compute on."""
+
+import torch
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Resolve `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`; `auto` takes the accelerator where there is one.
+
+    Raises ValueError where the name is unknown or the device is not on this machine.
+    """
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device {name}: unknown; use auto, cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cpu":
+        return device
+    count = torch.accelerator.device_count() if accelerator is not None and accelerator.type == device.type else 0
+    if (device.index or 0) >= count:
+        found = f"{count} {device.type} device(s)" if count else (accelerator.type if accelerator else "only the CPU")
+        raise ValueError(f"--device {name}: not on this machine (found {found}); use --device auto or cpu")
+    return device
