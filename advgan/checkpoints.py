@@ -5,7 +5,6 @@ crash leaves the old file or the new one, never half of one.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from advgan.atomic import replacing
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -40,14 +41,8 @@ def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: 
     tensors: dict[str, Tensor] = {}
     outline = _outline(dict(state), "state", tensors)
     metadata = {"format": str(FORMAT), "kind": kind, "config": json.dumps(dict(config)), "state": json.dumps(outline)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
-        _flush(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
@@ -100,12 +95,6 @@ def _fill(outline: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _flush(path: Path) -> None:
-    """Force the file to the disk before it replaces the old one, or a power cut could leave an empty new file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def parameters_digest(state: Mapping[str, Tensor]) -> str:

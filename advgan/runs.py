@@ -11,8 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from advgan.atomic import write_atomically
 from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
+
+
+PACKAGES = ("advgan", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "foolbox", "torch-fidelity", "pillow")
 
 
 @dataclass(frozen=True)
@@ -102,20 +106,9 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
-        "packages": {package: _version(package) for package in packages},
+        "packages": {package: _version(package) for package in PACKAGES},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole text file under a temporary name and rename it, so that a crash leaves the old file or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _version(package: str) -> str | None:
