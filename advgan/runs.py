@@ -15,7 +15,6 @@ from advgan.atomic import write_atomically
 from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
 
-
 PACKAGES = ("advgan", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "foolbox", "torch-fidelity", "pillow")
 
 
@@ -91,17 +90,6 @@ def latest_run(verb: str) -> Run:
 
 def environment() -> dict[str, Any]:
     """Versions, platform and command line: what is needed to run the same thing again, and no name of a person."""
-    packages = (
-        "advgan",
-        "torch",
-        "torchvision",
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "foolbox",
-        "torch-fidelity",
-        "pillow",
-    )
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
