@@ -1,0 +1,129 @@
+"""Batches of a set: shuffled without end for training, or once in the stored order for evaluation.
+
+The order of an epoch is a function of (seed, epoch) alone, so batch k of a stream is the same in a run that starts at 0
+and in one that resumes at k; nothing has to be saved but the number of batches used.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from advgan.data.imageset import ImageSet
+from attacks.random import permutation
+
+RESIDENT_SHARE = 0.25  # of the free memory of an accelerator; the rest is for networks and activations
+_FETCHED_AHEAD = 2  # batches
+
+
+class Batch(NamedTuple):
+    """Part of a set, on the device."""
+
+    indices: Tensor
+    """(N,) int64: where in the set each image stands, to key augmentation and noise by sample."""
+    images: Tensor
+    """(N,C,H,W) uint8."""
+    labels: Tensor
+    """(N,) int64."""
+    epoch: int
+    """Counted from 0, to tell apart two uses of the same image."""
+
+
+def batches_per_epoch(images: ImageSet, batch_size: int, *, drop_last: bool = True) -> int:
+    """Count the batches of one epoch."""
+    return len(images) // batch_size if drop_last else -(-len(images) // batch_size)
+
+
+def batches(
+    images: ImageSet,
+    batch_size: int,
+    *,
+    seed: int,
+    start: int = 0,
+    device: torch.device | str = "cpu",
+    drop_last: bool = True,
+) -> Iterator[Batch]:
+    """Shuffle and batch a set without end, from batch number `start` on.
+
+    With `drop_last` every batch is whole, and an epoch leaves out the fewer than `batch_size` images that its order
+    puts last; without it each epoch gives each image exactly once, in a last batch that may be smaller. A set that fits
+    into `RESIDENT_SHARE` of the device's free memory is moved there once, another is read ahead by a thread.
+
+    Raises ValueError where `drop_last` leaves no batch at all.
+    """
+    if batches_per_epoch(images, batch_size, drop_last=drop_last) == 0:
+        raise ValueError(
+            f"batch_size {batch_size} exceeds the {len(images):,} images of {images.name or 'the set'}: "
+            f"use {max(1, len(images))} or fewer"
+        )
+    device = torch.device(device)
+    orders = _shuffled(images, batch_size, seed=seed, start=start, drop_last=drop_last)
+    return _fetch(images, orders, device)
+
+
+def epoch(images: ImageSet, batch_size: int, *, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    """Give every image once, in the stored order, as epoch 0: for evaluation."""
+    slices = torch.arange(len(images)).split(batch_size)
+    return _fetch(images, ((0, indices) for indices in slices), torch.device(device))
+
+
+def _shuffled(
+    images: ImageSet, batch_size: int, *, seed: int, start: int, drop_last: bool
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield (epoch, indices) without end."""
+    per_epoch = batches_per_epoch(images, batch_size, drop_last=drop_last)
+    first_epoch, used = divmod(start, per_epoch)
+    for number in count(first_epoch):
+        order = permutation(seed, len(images), stream=number).split(batch_size)
+        for indices in order[used:per_epoch]:
+            yield number, indices
+        used = 0
+
+
+def _fetch(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
+    if device.type == "cpu" or images.images.nbytes <= _room(device):
+        return _resident(images, orders, device)
+    return _read_ahead(images, orders, device)
+
+
+def _resident(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
+    pixels, labels = images.images.to(device), images.labels.to(device)
+    for number, order in orders:
+        indices = order.to(device, non_blocking=True)
+        yield Batch(indices, pixels[indices], labels[indices], number)
+
+
+def _read_ahead(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
+    """Gather on the host in a thread, so that reading a memory-mapped file and copying overlap with training."""
+
+    def gather(number: int, indices: Tensor) -> Batch:
+        columns = (indices, images.images[indices], images.labels[indices])
+        if device.type == "cuda":
+            columns = (columns[0].pin_memory(), columns[1].pin_memory(), columns[2].pin_memory())
+        on_device = [column.to(device, non_blocking=True) for column in columns]
+        return Batch(on_device[0], on_device[1], on_device[2], number)
+
+    yield from _ahead(gather, orders)
+
+
+def _ahead(gather: Callable[[int, Tensor], Batch], orders: Iterable[tuple[int, Tensor]]) -> Iterator[Batch]:
+    pending: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+        for order in orders:
+            pending.append(pool.submit(gather, *order))
+            if len(pending) > _FETCHED_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _room(device: torch.device) -> float:
+    """Bytes that a set may take up on an accelerator; where the device cannot tell, 1 GiB."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return RESIDENT_SHARE * free
+    return float(1 << 30)

@@ -1,0 +1,130 @@
+"""Labelled images at rest: what every source becomes, and its three splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from advgan.ranges import to_unit
+
+_HASHED_AT_ONCE = 1 << 26  # bytes, so that a memory-mapped set is never in memory whole
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Square images as uint8 (N,C,H,W), their int64 labels (N,), and the names of the classes.
+
+    The images may lie in a memory-mapped file; writing to them changes neither that file nor another set.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.images.dtype == torch.uint8
+        assert self.images.ndim == 4
+        assert self.images.shape[2] == self.images.shape[3]
+        assert self.labels.dtype == torch.int64
+        assert self.labels.shape == self.images.shape[:1]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> int:
+        """Side of the square in pixels."""
+        return self.images.shape[2]
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def digest(self) -> str:
+        """Name the content: the first 12 hex digits of the SHA-256 over shape, classes, labels and pixels."""
+        digest = sha256(repr((tuple(self.images.shape), self.classes)).encode("utf-8", "backslashreplace"))
+        digest.update(self.labels.numpy().astype("<i8").tobytes())
+        rows = max(1, _HASHED_AT_ONCE // max(1, self.images[:1].numel()))
+        for images in self.images.split(rows):
+            digest.update(images.contiguous().numpy())
+        return digest.hexdigest()[:12]
+
+    def select(self, indices: Tensor | Sequence[int]) -> "ImageSet":
+        """Take a subset, in the given order, as a copy in memory."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name)
+
+    def unit(self, indices: Tensor | slice | None = None, device: torch.device | str = "cpu") -> Tensor:
+        """Give images (all, or those of `indices`) as float32 in [0, 1] on a device."""
+        chosen = slice(None) if indices is None else indices.cpu() if isinstance(indices, Tensor) else indices
+        return to_unit(self.images[chosen].to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The three splits of one source; a classifier learns from the first, is chosen by the second, scored on the third.
+
+    All three have the same size, channels and classes. `skipped` names the images that `skip_bad` left out, with why.
+    """
+
+    name: str
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.train.size
+
+    @property
+    def channels(self) -> int:
+        return self.train.channels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    @property
+    def num_classes(self) -> int:
+        return self.train.num_classes
+
+    @cached_property
+    def digest(self) -> str:
+        """Name the content of all three splits in 12 hex digits."""
+        parts = (self.train.digest, self.validation.digest, self.test.digest)
+        return sha256(" ".join(parts).encode()).hexdigest()[:12]
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the data as plain values, for checkpoints and reports."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "classes": list(self.classes),
+            "size": self.size,
+            "channels": self.channels,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "skipped": len(self.skipped),
+        }
+
+    def summary(self) -> str:
+        """Describe the data in one line, for people."""
+        counts = f"{len(self.train):,} train, {len(self.validation):,} validation and {len(self.test):,} test images"
+        kind = "grey" if self.channels == 1 else "colour"
+        left_out = f", {len(self.skipped):,} left out" if self.skipped else ""
+        return (
+            f"{self.name}: {counts} of {self.size}x{self.size} pixels ({kind}), "
+            f"{self.num_classes} classes{left_out}, hash {self.digest}"
+        )
