@@ -1,0 +1,12 @@
+"""Scores as a CSV file, one number a row, for pandas and spreadsheets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from advgan.atomic import write_atomically
+from evaluation.scores import Score, table
+
+
+def write_scores(path: Path, scores: Sequence[Score]) -> Path:
+    """Write the tidy table of `evaluation.table` atomically; an unknown interval is an empty cell."""
+    return write_atomically(path, table(scores).to_csv(index=False))

@@ -1,0 +1,136 @@
+"""How scores read, on the page and on the console alike."""
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evaluation.scores import Score
+
+COLUMNS = ("metric", "value", "interval", "n", "setting")
+_GAP = 2
+UNKNOWN = "–"
+RATES = {"precision", "recall", "coverage", "f_score"}  # and whatever ends in one of _RATE_ENDINGS
+_RATE_ENDINGS = ("accuracy", "accuracy_8bit", "_rate", "_share", "_fraction")
+_HIGHER = {"precision", "recall", "coverage", "density", "f_score", "inception_score", "classifier_score"}
+_HIGHER |= {"modes_covered", "clean_accuracy", "robust_accuracy", "robust_accuracy_8bit"}
+_LOWER = {"fid", "fd", "kid", "kd", "mode_kl"}
+
+
+def is_rate(metric: str) -> bool:
+    """Whether the metric is a fraction in [0, 1], shown as a percentage; its name may have an extractor in brackets."""
+    name = _stem(metric)
+    return name in RATES or name.endswith(_RATE_ENDINGS)
+
+
+def direction(metric: str) -> str:
+    """An arrow to where the metric is better; empty where that depends on whose side one is on."""
+    name = _stem(metric)
+    return "↑" if name in _HIGHER else "↓" if name in _LOWER else ""
+
+
+def format_value(score: Score) -> str:
+    """`97.3 %` for a rate, `10` for a whole number, four significant digits for the rest."""
+    return format_rate(score.value) if is_rate(score.metric) else format_number(score.value)
+
+
+def format_interval(score: Score) -> str:
+    """`[95.1, 98.6]` in the unit of the value (percent for rates), or a dash where no interval is known."""
+    if math.isnan(score.low) or math.isnan(score.high):
+        return UNKNOWN
+    if is_rate(score.metric):
+        return f"[{_percent(score.low)}, {_percent(score.high)}]"
+    return f"[{format_number(score.low)}, {format_number(score.high)}]"
+
+
+def format_score(score: Score) -> str:
+    """`97.3 % [95.1, 98.6], n=450`: value, 95 % interval where there is one, sample size."""
+    interval = format_interval(score)
+    value = format_value(score) if interval == UNKNOWN else f"{format_value(score)} {interval}"
+    return f"{value}, n={score.samples}"
+
+
+def format_rate(value: float) -> str:
+    """A fraction as a percentage; never rounded to 0 % or 100 % unless it is exactly that."""
+    return UNKNOWN if math.isnan(value) else f"{_percent(value)} %"
+
+
+def format_number(value: float) -> str:
+    """Four significant digits, thousands apart; whole numbers whole; a power of ten for the very large and small."""
+    if math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    size = abs(value)
+    if value == int(value) and size < 1e9:
+        return f"{int(value):,}"
+    if 1e-3 <= size < 1e6:
+        return f"{value:,.{max(0, 3 - math.floor(math.log10(size)))}f}"
+    return f"{value:.3e}"
+
+
+def format_count(count: int) -> str:
+    return f"{count:,}"
+
+
+def _percent(value: float) -> str:
+    percent = 100 * value
+    decimals = 1
+    while decimals < 4 and 0 < value < 1 and float(f"{percent:.{decimals}f}") in (0, 100):
+        decimals += 1
+    return f"{percent:.{decimals}f}"
+
+
+def _stem(metric: str) -> str:
+    """`fd[classifier]` is the metric `fd` with an extractor; case and a part before a slash do not matter."""
+    return re.sub(r"\[.*\]$", "", metric).rsplit("/", 1)[-1].lower()
+
+
+def print_scores(scores: Sequence[Score], *, file: TextIO | None = None) -> None:
+    """Print a table of scores under their subjects and data, to stdout unless `file` says otherwise.
+
+    In a terminal the table keeps to its width; into a pipe no line is broken, so that `grep` finds whole rows.
+    """
+    console = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
+    groups: dict[str, list[list[str]]] = {}
+    for score in scores:
+        title = _printable(f"{score.subject} on {score.data}", console)
+        groups.setdefault(title, []).append(_row(score, console))
+    rows = [list(COLUMNS), *(row for group in groups.values() for row in group)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
+    if not console.is_terminal:
+        console.width = max(sum(widths) + _GAP * len(widths), *map(len, groups), 80)
+    console.print(_table([list(COLUMNS)], widths, style="dim"))
+    for title, group in groups.items():
+        console.print(Text(title, style="bold"))
+        console.print(_table(group, widths))
+
+
+def _table(rows: list[list[str]], widths: list[int], style: str = "") -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0), style=style)
+    for name, width in zip(COLUMNS[:-1], widths, strict=False):
+        table.add_column(justify="left" if name == "metric" else "right", width=width, no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=style) for cell in row))
+    return table
+
+
+def _row(score: Score, console: Console) -> list[str]:
+    metric = f"{score.metric} {direction(score.metric)}".rstrip()
+    cells = [metric, format_value(score), format_interval(score), format_count(score.samples), score.setting]
+    return [_printable(cell, console) for cell in cells]
+
+
+def _printable(text: str, console: Console) -> str:
+    """Keep names from steering the terminal, and signs that its encoding lacks from raising."""
+    plain = "".join(sign if sign.isprintable() else "?" for sign in text)
+    if not console.encoding.lower().startswith("utf"):
+        for sign, replacement in (("–", "-"), ("∞", "inf"), (" ↑", ""), (" ↓", "")):
+            plain = plain.replace(sign, replacement)
+    return plain.encode(console.encoding, "replace").decode(console.encoding)
