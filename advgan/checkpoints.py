@@ -54,25 +54,41 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
         raise ValueError(f"no checkpoint at {path}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            if "format" not in metadata or "state" not in metadata:
-                raise ValueError(f"{path} holds weights but is no advgan checkpoint (its header lacks a format)")
+            header = file.metadata() or {}
+            _check_header(path, header, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        config, outline = json.loads(metadata["config"]), json.loads(metadata["state"])
-    except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as error:
+        config, state = json.loads(header["config"]), _fill(json.loads(header["state"]), tensors)
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RecursionError, OSError) as error:
         raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
-    if int(metadata["format"]) > FORMAT:
+    return Checkpoint(header["kind"], config, state, path)
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Resolve what a user names as a model: a file is itself, a run folder is its best checkpoint, else its last."""
+    if not path.is_dir():
+        return path
+    for name in ("best", "last"):
+        found = path / "checkpoints" / f"{name}{SUFFIX}"
+        if found.is_file():
+            return found
+    raise ValueError(f"no checkpoint in {path} (looked for checkpoints/best{SUFFIX} and checkpoints/last{SUFFIX})")
+
+
+def _check_header(path: Path, header: Mapping[str, str], kind: str | None) -> None:
+    if "format" not in header:
+        raise ValueError(f"{path} holds weights but is no advgan checkpoint (its header lacks a format)")
+    if header["format"] != str(FORMAT):
         raise ValueError(
-            f"{path} has checkpoint format {metadata['format']}, this version reads up to {FORMAT}: upgrade"
+            f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade advgan"
         )
-    if kind is not None and metadata["kind"] != kind:
-        raise ValueError(f"{path} is a {metadata['kind']} checkpoint, a {kind} checkpoint is needed here")
-    return Checkpoint(metadata["kind"], config, _fill(outline, tensors), path)
+    if kind is not None and header["kind"] != kind:
+        raise ValueError(f"{path} is a {header['kind']} checkpoint, a {kind} checkpoint is needed here")
 
 
 def _outline(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """Replace each tensor by its name and keep the rest as JSON; dicts become pairs, since JSON keys are strings."""
     if isinstance(value, Tensor):
+        assert name not in tensors, f"two entries of the state are called {name}"
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, Mapping):
