@@ -1,0 +1,523 @@
+"""The `advgan` command: parse, one library call, print its table.
+
+Nothing here imports torch before a verb runs, so `advgan --help` and completion answer at once.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evaluation.jobs.setup import Outcome
+
+    from evaluation.scores import Score
+
+GATE_FAILED, INTERRUPTED = 100, 130
+log = logging.getLogger("advgan")
+
+
+class Setting(click.Option):
+    """An option that overrides one key of the verb's configuration, whose default the help shows."""
+
+    def __init__(self, *flags: str, key: str, **attributes: Any) -> None:
+        super().__init__(list(flags), **attributes)
+        self.key = key
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        from advgan.config.resolve import default_of
+
+        extra = super().get_help_extra(ctx)
+        default = default_of(ctx.command.config_class(), self.key) if isinstance(ctx.command, Verb) else None
+        if default not in (None, (), False):
+            extra["default"] = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        return extra
+
+
+class SettingArgument(click.Argument):
+    """A positional argument that overrides one key of the verb's configuration."""
+
+    def __init__(self, name: str, *, key: str, **attributes: Any) -> None:
+        super().__init__([name], **attributes)
+        self.key = key
+
+
+class Verb(click.Command):
+    """A verb that runs `evaluation.jobs.<name>.run` on its resolved configuration."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: str,
+        help: str,
+        params: Sequence[click.Parameter],
+        preset: bool = False,
+        seed: str = "seed",
+    ) -> None:
+        starts = [click.Option(["--preset"], metavar="NAME", help="Start from a preset; `advgan ls presets`.")]
+        seeds = [Setting("--seed", key=seed, type=int, help="Seed of all that is random.")]
+        super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
+        self.config = config
+
+    def config_class(self) -> Any:
+        return getattr(import_module(f"evaluation.jobs.{self.name}"), self.config)
+
+    def invoke(self, ctx: click.Context) -> None:
+        from evaluation.jobs.setup import Setup
+
+        options = ctx.params
+        setup = Setup(**{name: options[name] for name in ("device", "workers", "out", "exist_ok")})
+        config, setup = self._configuration(options, setup)
+        job = import_module(f"evaluation.jobs.{self.name}")
+        if options["dry_run"]:
+            from advgan.config.resolve import dump_yaml
+
+            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
+            return
+        gates = [*_gates(options, "fail_under"), *_gates(options, "fail_over")]
+        outcome = job.run(config, setup)
+        print_outcome(outcome, as_json=options["json"])
+        check_gates(outcome.results.scores, gates)
+
+    def _overrides(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that were given, by key; what may be given twice is joined."""
+        overrides: dict[str, Any] = {}
+        for param in self.params:
+            value = options[str(param.name)] if isinstance(param, (Setting, SettingArgument)) else None
+            if isinstance(value, tuple):
+                value = [*overrides.get(param.key, []), *value] or None
+            if value is not None:
+                overrides[param.key] = value
+        return overrides
+
+    def _configuration(self, options: Mapping[str, Any], setup: Any) -> tuple[Any, Any]:
+        """Defaults < preset < file < environment < command line; a resumed run brings its own."""
+        from dataclasses import replace
+
+        from advgan.config.presets import preset_file
+        from advgan.config.resolve import parse_assignments, resolve
+
+        overrides = self._overrides(options) | parse_assignments(options["set"])
+        if options.get("resume"):
+            run = _run_to_resume(str(self.name), options["resume"])
+            if overrides or options["config"] or options.get("preset"):
+                raise ValueError("--resume continues a run with its own configuration: drop the other settings")
+            return resolve(self.config_class(), file=run.folder / "config.yaml"), replace(setup, resume=run)
+        if options.get("preset") and options["config"]:
+            raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
+        file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
+        return resolve(self.config_class(), file=file, overrides=overrides), setup
+
+
+def _run_to_resume(verb: str, name: str) -> Any:
+    from advgan.runs import latest_run, open_run
+
+    return latest_run(verb) if name == "auto" else open_run(Path(name))
+
+
+class Fractions(click.ParamType[Any]):
+    """A comma-separated list of numbers, each of which may be a fraction."""
+
+    name = "eps,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+
+
+class Words(click.ParamType[Any]):
+    """A comma-separated list of words."""
+
+    name = "name,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+PATH = click.Path(path_type=Path)
+NORM = click.Choice(["linf", "l2", "l1"])
+
+RUN_OPTIONS: list[click.Parameter] = [
+    click.Option(["-c", "--config"], type=PATH, metavar="FILE", help="YAML file with settings."),
+    click.Option(["--set"], multiple=True, metavar="KEY=VALUE", help="Set any key of the configuration."),
+    click.Option(["-o", "--out"], type=PATH, metavar="DIR", help="Run folder; else the next under runs/."),
+    click.Option(["--exist-ok"], is_flag=True, help="Write into a folder that holds files."),
+    click.Option(["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."),
+    click.Option(["-j", "--workers"], type=click.IntRange(0), default=2, show_default=True, help="Reading processes."),
+    click.Option(["--fail-under"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is below X."),
+    click.Option(["--fail-over"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is above X."),
+    click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
+    click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
+    click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
+    click.Option(["-v", "--verbose"], count=True, help="More notes; -vv shows the trace of an error."),
+]
+DATA_OPTIONS: list[click.Parameter] = [
+    Setting("--data", key="data.source", metavar="SOURCE", help="digits, a torchvision name, or a path."),
+    Setting("--resize", key="data.resize", type=int, metavar="PIXELS", help="Resize images to this side."),
+    Setting("--channels", key="data.channels", type=int, metavar="1|3", help="Make images grey or colour."),
+    Setting("--skip-bad/--no-skip-bad", key="data.skip_bad", help="Leave out images that cannot be read."),
+]
+RESUME = click.Option(["--resume"], metavar="RUN|auto", help="Go on with an interrupted run, exactly.")
+MODEL = Setting("-m", "--model", key="model", help="Classifier: a run, a checkpoint, resnet, torchvision:NAME, ...")
+BATCH = Setting("-b", "--batch-size", key="batch_size", type=int, help="Images at once; changes no number.")
+FEATURES = Setting("--features", key="features", help="auto, inception, or the run of a classifier.")
+ATTACK_OPTIONS: list[click.Parameter] = [
+    Setting("--norm", key="norm", type=NORM, help="Norm of the perturbation."),
+    Setting("--eps", key="eps", type=Fractions(), help="Budgets, such as 8/255,4/255."),
+    Setting("--steps", key="steps", type=int, help="Steps of iterated attacks."),
+    Setting("--step-size", key="step_size", help="Step of iterated attacks; else 2.5 eps / steps."),
+]
+
+FIT = Verb(
+    "fit",
+    config="FitConfig",
+    seed="training.seed",
+    preset=True,
+    help="""Train a classifier, plainly or adversarially.
+
+    \b
+    Examples:
+      advgan fit --model cnn
+      advgan fit --data ~/mnist --model cnn --defense pgd --eps 0.3
+      advgan fit --data ~/mnist --defense pgd --extra runs/augment/00001-mnist/images""",
+    params=[
+        Setting("-m", "--model", key="network.name", help="mlp, cnn, resnet, torchvision:NAME, timm:NAME, file.py:f."),
+        *DATA_OPTIONS,
+        Setting("--epochs", key="training.epochs", type=int, help="Passes over the training images."),
+        Setting("-b", "--batch-size", key="training.batch_size", type=int, help="Images a step."),
+        Setting("--defense", key="training.defense.name", help="Adversarial training: none, fgsm or pgd."),
+        Setting("--eps", key="training.defense.eps", help="Budget of the defense."),
+        Setting("--norm", key="training.defense.norm", type=NORM, help="Norm of the defense."),
+        Setting("--steps", key="training.defense.steps", type=int, help="Attack steps of the defense."),
+        Setting("--extra", key="extra", metavar="DIR", help="Also learn from these images (advgan augment)."),
+        RESUME,
+    ],
+)
+ATTACK = Verb(
+    "attack",
+    config="AttackConfig",
+    preset=True,
+    help="""Attack a classifier and report how much of it is left.
+
+    \b
+    Examples:
+      advgan attack --model resnet
+      advgan attack --model runs/fit/00001-digits-cnn --attack fgsm,pgd --eps 0.1,0.2
+      advgan attack --model torchvision:resnet50@IMAGENET1K_V2 --data ~/imagenet --eps 4/255""",
+    params=[
+        MODEL,
+        *DATA_OPTIONS,
+        Setting("--attack", key="attacks", type=Words(), help="Attacks; `advgan ls attacks`."),
+        *ATTACK_OPTIONS,
+        Setting("--restarts", key="restarts", type=int, help="Random starts of pgd."),
+        Setting("--targeted/--untargeted", key="targeted", help="Reach a random wrong class."),
+        Setting("-n", "--num-samples", key="num_samples", type=int, help="Test images, drawn evenly; else all."),
+        BATCH,
+        Setting("--mean", key="mean", type=Fractions(), help="Channel means that a foreign model expects."),
+        Setting("--std", key="std", type=Fractions(), help="Channel deviations that a foreign model expects."),
+    ],
+)
+TRAIN = Verb(
+    "train",
+    config="TrainConfig",
+    seed="training.seed",
+    preset=True,
+    help="""Train a GAN.
+
+    \b
+    Examples:
+      advgan train --preset digits
+      advgan train --data ~/mnist --loss hinge --steps 5000
+      advgan train --resume auto""",
+    params=[
+        *DATA_OPTIONS,
+        Setting("--family", key="networks.family", help="mlp or dcgan."),
+        Setting("--conditional/--unconditional", key="networks.conditional", help="Give both networks the class."),
+        Setting("--loss", key="training.loss", help="minimax, non-saturating, hinge, least-squares or wasserstein."),
+        Setting("--steps", key="training.steps", type=int, help="Generator steps."),
+        Setting("-b", "--batch-size", key="training.batch_size", type=int, help="Images a step."),
+        Setting("-n", "--num-samples", key="num_samples", type=int, help="Generated images for each evaluation."),
+        FEATURES,
+        RESUME,
+    ],
+)
+CHECKPOINT = Setting("--ckpt", key="checkpoint", metavar="RUN", help="Run or checkpoint of a GAN.")
+SAMPLE = Verb(
+    "sample",
+    config="SampleConfig",
+    help="""Draw images from a trained generator: PNG folders, one .npz and a grid.
+
+    \b
+    Example:
+      advgan sample --ckpt runs/train/00001-digits -n 100""",
+    params=[
+        CHECKPOINT,
+        Setting("-n", "--num-samples", key="num_samples", type=int, help="How many images."),
+        Setting("--label", key="label", help="Only this class, of a conditional generator."),
+        BATCH,
+    ],
+)
+EVAL = Verb(
+    "eval",
+    config="EvalConfig",
+    help="""Score generators: distance, precision, recall, modes, discriminator.
+
+    \b
+    Examples:
+      advgan eval --ckpt runs/train/00001-digits
+      advgan eval runs/train/00001-digits runs/train/00002-digits --features inception""",
+    params=[
+        SettingArgument("runs", key="checkpoints", nargs=-1, metavar="[RUN]..."),
+        Setting("--ckpt", key="checkpoints", multiple=True, metavar="RUN", help="A GAN's run; repeat to compare."),
+        *DATA_OPTIONS,
+        FEATURES,
+        Setting("--metrics", key="metrics", type=Words(), help="Metrics to compute; `advgan ls metrics`."),
+        Setting("-n", "--num-samples", key="num_samples", type=int, help="Generated images."),
+        BATCH,
+    ],
+)
+AUGMENT = Verb(
+    "augment",
+    config="AugmentConfig",
+    help="""Write a training set of real, adversarial and generated images.
+
+    \b
+    Example:
+      advgan augment --model cnn --attack pgd --eps 0.2 --ckpt runs/train/00001-digits""",
+    params=[
+        MODEL,
+        *DATA_OPTIONS,
+        Setting("--attack", key="attacks", type=Words(), help="Attacks to make adversarial images with."),
+        *ATTACK_OPTIONS,
+        Setting("--ckpt", key="checkpoint", metavar="RUN", help="GAN to draw generated images from."),
+        Setting("--num-adversarial", key="num_adversarial", type=int, help="Adversarial images an attack; else all."),
+        Setting("--num-generated", key="num_generated", type=int, help="Generated images."),
+        Setting("--min-confidence", key="min_confidence", help="Keep generated images that the classifier is sure of."),
+        BATCH,
+    ],
+)
+DEMO = Verb(
+    "demo",
+    config="DemoConfig",
+    help="""Run the whole loop: attack, generate, augment, harden, attack again.
+
+    \b
+    Examples:
+      advgan demo
+      advgan demo --data ~/my-images""",
+    params=[*DATA_OPTIONS, Setting("--eps", key="eps", help="Budget of the attacks (linf).")],
+)
+EXPORT = Verb(
+    "export",
+    config="ExportConfig",
+    help="""Write a trained network for other tools.
+
+    \b
+    Example:
+      advgan export --ckpt runs/train/00001-digits --format onnx""",
+    params=[
+        Setting("--ckpt", key="checkpoint", metavar="RUN", help="Run or checkpoint of a GAN or classifier."),
+        Setting("--format", key="format", help="safetensors (with config.json), pt2 or onnx."),
+    ],
+)
+
+
+@click.group(
+    context_settings={"auto_envvar_prefix": "ADVGAN", "help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="advgan")
+def cli() -> None:
+    """Adversarial examples and GANs in one loop: attack, generate, augment, harden, attack again.
+
+    \b
+    Start with:
+      advgan demo                     the whole loop on real digits, in minutes
+      advgan attack --model resnet    break a classifier
+      advgan eval --ckpt RUN          score a generator
+    """
+
+
+for verb in (DEMO, FIT, ATTACK, TRAIN, SAMPLE, EVAL, AUGMENT, EXPORT):
+    cli.add_command(verb)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", type=PATH, help="File or folder of a comparison; default: comparison.html here.")
+def report(runs: tuple[Path, ...], out: Path | None) -> None:
+    """Rebuild the report of a run, or join several runs into one comparison."""
+    from evaluation.report.page import write_comparison, write_report
+
+    if len(runs) == 1 and out is None:
+        click.echo(write_report(runs[0]))
+    else:
+        click.echo(write_comparison(list(runs), out or Path("comparison.html")))
+
+
+@cli.command("ls")
+@click.argument("what", type=click.Choice(["attacks", "data", "metrics", "models", "presets", "runs"]))
+def list_names(what: str) -> None:
+    """List what there is to choose from."""
+    from evaluation.jobs.listing import listing
+
+    for name, text in listing(what):
+        click.echo(f"{name:<24} {text}".rstrip())
+
+
+@cli.command("env")
+def show_environment() -> None:
+    """Show versions and devices: paste this into a bug report."""
+    from advgan.devices import describe_devices
+    from advgan.runs import environment
+
+    click.echo(json.dumps({**environment(), "devices": describe_devices()}, indent=2))
+
+
+@cli.group("config")
+def config_group() -> None:
+    """Show, write and check configuration files."""
+
+
+def _config_class(name: str) -> Any:
+    command = cli.commands.get(name)
+    if not isinstance(command, Verb):
+        verbs = ", ".join(key for key, value in cli.commands.items() if isinstance(value, Verb))
+        raise click.UsageError(f"no configuration for {name!r}; verbs that have one: {verbs}")
+    return command.config_class()
+
+
+@config_group.command("show")
+@click.argument("verb")
+@click.option("--preset", metavar="NAME", help="Show this preset, with the defaults that it leaves.")
+def config_show(verb: str, preset: str | None) -> None:
+    """Print the whole configuration of a verb as YAML."""
+    from advgan.config.presets import preset_file
+    from advgan.config.resolve import dump_yaml, resolve
+
+    click.echo(dump_yaml(resolve(_config_class(verb), file=preset_file(verb, preset) if preset else None)), nl=False)
+
+
+@config_group.command("init")
+@click.argument("verb")
+@click.argument("file", type=PATH)
+def config_init(verb: str, file: Path) -> None:
+    """Write the defaults of a verb into a new file, to edit and pass with --config."""
+    from advgan.atomic import write_atomically
+    from advgan.config.resolve import dump_yaml, resolve
+
+    if file.exists():
+        raise click.UsageError(f"{file} exists already; choose another name")
+    write_atomically(file, dump_yaml(resolve(_config_class(verb))))
+
+
+@config_group.command("validate")
+@click.argument("verb")
+@click.argument("file", type=PATH)
+def config_validate(verb: str, file: Path) -> None:
+    """Check a configuration file and say what is wrong with it."""
+    from advgan.config.resolve import resolve
+
+    resolve(_config_class(verb), file=file)
+    click.echo(f"{file}: a valid configuration of advgan {verb}")
+
+
+def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
+    """Print the scores to stdout, as a table or as one JSON object."""
+    from evaluation.scores import score_to_json
+
+    if as_json:
+        rows = [score_to_json(score) for score in outcome.results.scores]
+        run = str(outcome.folder) if outcome.folder else None
+        click.echo(json.dumps({"command": outcome.results.command, "run": run, "scores": rows}))
+        return
+    from evaluation.report.text import print_scores
+
+    print_scores(outcome.table_scores)
+
+
+def _gates(options: Mapping[str, Any], name: str) -> list[tuple[str, str, float]]:
+    gates = []
+    for text in options[name]:
+        metric, sign, bound = text.partition("=")
+        try:
+            gates.append((name, metric, float(bound)))
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise click.UsageError(f"--{name.replace('_', '-')} {text}: write it as metric=number")
+    return gates
+
+
+def check_gates(scores: Sequence["Score"], gates: Sequence[tuple[str, str, float]]) -> None:
+    """Exit with 100 where a score misses a bound; a metric that was not computed is wrong usage, not a pass."""
+    failed = False
+    for name, metric, bound in gates:
+        found = [score for score in scores if score.metric == metric]
+        if not found:
+            known = ", ".join(sorted({score.metric for score in scores}))
+            raise click.UsageError(f"--{name.replace('_', '-')} {metric}: no such score here; there are {known}")
+        for score in found:
+            if not (score.value >= bound if name == "fail_under" else score.value <= bound):
+                word = "under" if name == "fail_under" else "over"
+                click.echo(f"Gate failed: {metric} {score.value:.4g} is {word} {bound:g} ({score.setting})", err=True)
+                failed = True
+    if failed:
+        sys.exit(GATE_FAILED)
+
+
+def _set_up_logging(arguments: Sequence[str]) -> None:
+    """Notes go to stderr; -q silences them and every progress bar."""
+    quiet = any(argument in ("-q", "--quiet") for argument in arguments)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if _verbosity(arguments) else logging.INFO)
+    log.propagate = False
+
+
+def _verbosity(arguments: Sequence[str]) -> int:
+    short = sum(a.count("v") for a in arguments if a.startswith("-v") and not a.startswith("--"))
+    return short + arguments.count("--verbose")
+
+
+def _guarded(call: Callable[[], object], trace: bool) -> int:
+    """Run the command; turn every way of ending into an exit code and at most one line."""
+    try:
+        result = call()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort) as end:
+        click.echo(f"Interrupted. {end}".rstrip(), err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if trace:
+            traceback.print_exc()
+        known = isinstance(error, (ValueError, OSError))
+        text = " ".join(str(error).split()) or type(error).__name__
+        hint = "" if known or trace else f" ({type(error).__name__}; add -vv for the trace)"
+        click.echo(f"Error: {text}{hint}", err=True)
+        return 1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: exits 0 done, 1 failed, 2 wrong usage, 100 a gate failed, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _set_up_logging(arguments)
+    trace = _verbosity(arguments) >= 2
+    sys.exit(_guarded(lambda: cli.main(arguments, prog_name="advgan", standalone_mode=False), trace))
+
+
+if __name__ == "__main__":
+    main()

@@ -22,3 +22,14 @@ def pick_device(name: str = "auto") -> torch.device:
         found = f"{count} {device.type} device(s)" if count else (accelerator.type if accelerator else "only the CPU")
         raise ValueError(f"--device {name}: not on this machine (found {found}); use --device auto or cpu")
     return device
+
+
+def describe_devices() -> dict[str, object]:
+    """What this machine computes with, for `advgan env`."""
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    described: dict[str, object] = {"auto": str(pick_device()), "threads": torch.get_num_threads()}
+    if accelerator is not None:
+        described["count"] = torch.accelerator.device_count()
+    if accelerator is not None and accelerator.type == "cuda":
+        described["names"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return described

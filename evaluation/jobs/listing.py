@@ -1,0 +1,77 @@
+"""What there is to choose from, for `advgan ls`."""
+
+from pathlib import Path
+
+from advgan.config.presets import preset_file, preset_names
+from advgan.runs import Run
+
+
+def listing(what: str) -> list[tuple[str, str]]:
+    """Pairs of a name and a line about it."""
+    return {
+        "attacks": _attacks,
+        "data": _data,
+        "metrics": _metrics,
+        "models": _models,
+        "presets": _presets,
+        "runs": _runs,
+    }[what]()
+
+
+def _attacks() -> list[tuple[str, str]]:
+    from attacks import ATTACKS
+
+    return [(name, _first_line(attack)) for name, attack in ATTACKS.items()]
+
+
+def _data() -> list[tuple[str, str]]:
+    from advgan.data import SOURCES
+
+    return [*SOURCES.items(), ("PATH", "a folder, .zip or .tar.gz of class folders, an .npz or a .pt file")]
+
+
+def _metrics() -> list[tuple[str, str]]:
+    from evaluation.generators import METRICS
+
+    return list(METRICS.items())
+
+
+def _models() -> list[tuple[str, str]]:
+    from advgan.models.classifiers import CLASSIFIERS
+
+    ours = [(name, _first_line(build)) for name, build in CLASSIFIERS.items()]
+    return [
+        *ours,
+        ("RUN", "the folder of a run of `advgan fit`, or its .safetensors checkpoint"),
+        ("torchvision:NAME@WEIGHTS", "a torchvision network with the mean, std and size of its weights"),
+        ("timm:NAME", "a timm network (pip install 'advgan[timm]')"),
+        ("hf-hub:ORG/NAME@REV", "a timm network from the Hugging Face hub"),
+        ("FILE.py:OBJECT", "a module, or a function that returns one; runs that file"),
+        ("MODEL.pt2", "a program of torch.export"),
+        ("MODEL.onnx", "an ONNX file: no gradients, so only attacks that need none"),
+    ]
+
+
+def _presets() -> list[tuple[str, str]]:
+    rows = []
+    for verb in ("attack", "fit", "train"):
+        for name in preset_names(verb):
+            first = preset_file(verb, name).read_text(encoding="utf-8").splitlines()[0]
+            rows.append((f"{verb} --preset {name}", first.removeprefix("# ")))
+    return rows
+
+
+def _runs() -> list[tuple[str, str]]:
+    return [(str(file.parent), _status(file.parent)) for file in sorted(Path("runs").glob("*/*/config.yaml"))]
+
+
+def _status(folder: Path) -> str:
+    from evaluation.report.results import Results
+
+    if not (folder / "results.json").is_file():
+        return "unfinished" + (" (--resume goes on)" if Run(folder).last.is_file() else "")
+    return Results.load(folder).verdict
+
+
+def _first_line(item: object) -> str:
+    return (item.__doc__ or "").strip().splitlines()[0]

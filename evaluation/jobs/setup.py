@@ -1,0 +1,75 @@
+"""What every job takes beside its configuration, and what it gives back."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from advgan.config.section import Section
+from advgan.devices import pick_device
+from advgan.runs import PACKAGES, Run, create_run, environment
+from evaluation.report.page import write_report
+from evaluation.report.results import Results
+from evaluation.report.table import write_scores
+from evaluation.scores import Score
+
+log = logging.getLogger("advgan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How and where a job runs; nothing here changes a number."""
+
+    device: str = "auto"
+    workers: int = 0
+    out: Path | None = None
+    exist_ok: bool = False
+    resume: Run | None = None
+
+    def torch_device(self) -> torch.device:
+        """The device; said on stderr where the choice was ours."""
+        device = pick_device(self.device)
+        if self.device == "auto":
+            log.debug("device: %s", device)
+        return device
+
+    def create_run(self, verb: str, name: str, config: Section) -> Run:
+        """Make the run folder, once the input is known to be good; nothing is written before."""
+        return create_run(verb, name, config, out=self.out, exist_ok=self.exist_ok)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job leaves: its folder and its results; `summary` is what the console shows where that is less."""
+
+    folder: Path | None
+    results: Results
+    summary: Sequence[Score] = field(default=())
+
+    @property
+    def table_scores(self) -> Sequence[Score]:
+        """The scores of the printed table."""
+        return self.summary or self.results.scores
+
+
+def finish(run: Run, results: Results, *, summary: Sequence[Score] = ()) -> Outcome:
+    """Write results.json, scores.csv and report.html, say where, and hand the outcome back."""
+    results.save(run.folder)
+    write_scores(run.folder / "scores.csv", results.scores)
+    log.info("report: %s", write_report(run.folder))
+    return Outcome(run.folder, results, summary)
+
+
+def now() -> str:
+    """The time of a result, to the second, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Python and the packages that make numbers, for the foot of a report."""
+    found = environment()
+    packages = ((name, found["packages"][name]) for name in PACKAGES)
+    return (("python", found["python"]), *((name, version) for name, version in packages if version))
