@@ -38,8 +38,8 @@ def _bits(seed: int, indices: Tensor, stream: int, count: int) -> Tensor:
 
 
 def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """Map 64 random bits to the open interval (0, 1); 24 bits, so that every value is exact in float32."""
-    return (_shift_right(bits, 40).to(dtype) + 0.5) * 2.0**-24
+    """Map 64 random bits to the open interval (0, 1): odd multiples of 2^-24, all of them exact in float32."""
+    return (_shift_right(bits, 41).to(dtype) + 0.5) * 2.0**-23
 
 
 def uniform(
@@ -57,9 +57,10 @@ def normal(
 ) -> Tensor:
     """Standard normal values, one block of `shape` per sample index, by the transform of Box and Muller (1958)."""
     count = math.prod(shape)
-    radius, angle = _unit_interval(_bits(seed, indices, stream, 2 * count), torch.float64).chunk(2, dim=1)
+    seats = indices.cpu() if indices.device.type == "mps" else indices  # MPS has no float64
+    radius, angle = _unit_interval(_bits(seed, seats, stream, 2 * count), torch.float64).chunk(2, dim=1)
     values = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
-    return values.to(dtype).reshape(len(indices), *shape)
+    return values.to(indices.device, dtype).reshape(len(indices), *shape)
 
 
 def integers(seed: int, indices: Tensor, high: int, *, stream: int = 0) -> Tensor:

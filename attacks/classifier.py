@@ -1,0 +1,150 @@
+"""The classifier under attack: a network with its normalisation, frozen while it is attacked, its passes counted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Objective = Callable[[Tensor], Tensor]
+"""(N, classes) logits to the (N,) values that an attack wants large."""
+
+
+@dataclass
+class Passes:
+    """How many images have gone through the network, forwards and backwards."""
+
+    forwards: int = 0
+    backwards: int = 0
+
+
+class Gradient(NamedTuple):
+    """What one forward and one backward pass tell, all detached."""
+
+    gradient: Tensor
+    """(N, C, H, W): of each sample's own value with respect to its own pixels."""
+    values: Tensor
+    """(N,)."""
+    logits: Tensor
+    """(N, classes)."""
+
+
+class Classifier(nn.Module):
+    """A network that takes images in [0, 1], NCHW, and returns one logit a class.
+
+    Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size) happens inside, so that
+    budgets and bounds are always those of the pixels. A network in half precision gets and gives what it wants; images
+    and logits outside keep the dtype of the images. `passes` counts images, not calls, and is never reset: take the
+    difference of two readings.
+
+    `differentiable=False` marks a network without gradients (an exported one, say): `gradient` then refuses.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        resize: int | None = None,
+        differentiable: bool = True,
+        name: str = "",
+    ) -> None:
+        super().__init__()
+        if len(mean) != len(std) or not mean:
+            raise ValueError(f"mean and std need one number a channel each; got {len(mean)} and {len(std)}")
+        if min(std) <= 0:
+            raise ValueError(f"std must be above 0 in every channel; got {tuple(std)}")
+        self.network = network
+        self.resize = resize
+        self.differentiable = differentiable
+        self.name = name or type(network).__name__
+        self.passes = Passes()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
+        self._is_frozen = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in [0, 1], NCHW, to (N, classes) logits in the dtype of the images."""
+        channels = self.mean.shape[1]
+        if channels not in (1, images.shape[1]):
+            raise ValueError(f"{self.name} normalises {channels} channels, but the images have {images.shape[1]}")
+        self.passes.forwards += len(images)
+        inputs = images
+        if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
+            inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
+        inputs = (inputs - self.mean) / self.std
+        logits = self.network(inputs.to(self._network_dtype(inputs.dtype)))
+        return self._checked(logits, len(images)).to(images.dtype)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits alone, detached, from the network in evaluation mode."""
+        with self.frozen(), torch.no_grad():
+            return self(images)
+
+    def gradient(self, images: Tensor, objective: Objective) -> Gradient:
+        """Differentiate each sample's objective with respect to its pixels: one forward and one backward pass.
+
+        Works under `torch.no_grad` and `torch.inference_mode` too, touches no parameter's `.grad`, and computes no
+        parameter's gradient. Values that are not finite come back as they are.
+        """
+        if not self.differentiable:
+            raise ValueError(f"{self.name} gives no gradients: use an attack that needs none (uniform, gaussian)")
+        with self.frozen(), torch.inference_mode(False), torch.enable_grad():
+            inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
+            logits = self(inputs)
+            values = objective(logits)
+            if not values.requires_grad:
+                raise ValueError(
+                    f"{self.name} cuts its own gradients (torch.no_grad, detach or rounding inside the network?): "
+                    "use an attack that needs none (uniform, gaussian)"
+                )
+            (gradient,) = torch.autograd.grad(values.sum(), inputs)
+        self.passes.backwards += len(images)
+        return Gradient(gradient, values.detach(), logits.detach())
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the network in evaluation mode, its parameters without gradients, and put back every single flag after.
+
+        Batch statistics, parameters and their `.grad` stay untouched. Blocks may be nested; the outermost restores.
+        """
+        if self._is_frozen:
+            yield
+            return
+        modes = [(module, module.training) for module in self.modules()]
+        flags = [(parameter, parameter.requires_grad) for parameter in self.parameters()]
+        self._is_frozen = True
+        try:
+            # The flags themselves, not eval(): exported modules refuse the call, and some networks override it.
+            for module, _ in modes:
+                module.training = False
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            self._is_frozen = False
+            for module, mode in modes:
+                module.training = mode
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
+
+    def _network_dtype(self, default: torch.dtype) -> torch.dtype:
+        dtypes = (parameter.dtype for parameter in self.network.parameters() if parameter.is_floating_point())
+        return next(dtypes, default)
+
+    def _checked(self, logits: object, count: int) -> Tensor:
+        if not isinstance(logits, Tensor):
+            raise ValueError(f"{self.name} returned a {type(logits).__name__}; a tensor of logits is needed")
+        if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
+            raise ValueError(
+                f"{self.name} returned shape {tuple(logits.shape)} for {count} images; "
+                f"({count}, classes) with at least two classes is needed"
+            )
+        return logits

@@ -1,0 +1,53 @@
+"""Which of the images that an attack passes through it returns."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from attacks.samples import Samples
+
+Keep = Literal["first", "best", "last"]
+"""`first`: the first iterate that fools, else the last one. `best`: of all iterates the one with the largest objective
+among those that fool, else among all. `last`: the last iterate, whatever it does."""
+
+
+@dataclass
+class Kept:
+    """The result of an attack while it is made, one row a sample of the batch that came in."""
+
+    rule: Keep
+    images: Tensor
+    fooled: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, rule: Keep, samples: Samples) -> "Kept":
+        """Begin with the images themselves, of which nothing is known yet."""
+        never = torch.zeros(len(samples), dtype=torch.bool, device=samples.images.device)
+        return cls(rule, samples.images.clone(), never, torch.full_like(samples.eps, -torch.inf))
+
+    def offer(self, samples: Samples, iterate: Tensor, logits: Tensor, values: Tensor) -> None:
+        """Take those rows of an iterate that are better than what is kept, without waiting for the device."""
+        if self.rule == "last":
+            return
+        fooled, before = samples.fooled(logits), self.fooled[samples.rows]
+        better = fooled & ~before
+        if self.rule == "best":
+            better |= (fooled == before) & (values > self.values[samples.rows])
+        self._put(samples.rows, better, iterate)
+        self.values[samples.rows] = torch.where(better, values, self.values[samples.rows])
+        self.fooled[samples.rows] = fooled | before
+
+    def close(self, samples: Samples, iterate: Tensor) -> None:
+        """End a restart: a sample that nothing has fooled keeps the last iterate, unless the best one is asked for."""
+        if self.rule != "best":
+            self._put(samples.rows, ~self.fooled[samples.rows], iterate)
+
+    def open(self, samples: Samples) -> Tensor:
+        """The positions of the samples that nothing has fooled yet. Waits for the device, to learn their number."""
+        return (~self.fooled[samples.rows]).nonzero().squeeze(1)
+
+    def _put(self, rows: Tensor, taken: Tensor, iterate: Tensor) -> None:
+        self.images[rows] = torch.where(taken[:, None, None, None], iterate, self.images[rows])
