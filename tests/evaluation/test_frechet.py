@@ -1,0 +1,136 @@
+import math
+
+import pytest
+import torch
+
+from attacks.random import normal
+from evaluation.frechet import frechet_distance, frechet_estimate, frechet_floor
+
+
+def gaussian(seed, count, dim, *, decay=0.0, shift=0.0):
+    spectrum = torch.arange(1, dim + 1, dtype=torch.float64) ** -decay
+    return normal(seed, torch.arange(count), (dim,), dtype=torch.float64) * spectrum.sqrt() + shift
+
+
+def fidelity(real, fake):
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    stats = [fid_features_to_statistics(features.double()) for features in (real, fake)]
+    return fid_statistics_to_metric(*stats, verbose=False)[KEY_METRIC_FID]
+
+
+@pytest.mark.parametrize("count", [5, 500])
+def test_a_shift_of_3_in_8_dimensions_is_72(count):
+    features = gaussian(0, count, 8)
+    assert frechet_distance(features, features + 3) == pytest.approx(72, abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [20, 64, 65, 400])
+def test_a_set_is_at_distance_0_from_itself(count):
+    features = gaussian(0, count, 64, decay=1)
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-10)
+
+
+def test_scaling_one_set_has_a_closed_form():
+    features = gaussian(0, 300, 16)
+    features = features - features.mean(dim=0)
+    expected = (3 - 1) ** 2 * float(features.var(dim=0).sum())
+    assert frechet_distance(features, 3 * features) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("decay", "counts"), [(0, (400, 300)), (1, (400, 300)), (0, (400, 50)), (1, (70, 400))])
+def test_it_equals_torch_fidelity(decay, counts):
+    real, fake = gaussian(0, counts[0], 64, decay=decay), gaussian(1, counts[1], 64, decay=decay, shift=0.1)
+    assert frechet_distance(real, fake) == pytest.approx(fidelity(real, fake), rel=1e-6)
+
+
+def test_the_order_of_the_sets_does_not_matter():
+    real, fake = gaussian(0, 200, 16, decay=1), gaussian(1, 30, 16, shift=0.5)
+    assert frechet_distance(real, fake) == pytest.approx(frechet_distance(fake, real), rel=1e-12)
+
+
+def test_with_fewer_rows_than_columns_it_is_what_it_is_in_the_space_that_the_rows_span():
+    """Two sets in a 6-dimensional subspace of 40: the same distance as in the coordinates of that subspace."""
+    real, fake = gaussian(0, 20, 6, decay=1), gaussian(1, 25, 6, shift=0.3)
+    basis = torch.linalg.qr(gaussian(2, 40, 6))[0]
+    inside, embedded = frechet_distance(real, fake), frechet_distance(real @ basis.T, fake @ basis.T)
+    assert embedded == pytest.approx(inside, rel=1e-9)
+
+
+def test_columns_that_depend_on_each_other_lose_no_digits():
+    real, fake = gaussian(0, 200, 6), gaussian(1, 300, 6, shift=0.3)
+    mix = torch.linalg.qr(gaussian(2, 20, 6))[0].T
+    assert frechet_distance(real @ mix, fake @ mix) == pytest.approx(frechet_distance(real, fake), rel=1e-9)
+
+
+def test_features_that_never_change_in_one_set_still_count_their_variance_and_mean():
+    real, fake = gaussian(0, 200, 3), gaussian(1, 200, 3)
+    dead = torch.full((200, 1), 2.0, dtype=torch.float64)
+    living = gaussian(3, 200, 1)
+    extra = float((living.mean() - 2) ** 2 + living.var())
+    joined = frechet_distance(torch.cat([real, dead], dim=1), torch.cat([fake, living], dim=1))
+    # The living column is independent of the others only up to its sample covariance, which the trace ignores too.
+    assert joined == pytest.approx(frechet_distance(real, fake) + extra, rel=1e-9)
+
+
+def test_two_constant_sets_differ_by_their_means_alone():
+    assert frechet_distance(torch.ones(5, 3), torch.zeros(4, 3)) == 3.0
+
+
+def test_float32_features_are_computed_in_float64():
+    features = (gaussian(0, 500, 8) + 1000).float()
+    assert frechet_distance(features, features + 3) == pytest.approx(72, rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "decay"), [(20, 0), (60, 0), (60, 1), (300, 0), (300, 1)])
+def test_the_floor_is_what_two_draws_of_one_gaussian_score(count, decay):
+    measured = [
+        frechet_distance(
+            gaussian(2 * trial, count, 32, decay=decay), gaussian(2 * trial + 1, 2 * count, 32, decay=decay)
+        )
+        for trial in range(20)
+    ]
+    predicted = [frechet_floor(gaussian(2 * trial, count, 32, decay=decay), 2 * count) for trial in range(20)]
+    assert sum(predicted) == pytest.approx(sum(measured), rel=0.22 if count < 32 else 0.12)
+
+
+def test_the_floor_of_a_single_feature_is_its_closed_form():
+    features = gaussian(0, 50, 1)
+    assert frechet_floor(features, 25) == pytest.approx((1 / 50 + 1 / 25) * 1.5 * float(features.var()))
+
+
+def test_the_interval_is_as_wide_as_the_spread_of_fresh_samples():
+    """What the bootstrap gets wrong: its values lie far above the distance itself."""
+    values, widths = [], []
+    for trial in range(60):
+        real, fake = gaussian(2 * trial, 250, 8, decay=1), gaussian(2 * trial + 1, 250, 8, decay=1, shift=0.2)
+        estimate = frechet_estimate(real, fake)
+        assert estimate.low < estimate.value < estimate.high
+        values.append(estimate.value)
+        widths.append(estimate.high - estimate.low)
+    spread = torch.tensor(values).std().item()
+    assert sum(widths) / 60 == pytest.approx(2 * 2.262 * spread, rel=0.25)
+
+
+def test_an_interval_never_reaches_below_0():
+    assert frechet_estimate(gaussian(0, 50, 4), gaussian(1, 50, 4)).low >= 0
+
+
+def test_too_few_rows_for_groups_give_a_value_without_an_interval():
+    estimate = frechet_estimate(gaussian(0, 11, 4), gaussian(1, 400, 4))
+    assert math.isfinite(estimate.value)
+    assert math.isfinite(estimate.high)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        (torch.zeros(1, 4), torch.zeros(9, 4), "real features are"),
+        (torch.zeros(9, 4), torch.zeros(4), "fake features are"),
+        (torch.zeros(9, 4), torch.zeros(9, 5), "real features have 4 columns, fake 5"),
+        (torch.zeros(9, 4), torch.full((9, 4), torch.nan), "fake features hold NaN"),
+    ],
+)
+def test_features_that_cannot_be_compared_are_refused(real, fake, message):
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(real, fake)

@@ -1,0 +1,117 @@
+import pytest
+import torch
+
+from attacks.random import normal
+from evaluation import precision_recall as module
+from evaluation.precision_recall import neighbourhoods, null_coverage, precision_recall
+
+
+def gaussian(seed, count, dim=8, *, scale=1.0, shift=0.0):
+    return scale * normal(seed, torch.arange(count), (dim,), dtype=torch.float64) + shift
+
+
+def values(real, fake):
+    return {name: estimate.value for name, estimate in precision_recall(real, fake).items()}
+
+
+def fidelity(real, fake):
+    from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+    found = prc_features_to_metric(fake, real, verbose=False)  # it takes the generated set first
+    return found[KEY_METRIC_PRECISION], found[KEY_METRIC_RECALL]
+
+
+def by_definition(real, fake, k):
+    """Density and coverage of Naeem et al. (2020), sample by sample, with closed balls."""
+
+    def distance(x, y):
+        return float((x - y).norm())
+
+    radii = [sorted(distance(x, other) for other in real)[k] for x in real]
+    inside = [[distance(y, x) <= radius for x, radius in zip(real, radii, strict=True)] for y in fake]
+    density = sum(map(sum, inside)) / (k * len(fake))
+    coverage = sum(any(row[i] for row in inside) for i in range(len(real))) / len(real)
+    return density, coverage
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.5, 0), (2, 0), (1, 0.7)])
+def test_precision_and_recall_equal_torch_fidelity(scale, shift):
+    real, fake = gaussian(0, 400), gaussian(1, 300, scale=scale, shift=shift)
+    found = values(real, fake)
+    assert (found["precision"], found["recall"]) == pytest.approx(fidelity(real, fake), abs=1e-6)
+
+
+def test_density_and_coverage_equal_their_definition():
+    real, fake = gaussian(0, 30, 3), gaussian(1, 20, 3, shift=0.5)
+    found = values(real, fake)
+    assert (found["density"], found["coverage"]) == pytest.approx(by_definition(real, fake, 5))
+
+
+def test_fakes_at_one_mode_are_precise_but_recall_nothing():
+    real = torch.cat([gaussian(0, 100), gaussian(1, 100, shift=20)])
+    found = values(real, gaussian(2, 200))
+    assert found["precision"] > 0.8
+    assert found["recall"] < 0.55
+    assert found["coverage"] < 0.55
+
+
+def test_fakes_far_too_wide_recall_the_reals_but_are_not_precise():
+    found = values(gaussian(0, 300, 2), gaussian(1, 300, 2, scale=5))
+    assert found["precision"] < 0.3 < 0.7 < found["recall"]
+
+
+def test_a_set_matches_itself_even_where_every_row_is_there_twice():
+    """With open balls (prdc's rule) repeated rows would give 0 throughout."""
+    rows = gaussian(0, 40).float().repeat(8, 1)
+    assert values(rows, rows) == pytest.approx(
+        {"precision": 1, "recall": 1, "density": 320 / 40 / 5 * 1, "coverage": 1}
+    )
+
+
+def test_a_collapsed_generator_on_a_real_image_is_precise_and_covers_little():
+    real = gaussian(0, 50)
+    found = neighbourhoods(real, real[:1].repeat(20, 1))
+    assert found.fake_in_real.all()
+    assert found.repeated.all()
+    assert found.real_in_fake.tolist() == [True] + [False] * 49
+
+
+def test_repeated_rows_are_told_from_close_ones():
+    fake = gaussian(0, 20).float()
+    fake[3] = fake[7]
+    fake[5] = fake[8] + 1e-3
+    assert neighbourhoods(gaussian(1, 20).float(), fake).repeated.nonzero().flatten().tolist() == [3, 7]
+
+
+def test_far_from_the_origin_nothing_is_lost_to_rounding():
+    real, fake = gaussian(0, 100), gaussian(1, 100, scale=0.7)
+    assert values(real + 1e6, fake + 1e6) == values(real, fake)
+
+
+def test_a_sample_exactly_on_the_rim_is_inside():
+    real = torch.arange(8.0).reshape(8, 1)
+    outside, rim = torch.full((6, 1), 10.001), torch.full((6, 1), 10.0)  # 7 reaches to 4, so to 10
+    assert not neighbourhoods(real, outside).fake_in_real.any()
+    assert neighbourhoods(real, rim).fake_in_real.all()
+
+
+def test_chunks_change_nothing(monkeypatch):
+    real, fake = gaussian(0, 60), gaussian(1, 45, shift=0.3)
+    whole = neighbourhoods(real, fake)
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    assert all(torch.equal(a, b) for a, b in zip(whole, neighbourhoods(real, fake), strict=True))
+
+
+def test_the_null_coverage_and_density_are_what_equal_distributions_score():
+    runs = [values(gaussian(2 * trial, 200, 4), gaussian(2 * trial + 1, 150, 4)) for trial in range(30)]
+    assert sum(run["coverage"] for run in runs) / 30 == pytest.approx(null_coverage(200, 150), abs=0.008)
+    assert sum(run["density"] for run in runs) / 30 == pytest.approx(1, abs=0.03)
+
+
+def test_the_null_coverage_has_its_known_value():
+    assert null_coverage(10_000, 10_000) == pytest.approx(0.96877, abs=1e-5)
+
+
+def test_too_few_samples_are_refused():
+    with pytest.raises(ValueError, match="at least 6 rows"):
+        precision_recall(gaussian(0, 50), gaussian(1, 5))
