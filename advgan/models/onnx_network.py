@@ -1,0 +1,68 @@
+"""Networks in `.onnx` files, run by ONNX Runtime: logits, but no gradients."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class OnnxNetwork(nn.Module):
+    """Images to the first output of an ONNX file. It cannot be differentiated, moved or trained."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self.session = session
+        self.input = session.get_inputs()[0]
+        self.dtype = torch.float16 if self.input.type == "tensor(float16)" else torch.float32
+
+    @property
+    def batch_size(self) -> int | None:
+        """The batch size that the file is bound to; None where it takes any."""
+        return self._side(0)
+
+    @property
+    def shape(self) -> tuple[int | None, int | None, int | None]:
+        """Channels, height and width, None where the file takes any."""
+        return self._side(1), self._side(2), self._side(3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images to what the file calls its first output, on the device of the images."""
+        pixels = images.detach().to("cpu", self.dtype).contiguous().numpy()
+        (logits, *_) = self.session.run(None, {self.input.name: pixels})
+        return torch.from_numpy(logits).to(images.device)
+
+    def _side(self, axis: int) -> int | None:
+        return self.input.shape[axis] if isinstance(self.input.shape[axis], int) else None
+
+
+def load_onnx(path: Path) -> OnnxNetwork:
+    """Open an ONNX file. Raises ValueError in one line where it is damaged or not an image classifier."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError(f"{path} needs ONNX Runtime: pip install 'advgan[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what matters is raised
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=_providers(onnxruntime))
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)})") from error
+    if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
+        shapes = ", ".join(str(each.shape) for each in session.get_inputs())
+        raise ValueError(f"{path} takes inputs of shape {shapes}: one batch of images, (N, C, H, W), is needed")
+    network = OnnxNetwork(session)
+    channels, _, width = network.shape
+    if channels not in (None, 1, 3) and width in (1, 3):
+        raise ValueError(f"{path} takes images with the channels last: export it for (N, C, H, W)")
+    return network
+
+
+def _providers(onnxruntime: Any) -> list[str]:
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    return [each for each in wanted if each in onnxruntime.get_available_providers()]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

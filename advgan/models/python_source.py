@@ -1,0 +1,92 @@
+"""Networks from a user's own Python file, named `file.py:object`."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+
+def is_python_source(name: str) -> bool:
+    """Whether a name has the form `file.py:object`."""
+    path, colon, attribute = name.rpartition(":")
+    return bool(colon) and path.endswith(".py") and attribute.isidentifier()
+
+
+def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
+    """Run a Python file and take a network from it.
+
+    The object is a module, or a function or class that returns one. A function gets those of `options` that it has
+    parameters for, by name, and may have no others without a default. Runs the user's code, as importing it would; the
+    file may import its neighbours. Raises ValueError in one line for whatever goes wrong, the user's errors included.
+    """
+    path, _, name = source.rpartition(":")
+    module = _run(Path(path))
+    if not hasattr(module, name):
+        known = [key for key, value in vars(module).items() if _is_candidate(value, module)]
+        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
+    found = getattr(module, name)
+    if callable(found) and not isinstance(found, nn.Module):
+        found = _call(found, source, options)
+    if not isinstance(found, nn.Module):
+        raise ValueError(f"{source} is a {type(found).__name__}: an nn.Module, or a function returning one, is needed")
+    return found
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"no Python file at {path}")
+    spec = importlib.util.spec_from_file_location(f"advgan_user_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look their module up by name; the neighbours are imported by theirs.
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"running {path} failed: {_told(error, path)}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def _call(builder: Callable[..., object], source: str, options: Mapping[str, int]) -> object:
+    parameters = inspect.signature(builder).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    arguments = {each.name: options[each.name] for each in parameters if each.kind in named and each.name in options}
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    missing = [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in variable and each.name not in arguments
+    ]
+    if missing:
+        given = f"only {', '.join(options)} are given" if options else "it is called with none"
+        raise ValueError(f"{source} needs the arguments {', '.join(missing)}, but {given}: write a function for them")
+    try:
+        return builder(**arguments)
+    except Exception as error:
+        raise ValueError(f"calling {source} failed: {_told(error, Path(source.rpartition(':')[0]))}") from error
+
+
+def _is_candidate(value: object, module: ModuleType) -> bool:
+    if isinstance(value, nn.Module):
+        return True
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+def _told(error: Exception, path: Path) -> str:
+    """An exception in one line, with the last line of the user's file that took part."""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == path.name
+    ]
+    if isinstance(error, SyntaxError):
+        lines.append(error.lineno)
+    words = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {words}" + (f" (line {lines[-1]})" if lines else "")

@@ -1,0 +1,41 @@
+"""The optimiser of a classifier, and how its moments come back from a checkpoint."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from advgan.config import ClassifierTraining
+
+
+def build_optimizer(network: nn.Module, training: ClassifierTraining) -> Optimizer:
+    """Decay weights, but neither biases nor the scales of normalisation layers: those hold no direction to shrink."""
+    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [each for each in learnt if each.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [each for each in learnt if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if training.optimizer == "adamw":
+        return AdamW(groups, lr=training.learning_rate, fused=True)
+    return SGD(groups, lr=training.learning_rate, momentum=0.9, nesterov=True, fused=True)
+
+
+def load_moments(optimizer: Optimizer, moments: Mapping[int, Mapping[str, Any]]) -> None:
+    """Copy the moments in, laid out in memory as their parameters are: fused kernels pair elements by address."""
+    description = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    copies = {
+        index: {name: _laid_out(value, parameters[index]) for name, value in values.items()}
+        for index, values in moments.items()
+    }
+    optimizer.load_state_dict({"state": copies, "param_groups": description["param_groups"]})
+
+
+def _laid_out(value: Any, parameter: Tensor) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    if value.shape != parameter.shape:
+        return value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

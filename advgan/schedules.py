@@ -1,0 +1,35 @@
+"""Learning rate and attack budget as pure functions of the step, so that resuming needs no scheduler state."""
+
+import math
+
+RISE = 0.3  # share of the one-cycle run in which the learning rate rises
+START_DIVISOR = 25.0
+END_DIVISOR = 1e4  # below the start
+
+
+def learning_rate(schedule: str, step: int, *, total_steps: int, peak: float) -> float:
+    """The learning rate of step `step` (0 is the first) of `total_steps`.
+
+    `constant` stays at `peak`; `cosine` falls from it to 0 (Loshchilov and Hutter, 2016); `one-cycle` rises from a 25th
+    of it over the first 30 % and falls to a 250,000th (Smith and Topin, 2017), along half cosines, as torch's does.
+    """
+    if schedule == "constant":
+        return peak
+    if schedule == "cosine":
+        return _between(peak, 0.0, step / total_steps)
+    assert schedule == "one-cycle"
+    start = peak / START_DIVISOR
+    top, last = max(0.0, RISE * total_steps - 1), total_steps - 1
+    if step <= top:
+        return _between(start, peak, step / top if top > 0 else 1.0)
+    return _between(peak, start / END_DIVISOR, (step - top) / (last - top))
+
+
+def warm_budget(eps: float, step: int, *, warmup_steps: float) -> float:
+    """The attack budget of a step: a straight line from 0 at step 0 to `eps` at `warmup_steps`, then `eps`."""
+    return eps if step >= warmup_steps else eps * step / warmup_steps
+
+
+def _between(first: float, last: float, share: float) -> float:
+    """Half a cosine from `first` at share 0 to `last` at share 1."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
