@@ -12,9 +12,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number
-_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
-_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _signed(bits: int) -> int:
+    """Read 64 bits as the signed number that torch holds them in."""
+    return bits - (1 << 64) if bits >> 63 else bits
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(bits: Tensor, places: int) -> Tensor:
@@ -28,11 +36,21 @@ def _mix(bits: Tensor) -> Tensor:
     return bits ^ _shift_right(bits, 31)
 
 
+def _mix_on_host(bits: int) -> int:
+    """`_mix` of one unsigned number, without a tensor."""
+    bits = ((bits ^ (bits >> 30)) * _MIX_1) & _MASK
+    bits = ((bits ^ (bits >> 27)) * _MIX_2) & _MASK
+    return bits ^ (bits >> 31)
+
+
+def _key(seed: int, stream: int) -> int:
+    """Hash (seed, stream) on the host, so that no device has to be waited for."""
+    return _mix_on_host((_mix_on_host((seed & (_MASK >> 1)) * _GOLDEN & _MASK) + stream * _GOLDEN) & _MASK)
+
+
 def _bits(seed: int, indices: Tensor, stream: int, count: int) -> Tensor:
     """Hash (seed, index, stream, position) to 64 bits: (N,) indices to (N, count) integers."""
-    key = torch.tensor([seed & 0x7FFF_FFFF_FFFF_FFFF, stream], dtype=torch.int64, device=indices.device)
-    key = _mix(_mix(key[:1] * _GOLDEN) + key[1:] * _GOLDEN)
-    rows = _mix(key + (indices.to(torch.int64) + 1) * _GOLDEN)
+    rows = _mix((indices.to(torch.int64) + 1) * _GOLDEN + _signed(_key(seed, stream)))
     positions = torch.arange(1, count + 1, dtype=torch.int64, device=indices.device)
     return _mix(rows[:, None] + positions * _GOLDEN)
 
@@ -78,6 +96,11 @@ def permutation(seed: int, count: int, *, stream: int = 0) -> Tensor:
 def seeded(seed: int, stream: int = 0) -> Iterator[None]:
     """Give torch's own random calls (initialisation, dropout) a seed inside the block; restore the state after it."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    row = _mix_on_host((_key(seed, stream) + _GOLDEN) & _MASK)
+    value = _mix_on_host((row + _GOLDEN) & _MASK) & (_MASK >> 1)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(_bits(seed, torch.zeros(1, dtype=torch.int64), stream, 1).item()) & 0x7FFF_FFFF_FFFF_FFFF)
+        # Not torch.manual_seed: it would also queue seeds for devices that are not in use, a millisecond a call.
+        torch.default_generator.manual_seed(value)
+        if devices:
+            torch.cuda.manual_seed_all(value)
         yield
