@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from evaluation.report.looks import DASHES, Look, looks
 from evaluation.report.palette import DARK, LIGHT, declarations
 from evaluation.report.panels import BarPanel, CurvePanel, Numbers
-from evaluation.report.text import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'DejaVu Sans', sans-serif"
-_WIDTH, _HEIGHT = 420, 270  # points; a phone shows some 340 pixels of it
+_WIDTH, _HEIGHT = 395, 255  # points; a phone shows some 340 pixels of it
+_LEGEND_ROW = 20
 _MANY_CATEGORIES = 30
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small, sharp, in the reader's own font
@@ -67,10 +67,11 @@ def _figure(panel: CurvePanel | BarPanel, *, legend: bool) -> "Figure":
     from matplotlib.figure import Figure
 
     upright = isinstance(panel, CurvePanel) or _upright(panel)
-    figure = Figure(figsize=(_WIDTH / 72, _height(panel, upright=upright) / 72), layout="constrained")
+    entries = looks(panel)
+    height = _height(panel, upright=upright) + (_LEGEND_ROW * math.ceil(len(entries) / 2) if legend else 0)
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
-    entries = looks(panel)
     if isinstance(panel, CurvePanel):
         _draw_curves(axes, panel, entries)
     else:
@@ -132,7 +133,9 @@ def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None
     if panel.percent:
         values.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     elif not (isinstance(panel, CurvePanel) and panel.log_y):
-        values.set_major_formatter(FuncFormatter(lambda value, _: format_number(round(value, 12))))
+        values.set_major_formatter(FuncFormatter(_tick))
+    if isinstance(panel, CurvePanel) and not panel.log_x:
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
     across, above = (panel.x_label, panel.y_label) if upright else (panel.y_label, panel.x_label)
     axes.set_xlabel(_name(across, 60))
     axes.set_title(_name(above, 60), loc="left", pad=8)
@@ -141,6 +144,10 @@ def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None
     axes.grid(axis="y" if upright else "x", linewidth=0.9)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, pad=5)
+
+
+def _tick(value: float, _: int | None) -> str:
+    return f"{value:,.6g}".replace("-", "−")
 
 
 def _add_legend(figure: "Figure", entries: Sequence[Look]) -> None:

@@ -35,7 +35,7 @@ def direction(metric: str) -> str:
 
 
 def format_value(score: Score) -> str:
-    """`97.3 %` for a rate, `10` for a whole number, four significant digits for the rest."""
+    """`97.3 %` for a rate, `10` for a whole number, up to four significant digits for the rest."""
     return format_rate(score.value) if is_rate(score.metric) else format_number(score.value)
 
 
@@ -61,7 +61,7 @@ def format_rate(value: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Four significant digits, thousands apart; whole numbers whole; a power of ten for the very large and small."""
+    """Up to four significant digits, thousands apart; whole numbers whole; powers of ten for the very large and small."""
     if math.isnan(value):
         return UNKNOWN
     if math.isinf(value):
@@ -70,7 +70,8 @@ def format_number(value: float) -> str:
     if value == int(value) and size < 1e9:
         return f"{int(value):,}"
     if 1e-3 <= size < 1e6:
-        return f"{value:,.{max(0, 3 - math.floor(math.log10(size)))}f}"
+        text = f"{value:,.{max(0, 3 - math.floor(math.log10(size)))}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.3e}"
 
 

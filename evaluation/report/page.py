@@ -1,0 +1,124 @@
+"""One offline HTML page from the results of a run, and one that joins several runs."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from advgan.atomic import write_atomically
+from evaluation.findings import Finding
+from evaluation.report.comparison import compared_panels, pivot, run_names
+from evaluation.report.figures import file_svg
+from evaluation.report.palette import DARK, LIGHT, declarations
+from evaluation.report.panels import BarPanel, CurvePanel, Panel
+from evaluation.report.results import Results
+from evaluation.report.text import format_count, format_interval, format_value
+from evaluation.report.views import card, metric_name, score_sheet, sections
+
+REPORT = "report.html"
+COMPARISON = "comparison.html"
+
+
+def write_report(run_folder: Path) -> Path:
+    """Rebuild `report.html` of a run from its `results.json` and the pictures in its folder, and from nothing else.
+
+    The page is one file that needs no network and runs no script; its figures are written to `figures/` as well.
+    A picture that is missing is named in its place. Raises ValueError where the results are missing or damaged, or
+    name a picture outside the folder.
+    """
+    results = Results.load(run_folder)
+    _write_figures(run_folder, results.panels)
+    page = (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            cards=[card(headline) for headline in results.headline],
+            findings=_warnings_first(results.findings),
+            sections=sections(results.panels, lambda file: (run_folder, file)),
+            sheet=score_sheet(results.scores),
+            columns=_columns(len(results.headline)),
+        )
+    )
+    return write_atomically(run_folder / REPORT, page.encode(errors="replace"))
+
+
+def write_comparison(run_folders: Sequence[Path], out: Path) -> Path:
+    """Join runs into one page: scores side by side, curves of the same title in one figure, findings by run.
+
+    Numbers stand in one row only where metric, setting, data and protocol agree. `out` is a file, or a folder that
+    gets a `comparison.html`. Raises ValueError as `write_report` does.
+    """
+    runs = [Results.load(folder) for folder in run_folders]
+    names = run_names(runs, run_folders)
+    target = out / COMPARISON if out.is_dir() or not out.suffix else out
+    page = (
+        _templates()
+        .get_template("comparison.html.j2")
+        .render(
+            runs=list(zip(names, runs, run_folders, strict=True)),
+            rows=pivot([run.scores for run in runs]),
+            sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
+            target=target,
+        )
+    )
+    return write_atomically(target, page.encode(errors="replace"))
+
+
+def _write_figures(run_folder: Path, panels: Sequence[Panel]) -> None:
+    """Leave every figure as an SVG of its own in `figures/`, on white and with its legend, for a paper."""
+    for number, panel in enumerate(panels, start=1):
+        if isinstance(panel, CurvePanel | BarPanel):
+            slug = re.sub(r"[^a-z0-9]+", "-", panel.title.lower()).strip("-")[:50]
+            svg = file_svg(panel).encode(errors="replace")
+            write_atomically(run_folder / "figures" / f"{number:02d}-{slug}.svg", svg)
+
+
+def _located(name: str, run_folders: Sequence[Path]) -> tuple[Path, str]:
+    place, file = name.split("/", 1)
+    return run_folders[int(place)], file
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("evaluation.report"),
+        autoescape=True,  # every name on the page may be hostile
+        undefined=StrictUndefined,
+        finalize=_unbroken,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    colors = {"light": declarations(LIGHT), "dark": declarations(DARK)}
+    environment.globals.update(colors=colors)
+    environment.filters.update(moment=_moment, warnings_first=_warnings_first)
+    environment.filters.update(metric=metric_name, value=format_value, interval=format_interval, count=format_count)
+    return environment
+
+
+def _warnings_first(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: finding.level != "warning")
+
+
+def _columns(count: int) -> int:
+    """Stand big numbers in rows of at most five, as even as can be."""
+    return math.ceil(count / math.ceil(count / 5)) if count else 1
+
+
+def _unbroken(value: object) -> object:
+    """Keep a number and its percent sign on one line."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
+
+
+def _moment(created: str) -> str:
+    """`2026-11-22 16:09 UTC` of an ISO 8601 time; anything else as it is."""
+    try:
+        time = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    zone = time.strftime("%Z") or ""
+    return f"{time:%Y-%m-%d %H:%M} {zone}".rstrip()
