@@ -1,0 +1,117 @@
+"""Image files in a `.zip` or `.tar` archive, read without unpacking: no name in an archive becomes a path on disk."""
+
+import gzip
+import io
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+from advgan.data.files import Files, hidden, printable
+from advgan.data.pixels import is_image
+
+SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
+
+
+def is_archive(path: Path) -> bool:
+    """Tell by the suffix whether a file is an archive that can be read."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def base_name(path: Path) -> str:
+    """The name of an archive without its suffix: `mnist` for `mnist.tar.gz`."""
+    return next((path.name[: -len(end)] for end in SUFFIXES if path.name.lower().endswith(end)), path.name)
+
+
+@contextmanager
+def open_archive(path: Path, *, scratch: Path) -> Iterator[Files]:
+    """List an archive and keep it open for the block. A compressed tar is first expanded to one file in `scratch`.
+
+    Raises ValueError where the archive is damaged, encrypted, or holds names that point outside of it.
+    """
+    reading = _open_zip(path) if path.name.lower().endswith(".zip") else _open_tar(path, scratch)
+    with reading as files:
+        yield files
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[Files]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+        raise ValueError(_damaged(path, error)) from None
+    with archive:
+        members = archive.infolist()
+        if any(member.flag_bits & 1 for member in members):
+            raise ValueError(f"{path} is encrypted; unpack it and give the folder")
+
+        def open_member(name: str) -> IO[bytes]:
+            try:
+                return io.BytesIO(archive.read(name))
+            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+                raise ValueError(f"is damaged in the archive: {error}") from None
+
+        names = ((member.filename, member.is_dir()) for member in members)
+        yield _files(path, names, open_member)
+
+
+@contextmanager
+def _open_tar(path: Path, scratch: Path) -> Iterator[Files]:
+    plain = path if path.name.lower().endswith(".tar") else _expand(path, scratch / "expanded.tar")
+    try:
+        archive = tarfile.open(plain, "r:")  # noqa: SIM115 (closed below)
+        members = {member.name: member for member in archive if member.isfile() or member.isdir()}
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(_damaged(path, error)) from None
+    lock = Lock()
+    with archive:
+
+        def open_member(name: str) -> IO[bytes]:
+            try:
+                with lock:
+                    file = archive.extractfile(members[name])
+                    assert file is not None
+                    return io.BytesIO(file.read())
+            except (tarfile.TarError, OSError, EOFError) as error:
+                raise ValueError(f"is damaged in the archive: {error}") from None
+
+        names = ((member.name, member.isdir()) for member in members.values())
+        yield _files(path, names, open_member)
+    if plain != path:
+        plain.unlink()
+
+
+def _expand(path: Path, target: Path) -> Path:
+    try:
+        with gzip.open(path) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(_damaged(path, error)) from None
+    return target
+
+
+def _files(path: Path, names: Iterable[tuple[str, bool]], open_member: Callable[[str], IO[bytes]]) -> Files:
+    stored, folders = dict[str, str](), set[str]()
+    for name, is_folder in names:
+        clean = name.removeprefix("./").rstrip("/")
+        parts = clean.replace("\\", "/").split("/")
+        if clean.startswith("/") or ".." in parts or parts[0].endswith(":"):
+            raise ValueError(f"{path} holds the name {printable(name)!r}, which points outside of the archive; refused")
+        if clean in ("", ".") or hidden(clean):
+            continue
+        if is_folder:
+            folders.add(clean)
+        elif is_image(clean):
+            stored[clean] = name
+    return Files(str(path), sorted(stored), sorted(folders), lambda name: open_member(stored[name]))
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{path} is empty"
+    return f"{path} is damaged or no archive of its kind ({' '.join(str(error).split())})"

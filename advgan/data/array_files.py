@@ -1,0 +1,76 @@
+"""Read `.npz` and `.pt` files to named arrays, without ever running what a file could hold."""
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advgan.data.arrays import CONVENTIONS, AnyArray
+
+_WANTED = {"classes"} | {key for convention in CONVENTIONS for keys in convention for key in (keys.images, keys.labels)}
+
+
+def read_npz(path: Path) -> dict[str, AnyArray]:
+    """Read the arrays of an `.npz`; Python objects in it are refused."""
+    try:
+        file = np.load(path, allow_pickle=False)
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise ValueError(_damaged(path, error)) from None
+    if isinstance(file, np.ndarray):
+        raise ValueError(f"{path} holds a single array; save images and labels together with numpy.savez")
+    with file:
+        wanted = {name: _read_member(path, file, name) for name in file.files if name in _WANTED}
+        return wanted or dict.fromkeys(file.files, np.zeros(0))
+
+
+def read_pt(path: Path) -> dict[str, AnyArray]:
+    """Read the tensors of a dictionary saved with `torch.save`; anything but tensors and plain values is refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise nearly anything
+        if not isinstance(error, pickle.UnpicklingError) or "global" not in str(error).lower():
+            raise ValueError(_damaged(path, error)) from None
+        raise ValueError(
+            f"{path} holds Python objects, which could run code, so it was not loaded; "
+            "save a dictionary of tensors: torch.save({'images': images, 'labels': labels}, path)"
+        ) from None
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds a {type(content).__name__}; a dictionary of images and labels is needed")
+    wanted = {str(name): _to_array(path, name, value) for name, value in content.items() if name in _WANTED}
+    return wanted or dict.fromkeys(map(str, content), np.zeros(0))
+
+
+def _read_member(path: Path, file: Mapping[str, AnyArray], name: str) -> AnyArray:
+    try:
+        return file[name]
+    except Exception as error:  # as above
+        if isinstance(error, ValueError) and "pickle" in str(error):
+            raise ValueError(f"{path}: {name} holds Python objects, which are refused; save numbers") from None
+        raise ValueError(_damaged(path, error)) from None
+
+
+def _to_array(path: Path, name: str, value: Any) -> AnyArray:
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach()
+            return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path}: {name} cannot be read as numbers ({_one_line(error)})") from None
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{path} is empty"
+    return f"{path} is damaged or no {path.suffix} file ({_one_line(error)})"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

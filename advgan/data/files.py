@@ -1,0 +1,28 @@
+"""A source that consists of image files, wherever they lie: what it lists, and how one of them is opened."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Image files under a root. Names are relative, with forward slashes; `open` may be called from several threads."""
+
+    name: str
+    """The root as the user wrote it, for messages."""
+    images: Sequence[str]
+    folders: Sequence[str]
+    """Every folder, the empty ones too; none ends in a slash, and the root is not among them."""
+    open: Callable[[str], Path | IO[bytes]]
+
+
+def hidden(name: str) -> bool:
+    """Tell whether a path is one that people do not see: a dot file, or what macOS adds to its archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def printable(text: str) -> str:
+    """Escape what would break a one-line message: newlines, control characters, bytes that are no text."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

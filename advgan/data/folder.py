@@ -1,0 +1,45 @@
+"""Image files in a folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from advgan.data.files import Files
+from advgan.data.pixels import is_image
+
+
+def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:
+    """List the image files and folders below `root`; also (name, bytes, nanoseconds of change) of each image.
+
+    Symbolic links are followed, hidden files and folders left out. Raises ValueError where a folder cannot be read.
+    """
+    images, folders = list[tuple[str, int, int]](), list[str]()
+    try:
+        for entry, name in _walk(root, "", (os.stat(root),)):
+            if entry.is_dir():
+                folders.append(name)
+            elif is_image(name):
+                status = entry.stat() if entry.is_file() else None  # a link to nothing is an image that cannot be read
+                images.append((name, status.st_size, status.st_mtime_ns) if status else (name, -1, -1))
+    except OSError as error:
+        raise ValueError(f"cannot read {error.filename or root} ({error.strerror})") from None
+    images.sort()
+    return Files(str(root), [image[0] for image in images], folders, lambda name: root / name), images
+
+
+def _walk(
+    folder: Path | str, prefix: str, above: tuple[os.stat_result, ...]
+) -> Iterator[tuple["os.DirEntry[str]", str]]:
+    """Yield each entry with its relative name; a link back to a folder above is not entered again."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            name = prefix + entry.name
+            if not entry.is_dir():
+                yield entry, name
+                continue
+            status = os.stat(entry.path)
+            if not any(os.path.samestat(status, other) for other in above):
+                yield entry, name
+                yield from _walk(entry.path, f"{name}/", (*above, status))

@@ -1,0 +1,138 @@
+"""From the name of a source to its images: the one door through which data comes in."""
+
+import difflib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from advgan.cache import cache_dir
+from advgan.config import DataConfig
+from advgan.data.archive import SUFFIXES, is_archive
+from advgan.data.array_files import read_npz, read_pt
+from advgan.data.arrays import arrays_to_collection
+from advgan.data.collection import TRAIN, UNSPLIT, Collection, Labels
+from advgan.data.digits import read_digits
+from advgan.data.gather import gather_archive, gather_folder
+from advgan.data.imageset import Data, ImageSet
+from advgan.data.pixels import fit_array
+from advgan.data.split import split_rows
+from advgan.data.store import take
+from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
+
+KNOWN = ("digits", *TORCHVISION)
+
+
+def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> Data:
+    """Read a source and split it into train, validation and test.
+
+    `digits` and the names of torchvision come before a path of the same name (write ./mnist for that). Splits that the
+    source brings are kept; a missing validation split is a stratified tenth of the training images, and a source
+    without splits is divided 70/10/20. `workers` threads decode image files, into `cache` (None: `cache_dir()`), so the
+    second time they are only mapped or read.
+    Raises ValueError, in one line with the way out, for whatever is wrong with the source.
+    """
+    collection, folder = _collect(config, workers=workers, cache=cache)
+    rows = split_rows(collection, seed=config.seed, source=config.source)
+    train, validation, test = (
+        _image_set(collection, chosen, folder, part=f"{part}-{config.seed}")
+        for part, chosen in zip(("train", "validation", "test"), rows, strict=True)
+    )
+    return Data(collection.name, train, validation, test, collection.skipped)
+
+
+def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: Path | None = None) -> ImageSet:
+    """Read further training images for `like`: all of a source, or its training split where it has splits.
+
+    Classes are matched by name; plain numbers 0, 1, ... also match by number. Raises ValueError where a class is
+    unknown or the images have another size or number of channels.
+    """
+    collection, folder = _collect(config, workers=workers, cache=cache)
+    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
+    extra = _image_set(collection, rows, folder, part="extra")
+    if extra.images.shape[1:] != like.images.shape[1:]:
+        raise ValueError(
+            f"{config.source}: images have {extra.channels} channel(s) and {extra.size}x{extra.size} pixels, those of "
+            f"{like.name} {like.channels} and {like.size}x{like.size}; set resize and channels of the extra images"
+        )
+    numbers = _match_classes(config.source, collection.classes, like)
+    return ImageSet(extra.images, torch.from_numpy(numbers)[extra.labels], like.classes, extra.name)
+
+
+def _collect(config: DataConfig, *, workers: int, cache: Path | None) -> tuple[Collection, Path | None]:
+    """Read a source whole; also the folder of the cache that holds it, if one does."""
+    cache, name = cache or cache_dir(), config.source.lower()
+    if name == "digits":
+        return _fitted(read_digits(), config), None
+    if name in TORCHVISION:
+        return read_torchvision(name, config, cache=cache, workers=workers)
+    path = Path(config.source).expanduser()
+    _check_readable(config.source, path)
+    if path.is_dir():
+        return gather_folder(path, config, cache=cache, workers=workers)
+    if is_archive(path):
+        return gather_archive(path, config, cache=cache, workers=workers)
+    readers = {".npz": read_npz, ".pt": read_pt, ".pth": read_pt}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(
+            f"{config.source} is no source of images: give a folder, {', '.join(SUFFIXES)}, .npz, .pt or one of "
+            f"{', '.join(KNOWN)}"
+        )
+    return _fitted(arrays_to_collection(str(path), path.stem, reader(path)), config), None
+
+
+def _fitted(collection: Collection, config: DataConfig) -> Collection:
+    """Bring arrays to the wanted size and channels."""
+    height, width = collection.images.shape[2:]
+    if config.resize is None and height != width:
+        raise ValueError(
+            f"{config.source}: images must be square, these are {width}x{height}; "
+            f"--resize {min(height, width)} takes the middle square of each"
+        )
+    return replace(collection, images=fit_array(collection.images, size=config.resize, channels=config.channels))
+
+
+def _image_set(collection: Collection, rows: Labels, folder: Path | None, *, part: str) -> ImageSet:
+    images = take(collection, rows, folder=folder, part=part)
+    return ImageSet(images, torch.from_numpy(collection.labels[rows]), collection.classes, collection.name)
+
+
+def _check_readable(source: str, path: Path) -> None:
+    if not os.path.exists(path):  # unlike Path.exists, this is False for a name that is too long
+        near = _near(source, path)
+        raise ValueError(
+            f"no data at {source}" + (f" (did you mean {near}?)" if near else "")
+            + f"; give a path or one of {', '.join(KNOWN)}"
+        )  # fmt: skip
+    if path.is_file():
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise ValueError(f"cannot read {source} ({error.strerror})") from None
+
+
+def _near(source: str, path: Path) -> str | None:
+    """Find a known name, or a neighbour of the missing path, that is spelt nearly so."""
+    known = difflib.get_close_matches(source.lower(), KNOWN, n=1)
+    if known:
+        return known[0]
+    try:
+        neighbours = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return None
+    names = difflib.get_close_matches(path.name, neighbours, n=1)
+    return str(path.parent / names[0]) if names else None
+
+
+def _match_classes(source: str, classes: tuple[str, ...], like: ImageSet) -> Labels:
+    """Give the number that each class has in `like`."""
+    if set(classes) <= set(like.classes):
+        return np.array([like.classes.index(kind) for kind in classes], np.int64)
+    numbered = classes == tuple(str(number) for number in range(len(classes)))
+    if numbered and len(classes) <= like.num_classes:
+        return np.arange(len(classes), dtype=np.int64)
+    unknown = next(kind for kind in classes if kind not in like.classes)
+    raise ValueError(f"{source}: the class {unknown} is not among those of {like.name} ({', '.join(like.classes)})")
