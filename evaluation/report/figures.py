@@ -94,9 +94,9 @@ def _draw_curves(axes: "Axes", panel: CurvePanel, entries: Sequence[Look]) -> No
         axes.plot(
             series.x, series.y, color=color, linewidth=width, linestyle=_dash(look), marker=look.marker, markersize=5.5
         )
-    if panel.log_x:
+    if panel.log_x and _any_positive([series.x for series in panel.series]):
         axes.set_xscale("log")
-    if panel.log_y:
+    if panel.log_y and _any_positive([series.y for series in panel.series]):
         axes.set_yscale("log")
     if panel.percent and _within_unit([series.y for series in panel.series]):
         axes.set_ylim(-0.03, 1.03)
@@ -188,6 +188,11 @@ def _reach(values: Sequence[float], bounds: Numbers, sign: int) -> list[float]:
         0.0 if math.isnan(bound) else max(0.0, sign * (bound - value))
         for value, bound in zip(values, bounds, strict=True)
     ]
+
+
+def _any_positive(groups: Sequence[Numbers]) -> bool:
+    """Whether a logarithmic axis has anything to show."""
+    return any(value > 0 for values in groups for value in values)
 
 
 def _within_unit(groups: Sequence[Numbers]) -> bool:

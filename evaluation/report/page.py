@@ -31,19 +31,16 @@ def write_report(run_folder: Path) -> Path:
     name a picture outside the folder.
     """
     results = Results.load(run_folder)
-    _write_figures(run_folder, results.panels)
-    page = (
-        _templates()
-        .get_template("report.html.j2")
-        .render(
-            results=results,
-            cards=[card(headline) for headline in results.headline],
-            findings=_warnings_first(results.findings),
-            sections=sections(results.panels, lambda file: (run_folder, file)),
-            sheet=score_sheet(results.scores),
-            columns=_columns(len(results.headline)),
-        )
+    template = _templates().get_template("report.html.j2")
+    page = template.render(
+        results=results,
+        cards=[card(headline) for headline in results.headline],
+        findings=_warnings_first(results.findings),
+        sections=sections(results.panels, lambda file: (run_folder, file)),
+        sheet=score_sheet(results.scores),
+        columns=_columns(len(results.headline)),
     )
+    _write_figures(run_folder, results.panels)
     return write_atomically(run_folder / REPORT, page.encode(errors="replace"))
 
 
@@ -56,15 +53,12 @@ def write_comparison(run_folders: Sequence[Path], out: Path) -> Path:
     runs = [Results.load(folder) for folder in run_folders]
     names = run_names(runs, run_folders)
     target = out / COMPARISON if out.is_dir() or not out.suffix else out
-    page = (
-        _templates()
-        .get_template("comparison.html.j2")
-        .render(
-            runs=list(zip(names, runs, run_folders, strict=True)),
-            rows=pivot([run.scores for run in runs]),
-            sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
-            target=target,
-        )
+    template = _templates().get_template("comparison.html.j2")
+    page = template.render(
+        runs=list(zip(names, runs, run_folders, strict=True)),
+        rows=pivot([run.scores for run in runs]),
+        sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
+        target=target,
     )
     return write_atomically(target, page.encode(errors="replace"))
 

@@ -119,7 +119,7 @@ def perturbation_factor(perturbations: Tensor) -> float:
         return 1.0
     exact = 0.5 / largest
     unit = 10.0 ** (math.floor(math.log10(exact)) - 1)
-    return float(f"{math.floor(exact / unit + 1e-9) * unit:.2g}")
+    return float(f"{math.floor(exact / unit + 1e-4) * unit:.2g}")
 
 
 def _seen(prediction: Prediction) -> str:

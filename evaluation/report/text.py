@@ -61,7 +61,7 @@ def format_rate(value: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Up to four significant digits, thousands apart; whole numbers whole; powers of ten for the very large and small."""
+    """Up to four significant digits, thousands apart; whole numbers whole; powers of ten for the extremes."""
     if math.isnan(value):
         return UNKNOWN
     if math.isinf(value):

@@ -2,14 +2,12 @@
 
 import math
 import re
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
-
+from evaluation.report.embedding import Embedded, data_uri, embed
 from evaluation.report.figures import page_svg
 from evaluation.report.looks import Look, looks
 from evaluation.report.panels import BarPanel, Cell, CurvePanel, ImagePanel, Panel
@@ -26,20 +24,8 @@ from evaluation.report.text import (
 )
 from evaluation.scores import Score
 
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _LONG = 32  # characters beyond which a cell is broken into lines
 _MOST_NUMBERS = 60  # rows of the table below a figure; a loss curve has more and goes without
-
-
-class Embedded(NamedTuple):
-    """A picture inside the page; `uri` is empty where the file is missing or no picture."""
-
-    uri: str
-    alt: str
-    width: int
-    height: int
-    caption: str
-    file: str
 
 
 class Grid(NamedTuple):
@@ -135,24 +121,6 @@ def metric_name(metric: str) -> str:
     return f"{metric} {direction(metric)}".rstrip()
 
 
-def embed(folder: Path, file: str, caption: str, alt: str) -> Embedded:
-    """Read a picture into a data URI.
-
-    Raises ValueError where the file lies outside the run folder: a report that came from elsewhere must not draw
-    private files into a page that is then passed on.
-    """
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ValueError(f"picture {file!r} lies outside the run folder {folder}; move it there and name it from there")
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            mime, (width, height) = Image.MIME[image.format or "PNG"], image.size
-            image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        return Embedded("", alt, 0, 0, caption, file)
-    return Embedded(_uri(mime, path.read_bytes()), alt, width, height, caption, file)
-
-
 def _cells(score: Score) -> list[str]:
     return [
         metric_name(score.metric),
@@ -167,7 +135,7 @@ def _view(panel: Panel, locate: Locate) -> PanelView:
     if isinstance(panel, ImagePanel):
         return PanelView(panel, "", "", (), _pictures(panel, locate), None)
     if isinstance(panel, CurvePanel | BarPanel):
-        figure = _uri("image/svg+xml", page_svg(panel).encode(errors="replace"))
+        figure = data_uri("image/svg+xml", page_svg(panel).encode(errors="replace"))
         return PanelView(panel, figure, _description(panel), looks(panel), (), _numbers(panel))
     rows = [[_cell(cell) for cell in row] for row in panel.rows]
     return PanelView(panel, "", "", (), (), Grid(panel.columns, rows))
@@ -176,7 +144,8 @@ def _view(panel: Panel, locate: Locate) -> PanelView:
 def _pictures(panel: ImagePanel, locate: Locate) -> list[list[Embedded]]:
     pictures = []
     for number, item in enumerate(panel.items, start=1):
-        alt = f"{panel.title}: {item.caption}" if item.caption else f"{panel.title}, picture {number}"
+        words = item.caption.replace("\n", ", ")
+        alt = f"{panel.title}, picture {number}" + (f": {words}" if words else "")
         pictures.append(embed(*locate(item.file), item.caption, alt))
     size = 3 if panel.layout == "triplets" else 1
     return [pictures[start : start + size] for start in range(0, len(pictures), size)]
@@ -250,7 +219,3 @@ def _column_kind(cells: Sequence[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     return cell if isinstance(cell, str) else format_number(cell)
-
-
-def _uri(mime: str, content: bytes) -> str:
-    return f"data:{mime};base64,{b64encode(content).decode()}"

@@ -1,13 +1,15 @@
 """A run that looks like a real one, for the tests of the report; its numbers are made up, its digits are real."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from evaluation.findings import Finding
-from evaluation.report.panels import BarPanel, Bars, CurvePanel, Line, Series, TablePanel
+from evaluation.report.page import write_report
+from evaluation.report.panels import BarPanel, Bars, CurvePanel, Line, Panel, Series, TablePanel
 from evaluation.report.pictures import Prediction, grids_panel, triplets_panel
 from evaluation.report.results import Headline, Results
 from evaluation.scores import Score
@@ -15,7 +17,7 @@ from evaluation.scores import Score
 HOSTILE = "<script>alert('x')</script>"
 
 
-def make_score(metric: str, value: float, low: float = math.nan, high: float = math.nan, **details: object) -> Score:
+def build_score(metric: str, value: float, low: float = math.nan, high: float = math.nan, **details: object) -> Score:
     defaults = {
         "subject": "cnn 3f2a91c07b1e",
         "data": "digits 91abf0021d3e (test)",
@@ -27,7 +29,7 @@ def make_score(metric: str, value: float, low: float = math.nan, high: float = m
     return Score(metric=metric, value=value, low=low, high=high, **{**defaults, **details})  # type: ignore[arg-type]
 
 
-def make_run(folder: Path, *, name: str = "00001-digits", shift: float = 0.0, hostile: bool = False) -> Results:
+def build_run(folder: Path, *, name: str = "00001-digits", shift: float = 0.0, hostile: bool = False) -> Results:
     """Write the results and pictures of a made-up run into a folder; `shift` makes its numbers differ."""
     from sklearn.datasets import load_digits
 
@@ -90,20 +92,22 @@ def _scores(shift: float) -> tuple[Score, ...]:
     hard = {"subject": "cnn hardened c0ffee123456", "setting": "pgd-linf-0.3"}
     gan = {"subject": "dcgan 77c1e0b9d2aa", "setting": "classifier", "samples": 10_000}
     return (
-        make_score("clean_accuracy", 0.9733, 0.954, 0.9856, setting="clean"),
-        make_score("robust_accuracy", 0.0422, 0.027, 0.0651, setting="pgd-linf-0.3"),
-        make_score("robust_accuracy", 0.8611, 0.826, 0.890, setting="uniform-linf-0.3"),
-        make_score("robust_accuracy", 0.7133 - shift, 0.670 - shift, 0.753 - shift, **hard),
-        make_score("robust_accuracy", 0.7289, 0.686, 0.768, **{**hard, "subject": "cnn hardened+gan 0badcafe1234"}),
-        make_score("fd[classifier]", 12.3456 + 10 * shift, 11.8, 13.4, protocol="jackknife over 20 parts", **gan),
-        make_score("modes_covered", 10, **gan, protocol="classes with more than 1 % of the samples"),
-        make_score("mode_kl", 0.0132, 0.009, 0.021, **gan, protocol="KL of the class histogram from the real one"),
-        make_score("precision", 0.91234, 0.90, 0.925, **gan, protocol="k = 3 nearest neighbours"),
-        make_score("recall", 0.6123, 0.59, 0.63, **gan, protocol="k = 3 nearest neighbours"),
+        build_score("clean_accuracy", 0.9733, 0.954, 0.9856, setting="clean"),
+        build_score("robust_accuracy", 0.0422, 0.027, 0.0651, setting="pgd-linf-0.3"),
+        build_score("robust_accuracy", 0.8611, 0.826, 0.890, setting="uniform-linf-0.3"),
+        build_score("robust_accuracy", 0.7133 - shift, 0.670 - shift, 0.753 - shift, **hard),
+        build_score("robust_accuracy", 0.7289, 0.686, 0.768, **{**hard, "subject": "cnn hardened+gan 0badcafe1234"}),
+        build_score("fd[classifier]", 12.3456 + 10 * shift, 11.8, 13.4, protocol="jackknife over 20 parts", **gan),
+        build_score("modes_covered", 10, **gan, protocol="classes with more than 1 % of the samples"),
+        build_score("mode_kl", 0.0132, 0.009, 0.021, **gan, protocol="KL of the class histogram from the real one"),
+        build_score("precision", 0.91234, 0.90, 0.925, **gan, protocol="k = 3 nearest neighbours"),
+        build_score("recall", 0.6123, 0.59, 0.63, **gan, protocol="k = 3 nearest neighbours"),
     )
 
 
-def _attack_panels(folder: Path, clean: torch.Tensor, adversarial: torch.Tensor, names: list[str], shift: float):
+def _attack_panels(
+    folder: Path, clean: torch.Tensor, adversarial: torch.Tensor, names: list[str], shift: float
+) -> tuple[Panel, ...]:
     budgets = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
     curves = {"fgsm": 9.0, "pgd": 14.0, "uniform noise": 0.6, "worst case": 14.5}
     series = []
@@ -169,7 +173,7 @@ def _attack_panels(folder: Path, clean: torch.Tensor, adversarial: torch.Tensor,
     )
 
 
-def _gan_panels(folder: Path, digits: torch.Tensor, names: list[str], shift: float):
+def _gan_panels(folder: Path, digits: torch.Tensor, names: list[str], shift: float) -> tuple[Panel, ...]:
     steps = tuple(float(step) for step in range(0, 3000, 10))
     real = tuple(0.5 + 0.35 * math.exp(-step / 500) + 0.04 * math.sin(step / 37) for step in steps)
     fake = tuple(0.5 - 0.45 * math.exp(-step / 600) + 0.04 * math.cos(step / 29) for step in steps)
@@ -206,10 +210,31 @@ def _gan_panels(folder: Path, digits: torch.Tensor, names: list[str], shift: flo
 
 
 @pytest.fixture
+def make_score() -> Callable[..., Score]:
+    """Make a score of a classifier on digits; any field may be given by name."""
+    return build_score
+
+
+@pytest.fixture
+def make_run() -> Callable[..., Results]:
+    """Write a made-up run into a folder."""
+    return build_run
+
+
+@pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A finished run in a folder of its own."""
     folder = tmp_path / "runs" / "demo" / "00001-digits"
-    make_run(folder)
+    build_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with its page, to be read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    build_run(folder)
+    write_report(folder)
     return folder
 
 
@@ -218,5 +243,5 @@ def two_runs(tmp_path: Path) -> list[Path]:
     """Two runs of the same kind with different numbers."""
     folders = [tmp_path / "00001-digits", tmp_path / "00002-weaker"]
     for folder, shift in zip(folders, (0.0, 0.2), strict=True):
-        make_run(folder, name=folder.name, shift=shift)
+        build_run(folder, name=folder.name, shift=shift)
     return folders
