@@ -15,6 +15,7 @@ from scipy import linalg
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+from evaluation.features import as_double, check_features
 from evaluation.intervals import Estimate, jackknife
 
 _WORST_PIVOT = 1e-4  # beyond it the eigenvalues of the product lose half their digits
@@ -77,22 +78,6 @@ def frechet_floor(real_features: Tensor, num_fake: int) -> float:
     return (1 / len(rows) + 1 / num_fake) * (1.5 * float(positive.sum()) + off_diagonal)
 
 
-def as_double(features: Tensor) -> Tensor:
-    """Features as float64, on the device where they are if it has that type."""
-    return (features.cpu() if features.device.type == "mps" else features).double()
-
-
-def check_features(real: Tensor, fake: Tensor, *, least: int) -> None:
-    """Refuse features that cannot be compared: ValueError saying what is wrong."""
-    for name, features in (("real", real), ("fake", fake)):
-        if features.ndim != 2 or len(features) < least:
-            raise ValueError(f"{name} features are {tuple(features.shape)}: at least {least} rows of (N, D) are needed")
-        if not bool(features.isfinite().all()):
-            raise ValueError(f"{name} features hold NaN or infinity: the images or the extractor are broken")
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"real features have {real.shape[1]} columns, fake {fake.shape[1]}: use one extractor")
-
-
 def _root_trace(real: Tensor, fake: Tensor) -> float:
     """tr (S1 S2)^(1/2). LAPACK gets one thread: with more, on shared cores, it was measured 10 to 60 times slower."""
     first, second = _spread(real), _spread(fake)
@@ -130,5 +115,5 @@ def _factor(spread: _Spread, root: Matrix | None) -> Matrix:
     rows: Matrix = spread.rows.cpu().numpy() / math.sqrt(len(spread.rows) - 1)
     if len(rows) <= rows.shape[1]:
         return rows
-    triangle: Matrix = linalg.qr(rows, mode="r", check_finite=False)[0]
+    triangle = np.asarray(linalg.qr(rows, mode="r", check_finite=False)[0], dtype=np.float64)
     return triangle[: rows.shape[1]]

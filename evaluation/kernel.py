@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from evaluation.frechet import as_double, check_features
+from evaluation.features import as_double, check_features
 from evaluation.intervals import NUM_GROUPS, Estimate, deal, jackknife_interval
 
 _CHUNK = 1024

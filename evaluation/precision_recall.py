@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from evaluation.frechet import as_double, check_features
+from evaluation.features import as_double, check_features
 from evaluation.intervals import Estimate, mean, rate
 
 MANIFOLD_NEIGHBOURS = 3  # Kynkäänniemi et al. (2019)
@@ -26,8 +26,6 @@ class Neighbourhoods(NamedTuple):
     """(M,) float64: number of real neighbourhoods around the sample, divided by k = 5."""
     covered: Tensor
     """(N,) bool: the neighbourhood of the real sample, k = 5, holds a fake one."""
-    repeated: Tensor
-    """(M,) bool: another fake sample has the same features."""
 
 
 def neighbourhoods(
@@ -50,7 +48,7 @@ def neighbourhoods(
     centre = real.mean(dim=0)
     real, fake = real - centre, fake - centre
     real_radii = _radii(real, [manifold_neighbours, density_neighbours])
-    fake_radius, nearest_fake = _radii(fake, [manifold_neighbours, 1])
+    (fake_radius,) = _radii(fake, [manifold_neighbours])
     real_radii = [_widened(radii, real) for radii in real_radii]
     fake_radius = _widened(fake_radius, fake)
 
@@ -63,7 +61,7 @@ def neighbourhoods(
         density.append(inside.double().sum(dim=1) / density_neighbours)
         covered |= inside.any(dim=0)
         real_in_fake |= (distances <= fake_radius[start : start + len(distances), None]).any(dim=0)
-    return Neighbourhoods(torch.cat(fake_in_real), real_in_fake, torch.cat(density), covered, nearest_fake == 0)
+    return Neighbourhoods(torch.cat(fake_in_real), real_in_fake, torch.cat(density), covered)
 
 
 def precision_recall(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
@@ -85,6 +83,14 @@ def estimates(found: Neighbourhoods) -> dict[str, Estimate]:
         "density": mean(found.density),
         "coverage": rate(found.covered),
     }
+
+
+def repeated(features: Tensor) -> Tensor:
+    """Whether another sample of the set has the same features, to rounding: (N, D) to (N,) bool."""
+    rows = as_double(features)
+    if len(rows) < 2:
+        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    return _radii(rows - rows.mean(dim=0), [1])[0] == 0
 
 
 def null_coverage(num_real: int, num_fake: int, *, neighbours: int = DENSITY_NEIGHBOURS) -> float:

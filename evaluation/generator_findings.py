@@ -1,0 +1,117 @@
+"""What to know about a generator's scores before trusting them, and the failures that they show."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+
+from evaluation.features import Features
+from evaluation.findings import Finding
+from evaluation.generators import metric_name
+from evaluation.intervals import wilson
+from evaluation.modes import label_agreement, modes
+from evaluation.precision_recall import repeated
+from evaluation.scores import Score
+
+FEWEST_EXPECTED = 10
+"""Fakes that a class must be due, by its share of the reals, before its absence means anything."""
+REPEATED = 0.01
+"""Share of repeated fakes, beyond that of the reals, that counts as a failure."""
+
+
+def generator_findings(
+    real: Features,
+    fake: Features,
+    scores: Iterable[Score],
+    *,
+    labels: Tensor | None = None,
+    classes: Sequence[str] = (),
+) -> list[Finding]:
+    """Judge the scores that `score_generator` made of these features; `classes` are names for the class numbers."""
+    values = {score.metric: score for score in scores}
+    found = [_too_few_for_features(real, fake), _near_the_floor(real, values), _low_diversity(values)]
+    found.append(_repeats_itself(real, fake))
+    if not real.is_inception:
+        found.append(_missed_classes(real, fake, classes))
+        if labels is not None:
+            found.append(_ignores_its_labels(fake, labels))
+    return [finding for finding in found if finding is not None]
+
+
+def _too_few_for_features(real: Features, fake: Features) -> Finding | None:
+    smaller, columns = min(len(real), len(fake)), real.values.shape[1]
+    if smaller > columns:
+        return None
+    return Finding(
+        "warning",
+        "Fewer images than features",
+        f"{len(real)} real and {len(fake)} generated images against {columns} features: the covariances are singular, "
+        "and the Fréchet distance is biased upwards.",
+        f"Use more than {columns} images of each, or read the kernel distance, which is unbiased at any number.",
+    )
+
+
+def _near_the_floor(real: Features, values: dict[str, Score]) -> Finding | None:
+    distance, floor = values[metric_name("fid", real)], values[metric_name("fid_floor", real)]
+    if distance.value >= 2 * floor.value:
+        return None
+    return Finding(
+        "info",
+        "The Fréchet distance is mostly its noise floor",
+        f"{distance.metric} is {distance.value:.3g}; a perfect generator would score about {floor.value:.3g} with "
+        f"{len(real)} real and {distance.samples} generated images.",
+        "Compare generators at equal numbers of images, use more, or read the kernel distance.",
+    )
+
+
+def _low_diversity(values: dict[str, Score]) -> Finding | None:
+    precision, recall = values["precision"], values["recall"]
+    if precision.low <= 0.5 or recall.high >= 0.2:
+        return None
+    return Finding(
+        "warning",
+        "The generator lacks diversity",
+        f"Precision is {precision.value:.3f}, recall {recall.value:.3f}: images are realistic, but few real ones have "
+        "their like among them.",
+        "It has collapsed to part of the data. Lower the learning rates, use larger batches or another loss.",
+    )
+
+
+def _repeats_itself(real: Features, fake: Features) -> Finding | None:
+    share_real, share_fake = (float(repeated(features.values).double().mean()) for features in (real, fake))
+    if share_fake <= share_real + REPEATED:
+        return None
+    return Finding(
+        "warning",
+        "The generator repeats itself",
+        f"{share_fake:.1%} of the generated images have the features of another one, {share_real:.1%} of the real.",
+        "It ignores its latents, at least in part: a collapsed generator, or one seed used twice.",
+    )
+
+
+def _missed_classes(real: Features, fake: Features, classes: Sequence[str]) -> Finding | None:
+    sorted_out = modes(real, fake)
+    due = sorted_out.real_counts.double() / len(real) * len(fake)
+    missed = [number for number in sorted_out.missed if due[number] >= FEWEST_EXPECTED]
+    if not missed:
+        return None
+    names = ", ".join(classes[number] if classes else str(number) for number in missed)
+    return Finding(
+        "warning",
+        "Classes are never generated",
+        f"{len(missed)} of {int((sorted_out.real_counts > 0).sum())} classes are missing among {len(fake)} images: "
+        f"{names}. Each has a share below {wilson(0, len(fake)).high:.2g} (Wilson, 95 %).",
+        "The generator has dropped modes. Train longer, use larger batches, another loss, or class conditions.",
+    )
+
+
+def _ignores_its_labels(fake: Features, labels: Tensor) -> Finding | None:
+    agreement = label_agreement(fake, labels)
+    if agreement.high >= 0.5:
+        return None
+    return Finding(
+        "warning",
+        "The generator does not draw what it is asked for",
+        f"{agreement.value:.1%} ({agreement.low:.1%} to {agreement.high:.1%}) of {len(fake)} images are of the wanted "
+        "class, as the classifier sees them.",
+        "Do not use its labels for training: let the classifier label the images, or train the generator longer.",
+    )

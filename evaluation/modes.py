@@ -1,0 +1,73 @@
+"""Modes: which classes a generator draws, and how often, as a classifier sees them."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from evaluation.features import Features
+from evaluation.intervals import UNKNOWN, Estimate, jackknife, rate
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Histograms over the classes; real and fake images are sorted by the same classifier, so its errors cancel."""
+
+    real_counts: Tensor
+    """(C,) int64."""
+    fake_counts: Tensor
+    """(C,) int64: images assigned to the class with at least the wanted confidence."""
+    hit: Tensor
+    """(C,) bool: at least the wanted number of such images."""
+
+    @property
+    def covered(self) -> int:
+        """Number of classes hit, among those that real images fall into."""
+        return int((self.hit & (self.real_counts > 0)).sum())
+
+    @property
+    def missed(self) -> list[int]:
+        """The classes that real images fall into and fakes do not."""
+        return (~self.hit & (self.real_counts > 0)).nonzero().flatten().tolist()
+
+
+def modes(real: Features, fake: Features, *, least: int = 1, confidence: float = 0.0) -> Modes:
+    """Sort images into classes. A class is hit by `least` fakes, each assigned to it with at least that `confidence`.
+
+    The default, one fake with any confidence, is the field's rule for digits (Metz et al., 2017); it takes one
+    misclassified image for a mode, which a higher `least` or `confidence` prevents.
+    """
+    num_classes = real.probabilities.shape[1]
+    sure = fake.probabilities.amax(dim=1) >= confidence
+    real_counts = real.classes.bincount(minlength=num_classes).cpu()
+    fake_counts = fake.classes[sure].bincount(minlength=num_classes).cpu()
+    return Modes(real_counts, fake_counts, fake_counts >= least)
+
+
+def class_divergence(real_classes: Tensor, fake_classes: Tensor) -> float:
+    """KL(fake || real) of two histograms of class numbers (N,) and (M,), natural logarithm.
+
+    Infinite where fakes have a class that no real image has. At equal distributions the expectation is not 0 but about
+    (C - 1) (1/M + 1/N) / 2.
+    """
+    num_classes = 1 + int(max(real_classes.max(), fake_classes.max()))
+    real = real_classes.bincount(minlength=num_classes).double() / len(real_classes)
+    fake = fake_classes.bincount(minlength=num_classes).double() / len(fake_classes)
+    present = fake > 0
+    return float((fake[present] * (fake[present] / real[present]).log()).sum())
+
+
+def divergence_estimate(real: Features, fake: Features, *, seed: int = 0) -> Estimate:
+    """The divergence of the class histograms with its jackknife interval; none where it is infinite."""
+    value = class_divergence(real.classes, fake.classes)
+    if not math.isfinite(value):
+        return Estimate(value, *UNKNOWN)
+    _, low, high = jackknife(class_divergence, real.classes, fake.classes, seed=seed)
+    return Estimate(value, max(0.0, low) if math.isfinite(low) else low, high)
+
+
+def label_agreement(fake: Features, labels: Tensor) -> Estimate:
+    """Share of fakes that the classifier assigns to the class they were drawn for: (M,) labels."""
+    if labels.shape != (len(fake),):
+        raise ValueError(f"{len(fake)} images need as many labels; got {tuple(labels.shape)}")
+    return rate(fake.classes == labels.to(fake.classes.device))
