@@ -176,7 +176,7 @@ def train(
         state.step += 1
         if state.step % per_epoch == 0 and not bool(loss.isfinite()):
             raise ValueError(
-                f"training diverged in epoch {epoch + 1} (the loss is {float(loss)}): "
+                f"training diverged in epoch {epoch + 1} (the loss is {loss.item()}): "
                 f"lower training.learning_rate, now {training.learning_rate:g}"
             )
         correct = (logits.detach().argmax(dim=1) == labels).sum()

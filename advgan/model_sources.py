@@ -1,6 +1,5 @@
 """One string to one classifier: our checkpoints, other libraries' networks, a user's code, exported files."""
 
-import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -153,9 +152,11 @@ def _no_architecture(path: Path) -> ValueError:
                 return ValueError(f"{path} is TorchScript, which is deprecated: save it with torch.export.save as .pt2")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        return ValueError(f"{path} is a pickle of more than tensors, which could run code: refused; {way_out}")
     except Exception:
+        with path.open("rb") as file:
+            is_pickle = file.read(1) in (b"\x80", b"P")  # how pickles and torch's archives begin
+        if is_pickle:
+            return ValueError(f"{path} is a pickle of more than tensors, which could run code: refused; {way_out}")
         return ValueError(f"{path} is no model that can be read: give {FORMS}")
     kind = "weights without their architecture" if isinstance(content, dict) else f"a {type(content).__name__}"
     return ValueError(f"{path} holds {kind}: {way_out}")

@@ -3,7 +3,11 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +61,9 @@ def untrained(source: str, *, size: int, channels: int, num_classes: int) -> nn.
     try:
         return get_model(name, weights=None, **options)
     except Exception as error:
-        raise ValueError(f"{source} cannot be built for {size}x{size} images: {_first_line(error)}") from error
+        raise ValueError(
+            f"{source} cannot be built for {size}x{size} images ({_first_line(error)}): --resize changes that"
+        ) from error
 
 
 def published(source: str) -> Published:
@@ -178,16 +184,34 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
             known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name.partition('.')[0]}.*")]
             raise ValueError(f"{source} has no weights {weights!r}: choose from {', '.join(known) or 'none'}")
     try:
-        return _created(name, pretrained, options, size)
+        with _hub_if_reachable():
+            return _created(name, pretrained, options, size)
     except Exception as error:
         if not pretrained and library == "timm":
             raise ValueError(f"{source} cannot be built: {_first_line(error)}") from error
-        from huggingface_hub.constants import HF_HUB_CACHE
+        from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
         raise ValueError(
-            f"cannot load {source} ({type(error).__name__}: {_first_line(error)}): "
-            f"it must be on the Hugging Face hub, or in the cache {HF_HUB_CACHE} when offline"
+            f"cannot load {source} ({type(error).__name__}): it is neither in the cache {HF_HUB_CACHE}, nor to be "
+            f"had from {ENDPOINT} (offline, misspelt or private)"
         ) from error
+
+
+@contextmanager
+def _hub_if_reachable() -> Iterator[None]:
+    """Go straight to the cache where the hub's name does not even resolve; its client would retry for a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not any(urllib.request.getproxies().get(kind) for kind in ("http", "https", "all")):
+            socket.getaddrinfo(urllib.parse.urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _created(name: str, pretrained: bool, options: dict[str, Any], size: int | None) -> nn.Module:

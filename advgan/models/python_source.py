@@ -33,7 +33,9 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
     if callable(found) and not isinstance(found, nn.Module):
         found = _call(found, source, options)
     if not isinstance(found, nn.Module):
-        raise ValueError(f"{source} is a {type(found).__name__}: an nn.Module, or a function returning one, is needed")
+        raise ValueError(
+            f"{source} is of type {type(found).__name__}: an nn.Module, or a function giving one, is needed"
+        )
     return found
 
 
