@@ -17,13 +17,13 @@ _WANTED = {"classes"} | {key for convention in CONVENTIONS for keys in conventio
 
 def read_npz(path: Path) -> dict[str, AnyArray]:
     """Read the arrays of an `.npz`; Python objects in it are refused."""
-    try:
-        file = np.load(path, allow_pickle=False)
-    except Exception as error:  # a damaged file can raise nearly anything
-        raise ValueError(_damaged(path, error)) from None
-    if isinstance(file, np.ndarray):
-        raise ValueError(f"{path} holds a single array; save images and labels together with numpy.savez")
-    with file:
+    with path.open("rb") as stream:
+        try:
+            file = np.load(stream, allow_pickle=False)
+        except Exception as error:  # a damaged file can raise nearly anything
+            raise ValueError(_damaged(path, error)) from None
+        if isinstance(file, np.ndarray):
+            raise ValueError(f"{path} holds a single array; save images and labels together with numpy.savez")
         wanted = {name: _read_member(path, file, name) for name in file.files if name in _WANTED}
         return wanted or dict.fromkeys(file.files, np.zeros(0))
 
@@ -34,13 +34,13 @@ def read_pt(path: Path) -> dict[str, AnyArray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise nearly anything
-        if not isinstance(error, pickle.UnpicklingError) or "global" not in str(error).lower():
-            raise ValueError(_damaged(path, error)) from None
+    except pickle.UnpicklingError:
         raise ValueError(
-            f"{path} holds Python objects, which could run code, so it was not loaded; "
+            f"{path} holds more than tensors (Python objects could run code), so it was not loaded; "
             "save a dictionary of tensors: torch.save({'images': images, 'labels': labels}, path)"
         ) from None
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise ValueError(_damaged(path, error)) from None
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}; a dictionary of images and labels is needed")
     wanted = {str(name): _to_array(path, name, value) for name, value in content.items() if name in _WANTED}

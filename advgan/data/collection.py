@@ -1,6 +1,7 @@
 """Every image of a source before it is split: what each kind of source is read into."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -8,26 +9,41 @@ import numpy.typing as npt
 from advgan.data.pixels import Pixels
 
 Labels = npt.NDArray[np.int64]
+Origins = npt.NDArray[np.uint8]
 
 TRAIN, VALIDATION, TEST, UNSPLIT = range(4)
 SPLITS = ("train", "validation", "test")
+SHARES = (0.1, 0.2)  # validation and test
+
+
+class Labelled(Protocol):
+    """What is known of images before their pixels are: the label and the split (its `origin`) of each."""
+
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def origin(self) -> Origins: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def shares(self) -> tuple[float, float]:
+        """How much to set aside for validation and for test where the source leaves that to us."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Collection:
-    """Images as uint8 (N,C,H,W), with labels, class names and the split that the source gives to each (its `origin`).
+    """Images as uint8 (N,C,H,W), with labels, class names and the split that the source gives to each.
 
-    `validation_share` and `test_share` say how much to set aside where the source leaves that to us. `skipped` names
-    the images that were left out, with why.
+    `skipped` names the images that were left out, with why.
     """
 
     name: str
     images: Pixels
     labels: Labels
-    origin: npt.NDArray[np.uint8]
+    origin: Origins
     classes: tuple[str, ...]
-    validation_share: float = 0.1
-    test_share: float = 0.2
+    shares: tuple[float, float] = SHARES
     skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -17,6 +17,5 @@ def read_digits() -> Collection:
         labels=digits.target.astype(np.int64),
         origin=np.full(len(images), UNSPLIT, np.uint8),
         classes=tuple(str(digit) for digit in range(10)),
-        validation_share=0.15,
-        test_share=0.25,
+        shares=(0.15, 0.25),
     )

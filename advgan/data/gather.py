@@ -1,12 +1,13 @@
 """Image files to a collection, decoded once into the cache."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from advgan.config import DataConfig
 from advgan.data.archive import base_name, open_archive
-from advgan.data.collection import Collection
+from advgan.data.collection import Collection, Labelled
 from advgan.data.decode import decode
 from advgan.data.files import Files
 from advgan.data.folder import list_folder
@@ -14,36 +15,41 @@ from advgan.data.layout import Layout, read_layout
 from advgan.data.store import open_images, stored, writing
 
 Stored = tuple[Collection, Path]
+Check = Callable[[Labelled], object]
 
 
-def gather_folder(root: Path, config: DataConfig, *, cache: Path, workers: int) -> Stored:
+def gather_folder(root: Path, config: DataConfig, *, cache: Path, workers: int, check: Check) -> Stored:
     """Read a folder. It is decoded again when a name, a size or a time of change in it has changed."""
     files, listing = list_folder(root)
     key = ["folder", str(root.resolve()), listing, *decoding(config)]
     name = root.resolve().name
 
     def build(folder: Path) -> Collection:
-        return decode_layout(files, read_layout(files), folder, config, name=name, workers=workers)
+        return decode_layout(files, read_layout(files), folder, config, name=name, workers=workers, check=check)
 
     return stored(cache, key, build)
 
 
-def gather_archive(path: Path, config: DataConfig, *, cache: Path, workers: int) -> Stored:
+def gather_archive(path: Path, config: DataConfig, *, cache: Path, workers: int, check: Check) -> Stored:
     """Read an archive. It is decoded again when its size or its time of change has changed."""
     status, name = path.stat(), base_name(path)
 
     def build(folder: Path) -> Collection:
         with open_archive(path, scratch=folder) as files:
-            return decode_layout(files, read_layout(files), folder, config, name=name, workers=workers)
+            return decode_layout(files, read_layout(files), folder, config, name=name, workers=workers, check=check)
 
     key = ["archive", str(path.resolve()), status.st_size, status.st_mtime_ns, *decoding(config)]
     return stored(cache, key, build)
 
 
 def decode_layout(
-    files: Files, layout: Layout, folder: Path, config: DataConfig, *, name: str, workers: int
+    files: Files, layout: Layout, folder: Path, config: DataConfig, *, name: str, workers: int, check: Check
 ) -> Collection:
-    """Decode the files of a layout into `images.npy` in `folder`."""
+    """Decode the files of a layout into `images.npy` in `folder`.
+
+    `check` may raise ValueError: it sees the labels before anything is decoded, and once more without bad images.
+    """
+    check(layout)
     path = folder / "images.npy"
     with writing(path) as writer:
         decoded = decode(
@@ -55,17 +61,18 @@ def decode_layout(
             skip_bad=config.skip_bad,
             workers=workers,
         )
-    labels = layout.labels[decoded.kept]
-    missing = np.setdiff1d(layout.labels, labels)
+    kept = layout.keep(decoded.kept)
+    missing = np.setdiff1d(layout.labels, kept.labels)
     if len(missing):
         kind = layout.classes[missing[0]]
         raise ValueError(f"{files.name}: no image of the class {kind} can be read, first: {decoded.skipped[0]}")
+    check(kept)
     return Collection(
         name=name,
         images=open_images(path),
-        labels=labels,
-        origin=layout.origin[decoded.kept],
-        classes=layout.classes,
+        labels=kept.labels,
+        origin=kept.origin,
+        classes=kept.classes,
         skipped=decoded.skipped,
     )
 

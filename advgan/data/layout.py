@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labels, check_classes
+from advgan.data.collection import SHARES, SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labels, Origins, check_classes
 from advgan.data.files import Files, printable
 from advgan.data.pixels import SUFFIXES
 
@@ -19,8 +19,14 @@ class Layout(NamedTuple):
 
     names: list[str]
     labels: Labels
-    origin: npt.NDArray[np.uint8]
+    origin: Origins
     classes: tuple[str, ...]
+    shares: tuple[float, float] = SHARES
+
+    def keep(self, kept: npt.NDArray[np.bool_]) -> "Layout":
+        """Leave out the others."""
+        names = [name for name, stays in zip(self.names, kept, strict=True) if stays]
+        return self._replace(names=names, labels=self.labels[kept], origin=self.origin[kept])
 
 
 def read_layout(files: Files) -> Layout:
@@ -156,6 +162,4 @@ def _arrange(tree: _Tree, parts: Iterable[tuple[int, int, str]], classes: list[s
         names += found
         labels += [label] * len(found)
         origin += [split] * len(found)
-    if len(classes) == 1:
-        raise ValueError(f"{tree.files.name} has one class only ({classes[0]}); a classifier needs at least two")
     return Layout(names, np.array(labels, np.int64), np.array(origin, np.uint8), tuple(classes))

@@ -3,6 +3,7 @@
 import difflib
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from advgan.config import DataConfig
 from advgan.data.archive import SUFFIXES, is_archive
 from advgan.data.array_files import read_npz, read_pt
 from advgan.data.arrays import arrays_to_collection
-from advgan.data.collection import TRAIN, UNSPLIT, Collection, Labels
+from advgan.data.collection import SPLITS, TRAIN, UNSPLIT, Collection, Labels
 from advgan.data.digits import read_digits
-from advgan.data.gather import gather_archive, gather_folder
+from advgan.data.gather import Check, gather_archive, gather_folder
 from advgan.data.imageset import Data, ImageSet
 from advgan.data.pixels import fit_array
 from advgan.data.split import split_rows
@@ -34,11 +35,11 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
     second time they are only mapped or read.
     Raises ValueError, in one line with the way out, for whatever is wrong with the source.
     """
-    collection, folder = _collect(config, workers=workers, cache=cache)
-    rows = split_rows(collection, seed=config.seed, source=config.source)
+    split = partial(split_rows, seed=config.seed, source=config.source)
+    collection, folder = _collect(config, workers=workers, cache=cache, check=split)
     train, validation, test = (
         _image_set(collection, chosen, folder, part=f"{part}-{config.seed}")
-        for part, chosen in zip(("train", "validation", "test"), rows, strict=True)
+        for part, chosen in zip(SPLITS, split(collection), strict=True)
     )
     return Data(collection.name, train, validation, test, collection.skipped)
 
@@ -49,7 +50,7 @@ def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: P
     Classes are matched by name; plain numbers 0, 1, ... also match by number. Raises ValueError where a class is
     unknown or the images have another size or number of channels.
     """
-    collection, folder = _collect(config, workers=workers, cache=cache)
+    collection, folder = _collect(config, workers=workers, cache=cache, check=lambda _: None)
     rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
     extra = _image_set(collection, rows, folder, part="extra")
     if extra.images.shape[1:] != like.images.shape[1:]:
@@ -61,19 +62,19 @@ def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: P
     return ImageSet(extra.images, torch.from_numpy(numbers)[extra.labels], like.classes, extra.name)
 
 
-def _collect(config: DataConfig, *, workers: int, cache: Path | None) -> tuple[Collection, Path | None]:
+def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Check) -> tuple[Collection, Path | None]:
     """Read a source whole; also the folder of the cache that holds it, if one does."""
     cache, name = cache or cache_dir(), config.source.lower()
     if name == "digits":
         return _fitted(read_digits(), config), None
     if name in TORCHVISION:
-        return read_torchvision(name, config, cache=cache, workers=workers)
+        return read_torchvision(name, config, cache=cache, workers=workers, check=check)
     path = Path(config.source).expanduser()
     _check_readable(config.source, path)
     if path.is_dir():
-        return gather_folder(path, config, cache=cache, workers=workers)
+        return gather_folder(path, config, cache=cache, workers=workers, check=check)
     if is_archive(path):
-        return gather_archive(path, config, cache=cache, workers=workers)
+        return gather_archive(path, config, cache=cache, workers=workers, check=check)
     readers = {".npz": read_npz, ".pt": read_pt, ".pth": read_pt}
     reader = readers.get(path.suffix.lower())
     if reader is None:

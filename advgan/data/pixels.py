@@ -5,12 +5,34 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 Pixels = npt.NDArray[np.uint8]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
+# Importing a plugin registers its format, which Pillow would else do later, in whichever thread comes first.
+# None of them starts another program, as EPS does.
+_PLUGINS = (
+    PngImagePlugin.PngImageFile,
+    JpegImagePlugin.JpegImageFile,
+    BmpImagePlugin.BmpImageFile,
+    GifImagePlugin.GifImageFile,
+    WebPImagePlugin.WebPImageFile,
+    TiffImagePlugin.TiffImageFile,
+    PpmImagePlugin.PpmImageFile,
+)
+_FORMATS = tuple(str(plugin.format) for plugin in _PLUGINS)
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -48,7 +70,8 @@ def fit(image: Image.Image, *, size: int | None, channels: int | None) -> Image.
         return image
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    middle = image.crop((left, top, left + side, top + side))  # first, or the filter would mix in what lies outside
+    return middle.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def fit_array(images: Pixels, *, size: int | None, channels: int | None) -> Pixels:
@@ -98,13 +121,18 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _flatten(image: Image.Image) -> Image.Image:
     """Turn any mode into L or RGB, with transparent pixels on white."""
-    mode = "L" if image.mode in _GREY else "RGB"
+    mode = "L" if image.mode in _GREY or _has_grey_palette(image) else "RGB"
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
+
+
+def _has_grey_palette(image: Image.Image) -> bool:
+    palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+    return palette is not None and palette[0::3] == palette[1::3] == palette[2::3]
 
 
 def _to_array(image: Image.Image) -> Pixels:

@@ -1,11 +1,11 @@
-"""Split a collection into train, validation and test."""
+"""Split images into train, validation and test."""
 
 import math
 
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Collection, Labels
+from advgan.data.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labelled, Labels
 from attacks.random import permutation
 
 Rows = tuple[Labels, Labels, Labels]
@@ -13,26 +13,26 @@ Rows = tuple[Labels, Labels, Labels]
 _STREAM = 1 << 40  # far from those of the epochs, whose seed may be the same
 
 
-def split_rows(collection: Collection, *, seed: int, source: str) -> Rows:
+def split_rows(labelled: Labelled, *, seed: int, source: str) -> Rows:
     """Give the rows of train, validation and test, each in stored order.
 
     What the source splits stays so; the rest is a stratified draw that depends on the seed and the labels alone.
     Raises ValueError, naming the `source`, where there are too few images to set any aside, or training lacks a class.
     """
-    labels, origin = collection.labels, collection.origin
+    labels, origin, (validation_share, test_share) = labelled.labels, labelled.origin, labelled.shares
     part = origin.copy()
     order = permutation(seed, len(labels), stream=_STREAM).numpy()
     unsplit = order[origin[order] == UNSPLIT]
     if len(unsplit):
-        test = stratified(labels[unsplit], collection.test_share)
+        test = stratified(labels[unsplit], test_share)
         part[unsplit] = np.where(test, TEST, TRAIN)
     if not (part == VALIDATION).any():
         train = order[part[order] == TRAIN]
-        # Of all that is not test in the source's own split; else a share of the whole, as the test images are.
-        share = collection.validation_share * (len(unsplit) or len(train)) / max(1, len(train))
+        # A share of the whole where the test images were drawn too, else of the training images that the source gives.
+        share = validation_share * (len(unsplit) or len(train)) / max(1, len(train))
         part[train] = np.where(stratified(labels[train], share), VALIDATION, TRAIN)
     rows = np.flatnonzero(part == TRAIN), np.flatnonzero(part == VALIDATION), np.flatnonzero(part == TEST)
-    _check(collection, rows, source)
+    _check(labelled, rows, source)
     return rows
 
 
@@ -54,8 +54,8 @@ def stratified(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
     return marked
 
 
-def _check(collection: Collection, rows: Rows, source: str) -> None:
-    classes, labels = collection.classes, collection.labels
+def _check(labelled: Labelled, rows: Rows, source: str) -> None:
+    classes, labels = labelled.classes, labelled.labels
     if len(labels) == 0:
         raise ValueError(f"{source} holds no images")
     present = np.unique(labels)

@@ -78,7 +78,7 @@ def save(folder: Path, collection: Collection) -> None:
     about = {
         "name": collection.name,
         "classes": collection.classes,
-        "shares": [collection.validation_share, collection.test_share],
+        "shares": collection.shares,
         "skipped": collection.skipped,
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
@@ -94,8 +94,7 @@ def load(folder: Path) -> Collection:
             labels=np.load(folder / "labels.npy"),
             origin=np.load(folder / "origin.npy"),
             classes=tuple(about["classes"]),
-            validation_share=about["shares"][0],
-            test_share=about["shares"][1],
+            shares=(about["shares"][0], about["shares"][1]),
             skipped=tuple(about["skipped"]),
         )
     except (OSError, ValueError, KeyError, EOFError) as error:

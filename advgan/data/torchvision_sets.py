@@ -15,7 +15,7 @@ from advgan.config import DataConfig
 from advgan.data.arrays import AnyArray
 from advgan.data.collection import TEST, TRAIN, VALIDATION, Collection
 from advgan.data.files import Files
-from advgan.data.gather import decode_layout, decoding
+from advgan.data.gather import Check, decode_layout, decoding
 from advgan.data.layout import Layout
 from advgan.data.pixels import fit_array
 from advgan.data.store import stored
@@ -33,7 +33,9 @@ class Parts(NamedTuple):
     classes: tuple[str, ...]
 
 
-def read_torchvision(name: str, config: DataConfig, *, cache: Path, workers: int) -> tuple[Collection, Path]:
+def read_torchvision(
+    name: str, config: DataConfig, *, cache: Path, workers: int, check: Check
+) -> tuple[Collection, Path]:
     """Give a data set of `TORCHVISION`, with the classes and the splits of its publisher.
 
     CelebA has no classes: its attribute `Male` serves as label, and its 178x218 images need `resize`, which takes the
@@ -46,7 +48,7 @@ def read_torchvision(name: str, config: DataConfig, *, cache: Path, workers: int
     def build(folder: Path) -> Collection:
         if name == "celeba":
             files, layout = _obtain(name, root, _celeba)
-            return decode_layout(files, layout, folder, config, name=name, workers=workers)
+            return decode_layout(files, layout, folder, config, name=name, workers=workers, check=check)
         return _join(name, _obtain(name, root, _ARRAYS[name]), config)
 
     return stored(cache, ["torchvision", name, *decoding(config)], build)
