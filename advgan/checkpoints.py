@@ -55,12 +55,15 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
-            _check_header(path, header, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        config, state = json.loads(header["config"]), _fill(json.loads(header["state"]), tensors)
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RecursionError, OSError) as error:
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
-    return Checkpoint(header["kind"], config, state, path)
+    _check_header(path, header, kind)
+    try:
+        config, state = json.loads(header["config"]), _fill(json.loads(header["state"]), tensors)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+    return Checkpoint(header.get("kind", ""), config, state, path)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -81,8 +84,8 @@ def _check_header(path: Path, header: Mapping[str, str], kind: str | None) -> No
         raise ValueError(
             f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade advgan"
         )
-    if kind is not None and header["kind"] != kind:
-        raise ValueError(f"{path} is a {header['kind']} checkpoint, a {kind} checkpoint is needed here")
+    if kind is not None and header.get("kind") != kind:
+        raise ValueError(f"{path} is a {header.get('kind')} checkpoint, a {kind} checkpoint is needed here")
 
 
 def _outline(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -223,5 +223,9 @@ def warm_decay(decay: float, step: int) -> float:
 
 def _load_moments(optimizer: Adam, moments: Mapping[int, Any]) -> None:
     """Copy the moments in: an optimiser would otherwise go on writing into the tensors that it was given."""
+    parameters = optimizer.param_groups[0]["params"]
+    for number, held in moments.items():
+        if number >= len(parameters) or held["exp_avg"].shape != parameters[number].shape:
+            raise ValueError(f"the moments of parameter {number} have another shape than the parameter")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": deepcopy(dict(moments)), "param_groups": groups})
