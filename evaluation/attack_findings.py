@@ -21,7 +21,7 @@ FEWEST = 5
 _NOISE = (ATTACKS["uniform"], ATTACKS["gaussian"])
 
 
-def attack_findings(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> list[Finding]:
+def outcome_findings(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> list[Finding]:
     """Question the attacks: do they stay in bounds, does more budget and more knowledge help, are n images enough?"""
     found = [_few_samples(outcomes)]
     for name, outcome in outcomes.items():
@@ -98,8 +98,8 @@ def _larger_is_weaker(
         f"{large} is weaker than {small}",
         f"The larger budget leaves {int(strong.robust.sum())} of {len(strong.robust)} images correct, the smaller one "
         f"{int(weak.robust.sum())}.",
-        "The attack fails to use its budget, as happens where gradients are masked or steps too long. Try more steps or "
-        "restarts, and a smaller step size.",
+        "The attack fails to use its budget, as happens where gradients are masked or steps too long. Try more steps, "
+        "restarts and a smaller step size.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Alarms about a classifier whose robustness would mean nothing, because it is random, flat or fed with other images."""
+"""Alarms about a classifier whose robustness means nothing, because it is random, flat or fed with other images."""
 
 from functools import partial
 

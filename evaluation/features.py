@@ -63,7 +63,10 @@ def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_si
     those of the saved images, and exact for real ones. Raises ValueError for images out of range, or for none at all.
     """
     values, probabilities = [], []
-    for batch in images.split(batch_size) if isinstance(images, Tensor) else images:
+    batches = images.split(batch_size) if isinstance(images, Tensor) else images
+    for batch in batches:
+        if len(batch) == 0:
+            continue
         seen = extractor.function(to_unit(to_bytes(_checked(batch))))
         values.append(seen[0])
         probabilities.append(seen[1])

@@ -125,7 +125,8 @@ def attack_outcome(
     linf, l2 = outcome.linf.clone(), outcome.l2.clone()
     forwards, backwards = classifier.passes.forwards, classifier.passes.backwards
     measured = 0
-    for numbers in (clean.correct & ~outcome.success).nonzero().flatten().split(batch_size):
+    left = (clean.correct & ~outcome.success).nonzero().flatten()
+    for numbers in left.split(batch_size) if len(left) else ():
         batch = images[numbers.to(images.device)].to(device)
         found = attack(classifier, batch, aims[numbers].to(device), indices=numbers.to(device)).detach()
         if found.shape != batch.shape:
