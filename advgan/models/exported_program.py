@@ -19,7 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_OPERATOR = re.compile(r"torch\.ops\.[a-z]\w*(\.[a-z]\w*)*|_operator\.[a-z]\w*|math\.[a-z]\w*|torch\.sym_[a-z]+")
+_OPERATOR = re.compile(
+    r"torch\.ops\.(aten|prims|higher_order|torchvision|quantized|quantized_decomposed)\.\w+(\.\w+)?"
+    r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|not_)"
+    r"|math\.[a-z]\w*|torch\.sym_[a-z]+"
+)
 _NAME = re.compile(r"[\w.]*")
 _SHAPE_OF_INPUT = re.compile(r"L(\['\w+'\]|\[\d+\])+\.(size|stride)\(\)\[\d+\]")
 _ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Tuple, ast.Name, ast.keyword)
