@@ -174,7 +174,7 @@ def pgd(
                         samples, current, climb = samples.select(staying), current[staying], climb[staying]
 
                 # Step: as steep as the norm allows, then back into ball and bounds.
-                move = norm.steepest(climb, current, lengths[samples.rows])
+                move = norm.step(climb, current, lengths[samples.rows])
                 current = norm.project(current + move, samples.images, samples.eps)
 
             # The last iterate: look at it only if something depends on it.

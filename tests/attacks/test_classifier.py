@@ -1,0 +1,174 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attacks import Classifier
+from attacks.random import seeded, uniform
+
+IMAGES = uniform(0, torch.arange(6), (2, 4, 4), dtype=torch.float64)
+
+
+def flat(network: nn.Module, **options) -> Classifier:
+    return Classifier(nn.Sequential(nn.Flatten(), network), **options)
+
+
+def dense(inputs: int = 32, classes: int = 3) -> nn.Linear:
+    with seeded(0):
+        return nn.Linear(inputs, classes).double()
+
+
+def normalised_network() -> nn.Module:
+    """Batch statistics, dropout and one layer that its owner froze and put in evaluation mode."""
+    with seeded(0):
+        network = nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3)
+        )
+    network.train()
+    network[3].eval()
+    network[0].weight.requires_grad_(False)
+    return network
+
+
+def flags(module: nn.Module) -> list[bool]:
+    return [m.training for m in module.modules()] + [p.requires_grad for p in module.parameters()]
+
+
+def test_logits_are_those_of_the_normalised_image() -> None:
+    layer = dense()
+    mean, std = torch.tensor([0.25, 0.5]).view(1, 2, 1, 1), torch.tensor([0.5, 0.125]).view(1, 2, 1, 1)
+    logits = flat(layer, mean=(0.25, 0.5), std=(0.5, 0.125))(IMAGES)
+    torch.testing.assert_close(logits, layer(((IMAGES - mean) / std).flatten(1)), rtol=0, atol=1e-12)
+
+
+def test_the_gradient_of_a_linear_network_is_its_weight_over_std() -> None:
+    layer = dense()
+    found = flat(layer, mean=(0.3, 0.6), std=(0.5, 0.125)).gradient(IMAGES, lambda logits: logits[:, 1])
+    expected = layer.weight[1].detach().view(2, 4, 4) / torch.tensor([0.5, 0.125]).view(2, 1, 1)
+    torch.testing.assert_close(found.gradient, expected.expand_as(IMAGES), rtol=1e-12, atol=0)
+    assert torch.equal(found.values, found.logits[:, 1])
+    assert not any(value.requires_grad for value in found)
+
+
+def test_passes_count_images_both_ways() -> None:
+    classifier = flat(dense())
+    classifier(IMAGES)
+    classifier.logits(IMAGES[:2])
+    classifier.gradient(IMAGES[:3], lambda logits: logits[:, 0])
+    assert (classifier.passes.forwards, classifier.passes.backwards) == (11, 3)
+
+
+def test_freezing_restores_every_single_flag() -> None:
+    classifier = Classifier(normalised_network())
+    before = flags(classifier)
+    with classifier.frozen():
+        assert not any(flags(classifier))
+        with classifier.frozen():
+            pass
+        assert not any(flags(classifier))
+    assert flags(classifier) == before
+    with pytest.raises(KeyError), classifier.frozen():
+        raise KeyError
+    assert flags(classifier) == before
+
+
+def test_logits_and_gradients_leave_the_network_as_it_was() -> None:
+    network = normalised_network()
+    classifier = Classifier(network)
+    network[5].weight.grad = torch.ones_like(network[5].weight)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state, modes = torch.get_rng_state(), flags(network)
+
+    first = classifier.logits(IMAGES.float())
+    found = classifier.gradient(IMAGES.float(), lambda logits: logits[:, 0])
+
+    assert torch.equal(found.logits, first)  # no dropout, no statistics of the batch
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(network[5].weight.grad, torch.ones_like(network[5].weight))
+    assert all(p.grad is None for name, p in network.named_parameters() if name != "5.weight")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert flags(network) == modes
+
+
+def test_the_images_that_came_in_do_not_gather_gradients() -> None:
+    images = IMAGES.clone()
+    flat(dense()).gradient(images, lambda logits: logits[:, 0])
+    assert not images.requires_grad
+    assert images.grad is None
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_found_where_autograd_is_switched_off(mode: Callable[[], torch.no_grad]) -> None:
+    classifier = flat(dense())
+    expected = classifier.gradient(IMAGES, lambda logits: logits[:, 0]).gradient
+    with mode():
+        assert torch.equal(classifier.gradient(IMAGES.clone(), lambda logits: logits[:, 0]).gradient, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_the_network_keeps_its_precision_and_the_logits_that_of_the_images(dtype: torch.dtype) -> None:
+    classifier = flat(dense().to(dtype))
+    for images in (IMAGES, IMAGES.float()):
+        found = classifier.gradient(images, lambda logits: logits[:, 0])
+        assert found.logits.dtype == found.gradient.dtype == images.dtype
+        assert classifier.network[1].weight.dtype == dtype
+
+
+def test_a_network_without_parameters_gets_the_dtype_of_the_images() -> None:
+    classifier = flat(nn.Identity())
+    assert torch.equal(classifier(IMAGES), IMAGES.flatten(1))
+
+
+def test_images_are_resized_inside_and_gradients_come_back_in_their_own_size() -> None:
+    layer = dense(2 * 8 * 8)
+    classifier = flat(layer, resize=8, mean=(0.5,), std=(0.5,))
+    larger = F.interpolate(IMAGES, size=(8, 8), mode="bilinear", antialias=True)
+    torch.testing.assert_close(classifier(IMAGES), layer(((larger - 0.5) / 0.5).flatten(1)))
+    assert classifier.gradient(IMAGES, lambda logits: logits[:, 0]).gradient.shape == IMAGES.shape
+    assert torch.equal(classifier(larger), classifier(IMAGES))
+
+
+def test_normalisation_moves_with_the_module_but_is_no_weight() -> None:
+    classifier = flat(dense(), mean=(0.5,), std=(0.5,))
+    assert list(classifier.state_dict()) == ["network.1.weight", "network.1.bias"]
+    assert classifier.double().mean.dtype == torch.float64
+
+
+class Rounding(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.detach().flatten(1)
+
+
+class Several(nn.Module):
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images
+
+
+@pytest.mark.parametrize(
+    ("classifier", "message"),
+    [
+        (lambda: flat(dense(), differentiable=False, name="model.onnx"), "model.onnx gives no gradients: use"),
+        (lambda: Classifier(Rounding()), "Rounding cuts its own gradients"),
+        (lambda: Classifier(Several()), "Several returned a tuple; a tensor of logits is needed"),
+        (lambda: flat(dense(classes=1)), r"returned shape \(6, 1\) for 6 images; \(6, classes\) with at least two"),
+        (lambda: Classifier(nn.Identity()), r"returned shape \(6, 2, 4, 4\) for 6 images"),
+        (lambda: flat(dense(), mean=(0, 0, 0), std=(1, 1, 1)), "normalises 3 channels, but the images have 2"),
+        (lambda: flat(dense(), mean=(0, 0), std=(1,)), "one number a channel each; got 2 and 1"),
+        (lambda: flat(dense(), mean=(), std=()), "one number a channel each; got 0 and 0"),
+        (lambda: flat(dense(), std=(0,)), "std must be above 0"),
+    ],
+)
+def test_what_cannot_be_attacked_is_refused_in_one_line(classifier: Callable[[], Classifier], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        classifier().gradient(IMAGES, lambda logits: logits[:, 0])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_pass_still_gives_the_flags_back() -> None:
+    classifier = Classifier(nn.Sequential(Rounding(), nn.BatchNorm1d(32)))
+    before = flags(classifier)
+    with pytest.raises(ValueError, match="cuts its own"):
+        classifier.gradient(IMAGES.float(), lambda logits: logits[:, 0])
+    assert flags(classifier) == before
