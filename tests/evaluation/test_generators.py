@@ -1,0 +1,137 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from attacks.random import integers, normal
+from evaluation.features import Features
+from evaluation.frechet import frechet_distance, frechet_floor
+from evaluation.generator_findings import generator_findings
+from evaluation.generators import METRICS, score_generator
+from evaluation.kernel import kernel_distance
+from evaluation.precision_recall import precision_recall
+
+CLASSES = 4
+
+
+def drawn(seed, count, *, classes=CLASSES, dim=6, shift=0.0, name="cnn"):
+    """Features in one cluster a class; the classifier is sure of each."""
+    indices = torch.arange(count)
+    labels = integers(seed, indices, classes, stream=1)
+    centres = 4 * normal(7, torch.arange(CLASSES), (dim,))
+    values = normal(seed, indices, (dim,)) + centres[labels] + shift
+    probabilities = torch.full((count, CLASSES), 0.01, dtype=torch.float64)
+    probabilities[indices, labels] = 1 - 0.01 * (CLASSES - 1)
+    return Features(values, probabilities, name, "abc", f"{name} abc")
+
+
+def scored(real, fake, **options):
+    return {score.metric: score for score in score_generator(real, fake, **options)}
+
+
+def test_every_metric_comes_out_with_the_name_of_its_features():
+    real, fake = drawn(0, 200), drawn(1, 150)
+    names = set(scored(real, fake, labels=fake.classes))
+    assert names == {
+        "fd[cnn]",
+        "fd_floor[cnn]",
+        "kid[cnn]",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "classifier_score",
+        "modes_covered",
+        "mode_kl",
+        "label_agreement",
+    }
+
+
+def test_with_inception_the_names_are_the_fields_and_imagenet_classes_are_not_modes():
+    real, fake = drawn(0, 200, name="inception"), drawn(1, 150, name="inception")
+    names = set(scored(real, fake, labels=fake.classes))
+    assert names == {"fid", "fid_floor", "kid", "precision", "recall", "density", "coverage", "inception_score"}
+    assert names <= set(METRICS)
+
+
+def test_the_numbers_are_those_of_the_metrics_in_the_order_real_fake():
+    real, fake = drawn(0, 200), drawn(1, 150, classes=2, shift=0.3)
+    found = scored(real, fake)
+    assert found["fd[cnn]"].value == frechet_distance(real.values, fake.values)
+    assert found["kid[cnn]"].value == pytest.approx(kernel_distance(real.values, fake.values))
+    assert found["fd_floor[cnn]"].value == frechet_floor(real.values, 150)
+    expected = precision_recall(real.values, fake.values)
+    assert all(found[name].value == estimate.value for name, estimate in expected.items())
+    assert found["precision"].value > found["recall"].value
+    assert found["modes_covered"].value == 2
+    assert found["mode_kl"].value == pytest.approx(math.log(2), abs=0.15)
+
+
+def test_every_score_says_its_sizes_interval_and_extractor():
+    for score in score_generator(drawn(0, 200), drawn(1, 150), subject="gan", data="digits", seed=5):
+        assert (score.subject, score.data, score.setting, score.samples, score.seed) == ("gan", "digits", "cnn", 150, 5)
+        assert "200 real, 150 fake; cnn abc" in score.protocol
+        if score.metric not in ("fd_floor[cnn]", "modes_covered"):
+            assert score.low <= score.value <= score.high
+            assert "interval" in score.protocol
+
+
+def test_different_extractors_are_not_compared():
+    with pytest.raises(ValueError, match="extract both with one"):
+        score_generator(drawn(0, 20), drawn(1, 20, name="other"))
+    with pytest.raises(ValueError, match="extract both with one"):
+        score_generator(drawn(0, 20), replace(drawn(1, 20), digest="xyz"))
+
+
+def test_too_few_images_are_refused_and_few_ones_go_without_a_classifier_score():
+    with pytest.raises(ValueError, match="5 fake images are too few"):
+        score_generator(drawn(0, 20), drawn(1, 5))
+    assert "classifier_score" not in scored(drawn(0, 20), drawn(1, 19))
+
+
+def titles(real, fake, **options):
+    return {finding.title for finding in generator_findings(real, fake, score_generator(real, fake), **options)}
+
+
+def test_a_good_generator_raises_no_alarm():
+    real, fake = drawn(0, 400), drawn(1, 400, shift=0.6)
+    assert titles(real, fake, labels=fake.classes) == set()
+
+
+def test_fewer_images_than_features_are_an_alarm():
+    assert "Fewer images than features" in titles(drawn(0, 200, dim=30), drawn(1, 30, dim=30))
+    assert "Fewer images than features" not in titles(drawn(0, 200, dim=30), drawn(1, 31, dim=30))
+
+
+def test_a_distance_at_its_floor_is_said_to_be_noise():
+    assert "The Fréchet distance is mostly its noise floor" in titles(drawn(0, 300), drawn(1, 300))
+
+
+def test_missing_classes_are_named():
+    real, fake = drawn(0, 400), drawn(1, 200, classes=2)
+    (missing,) = [
+        finding
+        for finding in generator_findings(real, fake, score_generator(real, fake), classes=["a", "b", "c", "d"])
+        if finding.title == "Classes are never generated"
+    ]
+    assert "2 of 4 classes are missing among 200 images: c, d" in missing.evidence
+
+
+def test_a_rare_class_may_be_absent_by_chance():
+    real = drawn(0, 400)
+    few = replace(real, probabilities=real.probabilities[torch.where(real.classes == 3, 0, torch.arange(400))])
+    rare = torch.cat([few.probabilities[1:], torch.eye(4, dtype=torch.float64)[3:]])
+    assert "Classes are never generated" not in titles(replace(real, probabilities=rare), drawn(1, 200, classes=3))
+
+
+def test_a_collapsed_generator_repeats_itself_and_lacks_diversity():
+    real = drawn(0, 300)
+    point = replace(real, values=real.values[:5].repeat(60, 1), probabilities=real.probabilities[:5].repeat(60, 1))
+    assert {"The generator repeats itself", "The generator lacks diversity"} <= titles(real, point)
+
+
+def test_labels_that_are_ignored_are_an_alarm():
+    fake = drawn(1, 300, shift=0.6)
+    found = titles(drawn(0, 300), fake, labels=integers(9, torch.arange(300), CLASSES))
+    assert found == {"The generator does not draw what it is asked for"}
