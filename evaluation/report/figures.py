@@ -127,7 +127,7 @@ def _draw_bars(axes: "Axes", panel: BarPanel, entries: Sequence[Look], *, uprigh
 
 def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None:
     """Name the axes (the vertical one above, where it reads without turning the head) and leave out all ornament."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     values = axes.yaxis if upright else axes.xaxis
     if panel.percent:
@@ -136,6 +136,7 @@ def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None
         values.set_major_formatter(FuncFormatter(_tick))
     if isinstance(panel, CurvePanel) and not panel.log_x:
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     across, above = (panel.x_label, panel.y_label) if upright else (panel.y_label, panel.x_label)
     axes.set_xlabel(_name(across, 60))
     axes.set_title(_name(above, 60), loc="left", pad=8)
@@ -160,7 +161,7 @@ def _add_legend(figure: "Figure", entries: Sequence[Look]) -> None:
         else Line2D([], [], color=LIGHT[look.color], linestyle=_dash(look), marker=look.marker, markersize=5.5)
         for look in entries
     ]
-    # A name that starts with an underscore would be left out; a space before it is not seen.
+    # Older matplotlib leaves out a name that starts with an underscore; a space before it is not seen.
     names = [f" {_name(look.name, 40)}" for look in entries]
     columns = 2 if max((len(name) for name in names), default=0) <= 24 else 1
     figure.legend(handles, names, loc="outside upper left", ncols=columns, frameon=False, fontsize=12)

@@ -41,7 +41,10 @@ class Grid(NamedTuple):
 
 
 class PanelView(NamedTuple):
+    """A panel with what the page needs to show it; `full` where it takes the whole width."""
+
     panel: Panel
+    full: bool
     figure: str
     alt: str
     legend: Sequence[Look]
@@ -87,7 +90,7 @@ Locate = Callable[[str], tuple[Path, str]]  # from a picture's name to the run f
 def sections(panels: Sequence[Panel], locate: Locate) -> list[Section]:
     """Show panels in order, neighbours of the same section under one heading."""
     return [
-        Section(title, [_view(panel, locate) for panel in group])
+        Section(title, _side_by_side([_view(panel, locate) for panel in group]))
         for title, group in groupby(panels, key=lambda panel: panel.section)
     ]
 
@@ -98,6 +101,20 @@ class ScoreSheet(NamedTuple):
     grid: Grid
     shared: Sequence[str]
     protocols: Sequence[str]
+
+
+def _side_by_side(views: Sequence[PanelView]) -> list[PanelView]:
+    """Give the whole width to a figure that has no other one beside it, so that no hole stays."""
+    placed: list[PanelView] = []
+    waiting = False  # whether the figure before has a free place beside it
+    for view in views:
+        if view.full and waiting:
+            placed[-1] = placed[-1]._replace(full=True)
+        waiting = not view.full and not waiting
+        placed.append(view)
+    if waiting:
+        placed[-1] = placed[-1]._replace(full=True)
+    return placed
 
 
 def score_sheet(scores: Sequence[Score]) -> ScoreSheet:
@@ -133,12 +150,12 @@ def _cells(score: Score) -> list[str]:
 
 def _view(panel: Panel, locate: Locate) -> PanelView:
     if isinstance(panel, ImagePanel):
-        return PanelView(panel, "", "", (), _pictures(panel, locate), None)
+        return PanelView(panel, True, "", "", (), _pictures(panel, locate), None)
     if isinstance(panel, CurvePanel | BarPanel):
         figure = data_uri("image/svg+xml", page_svg(panel).encode(errors="replace"))
-        return PanelView(panel, figure, _description(panel), looks(panel), (), _numbers(panel))
+        return PanelView(panel, False, figure, _description(panel), looks(panel), (), _numbers(panel))
     rows = [[_cell(cell) for cell in row] for row in panel.rows]
-    return PanelView(panel, "", "", (), (), Grid(panel.columns, rows))
+    return PanelView(panel, True, "", "", (), (), Grid(panel.columns, rows))
 
 
 def _pictures(panel: ImagePanel, locate: Locate) -> list[list[Embedded]]:

@@ -55,7 +55,7 @@ def test_the_readers_style_file_does_not_matter(monkeypatch: pytest.MonkeyPatch)
     import matplotlib
 
     before = page_svg(CURVES)
-    monkeypatch.setitem(matplotlib.rcParams, "lines.linewidth", 9.0)
+    monkeypatch.setitem(matplotlib.rcParams, "xtick.labelsize", 30.0)
     monkeypatch.setitem(matplotlib.rcParams, "axes.facecolor", "#123456")
     assert page_svg(CURVES) == before
 

@@ -221,6 +221,17 @@ def test_what_all_scores_share_has_no_column(tmp_path: Path, make_score: Callabl
     assert len([head for head in page.named("th") if head.get("scope") == "col"]) == 5
 
 
+@pytest.mark.parametrize(
+    ("kinds", "full"),
+    [("c", "1"), ("cc", "00"), ("ccc", "001"), ("ctc", "111"), ("cctc", "0011"), ("ctcc", "1100"), ("", "")],
+)
+def test_a_figure_without_neighbour_takes_the_whole_width(kinds: str, full: str, tmp_path: Path) -> None:
+    curve = CurvePanel(title="c", x_label="", y_label="", series=())
+    panels = tuple(curve if kind == "c" else TablePanel(title="t", columns=(), rows=()) for kind in kinds)
+    page = _report(tmp_path, panels=panels)
+    assert "".join(str(int("full" in panel["class"])) for panel in page.named("article")) == full
+
+
 def test_figures_are_left_for_a_paper_too(finished_run: Path) -> None:
     names = sorted(path.name for path in (finished_run / "figures").iterdir())
     assert names[0] == "01-accuracy-against-the-budget.svg"
