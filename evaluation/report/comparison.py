@@ -110,12 +110,13 @@ def _without_hash(subject: str) -> str:
 
 
 def _key(panel: Panel) -> tuple[object, ...] | None:
+    title = _without_hash(panel.title)
     if isinstance(panel, CurvePanel):
         axes = (panel.x_label, panel.y_label, panel.log_x, panel.log_y, panel.percent)
-        return (panel.kind, panel.title, *axes)
+        return (panel.kind, title, *axes)
     if isinstance(panel, BarPanel):
-        return (panel.kind, panel.title, panel.categories, panel.x_label, panel.y_label, panel.percent)
-    return (panel.kind, panel.title) if isinstance(panel, ImagePanel) and panel.layout == "wide" else None
+        return (panel.kind, title, panel.categories, panel.x_label, panel.y_label, panel.percent)
+    return (panel.kind, title) if isinstance(panel, ImagePanel) and panel.layout == "wide" else None
 
 
 def _joined(group: Sequence[tuple[int, Panel]], names: Sequence[str]) -> Panel:
@@ -128,7 +129,9 @@ def _joined(group: Sequence[tuple[int, Panel]], names: Sequence[str]) -> Panel:
             replace(series, name=f"{names[place]}: {series.name}") for place, panel in bars for series in panel.series
         ]
         lines = tuple(dict.fromkeys(line for _, panel in bars for line in panel.lines))
-        return replace(first, series=tuple(joined), lines=lines, section="", caption="")
+        return replace(
+            first, series=tuple(joined), lines=lines, title=_without_hash(first.title), section="", caption=""
+        )
     pictures = [
         Picture(f"{place}/{item.file}", f"{names[place]}: {item.caption}".removesuffix(": "))
         for place, panel in group
@@ -136,15 +139,15 @@ def _joined(group: Sequence[tuple[int, Panel]], names: Sequence[str]) -> Panel:
         for item in panel.items
     ]
     assert isinstance(first, ImagePanel)
-    return replace(first, items=tuple(pictures), section="", caption="")
+    return replace(first, items=tuple(pictures), title=_without_hash(first.title), section="", caption="")
 
 
 def _joined_curves(group: Sequence[tuple[int, CurvePanel]], names: Sequence[str]) -> CurvePanel:
-    joined: list[Series] = []
+    first, joined = group[0][1], list[Series]()
     for place, panel in group:
         for number, series in enumerate(panel.series):
             style = _STYLES[number % len(_STYLES)]
             name = f"{names[place]}: {series.name}"
             joined.append(replace(series, name=name, color=place, style=style))  # type: ignore[arg-type]
     lines = tuple(dict.fromkeys(line for _, panel in group for line in panel.lines))
-    return replace(group[0][1], series=tuple(joined), lines=lines, section="", caption="")
+    return replace(first, series=tuple(joined), lines=lines, title=_without_hash(first.title), section="", caption="")

@@ -15,17 +15,17 @@ from evaluation.scores import Score
 COLUMNS = ("metric", "value", "interval", "n", "setting")
 _GAP = 2
 UNKNOWN = "–"
-RATES = {"precision", "recall", "coverage", "f_score"}  # and whatever ends in one of _RATE_ENDINGS
-_RATE_ENDINGS = ("accuracy", "accuracy_8bit", "_rate", "_share", "_fraction")
-_HIGHER = {"precision", "recall", "coverage", "density", "f_score", "inception_score", "classifier_score"}
-_HIGHER |= {"modes_covered", "clean_accuracy", "robust_accuracy", "robust_accuracy_8bit"}
+RATES = {"precision", "recall", "coverage", "label_agreement"}
+_RATE_WORDS = {"accuracy", "rate", "share"}  # a metric with one of them in its name is a rate too
+_HIGHER = {"precision", "recall", "coverage", "density", "inception_score", "classifier_score"}
+_HIGHER |= {"modes_covered", "label_agreement", "clean_accuracy", "robust_accuracy", "robust_accuracy_8bit"}
 _LOWER = {"fid", "fd", "kid", "kd", "mode_kl"}
 
 
 def is_rate(metric: str) -> bool:
     """Whether the metric is a fraction in [0, 1], shown as a percentage; its name may have an extractor in brackets."""
     name = _stem(metric)
-    return name in RATES or name.endswith(_RATE_ENDINGS)
+    return name in RATES or not _RATE_WORDS.isdisjoint(name.split("_"))
 
 
 def direction(metric: str) -> str:

@@ -91,6 +91,12 @@ def test_curves_of_the_same_title_are_laid_over_each_other_in_the_colour_of_thei
     assert [series.style for series in panel.series] == ["solid", "dashed"] * 2
 
 
+def test_panels_whose_titles_differ_by_a_hash_alone_are_joined() -> None:
+    runs = [_run(_curves("pgd", title=f"Attack on cnn {digest}")) for digest in ("a1b2c3d4e5f6", "0123456789ab")]
+    (panel,) = compared_panels(runs, ["a", "b"])
+    assert panel.title == "Attack on cnn"
+
+
 def test_curves_of_other_axes_or_of_one_run_are_not_joined() -> None:
     runs = [_run(_curves("pgd"), _curves("x", title="alone")), _run(_curves("pgd", x_label="steps"))]
     assert compared_panels(runs, ["a", "b"]) == []

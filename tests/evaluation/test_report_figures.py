@@ -22,7 +22,7 @@ CURVES = CurvePanel(
         ),
         Series(name="fgsm", x=(0.0, 0.1, 0.2), y=(0.9, 0.7, 0.3), style="dashed"),
     ),
-    lines=(Line("chance", 0.1),),
+    lines=(Line("chance", 0.1), Line("unknown", math.nan)),
     percent=True,
 )
 NASTY = ("<script>&\"'", "$\\frac{1}{0}$", "a$b", "_hidden", "猫", "x" * 200, "", "two\nlines")

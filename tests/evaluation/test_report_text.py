@@ -70,9 +70,16 @@ def test_a_number_has_four_significant_digits(value: float, text: str) -> None:
 
 
 def test_what_is_a_rate_and_which_way_is_better_follow_the_name_of_the_metric() -> None:
-    assert all(map(is_rate, ("robust_accuracy", "robust_accuracy_8bit", "success_rate", "precision[classifier]")))
-    assert not any(map(is_rate, ("fid", "fd[accuracy]", "density", "modes_covered", "mean_linf", "inception_score")))
-    assert (direction("fd[classifier]"), direction("recall"), direction("mean_l2")) == ("↓", "↑", "")
+    assert all(
+        map(
+            is_rate,
+            ("robust_accuracy", "robust_accuracy_8bit", "success_rate", "real_accuracy_train", "precision[x/y]"),
+        )
+    )
+    assert not any(
+        map(is_rate, ("fid", "fd[accuracy]", "fid_floor", "density", "modes_covered", "mean_linf", "inception_score"))
+    )
+    assert [direction(name) for name in ("fd[a/b]", "recall", "mean_l2", "fid_floor")] == ["↓", "↑", "", ""]
 
 
 def _printed(scores: list[Score], encoding: str = "utf-8") -> str:
