@@ -16,7 +16,6 @@ import click
 
 if TYPE_CHECKING:
     from evaluation.jobs.setup import Outcome
-
     from evaluation.scores import Score
 
 GATE_FAILED, INTERRUPTED = 100, 130
@@ -90,7 +89,9 @@ class Verb(click.Command):
         """The settings that were given, by key; what may be given twice is joined."""
         overrides: dict[str, Any] = {}
         for param in self.params:
-            value = options[str(param.name)] if isinstance(param, (Setting, SettingArgument)) else None
+            if not isinstance(param, (Setting, SettingArgument)):
+                continue
+            value = options[str(param.name)]
             if isinstance(value, tuple):
                 value = [*overrides.get(param.key, []), *value] or None
             if value is not None:
@@ -494,7 +495,9 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        hint = f" (advgan {context.info_name} --help says more)" if context and context.parent else ""
+        click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as end:
         click.echo(f"Interrupted. {end}".rstrip(), err=True)

@@ -65,10 +65,10 @@ def dump_yaml(config: Section) -> str:
 
 
 def default_of(kind: type[Section], key: str) -> Any:
-    """The default of a dotted key, for the help texts of the command line."""
+    """The default of a dotted key, for the help texts; None within a section that is None by default."""
     value: Any = kind()
     for name in key.split("."):
-        value = getattr(value, name)
+        value = getattr(value, name) if value is not None else None
     return value
 
 

@@ -5,6 +5,17 @@ from pathlib import Path
 from advgan.config.presets import preset_file, preset_names
 from advgan.runs import Run
 
+ABOUT_DATA = {
+    "digits": "1,797 handwritten digits, 8x8 grey; embedded, the default",
+    "mnist": "70,000 handwritten digits, 28x28 grey",
+    "fashion-mnist": "70,000 pieces of clothing, 28x28 grey",
+    "cifar10": "60,000 photographs in 10 classes, 32x32 colour",
+    "cifar100": "60,000 photographs in 100 classes, 32x32 colour",
+    "svhn": "99,289 house numbers, 32x32 colour",
+    "stl10": "13,000 photographs in 10 classes, 96x96 colour",
+    "celeba": "202,599 faces, colour; needs --resize",
+}
+
 
 def listing(what: str) -> list[tuple[str, str]]:
     """Pairs of a name and a line about it."""
@@ -25,9 +36,12 @@ def _attacks() -> list[tuple[str, str]]:
 
 
 def _data() -> list[tuple[str, str]]:
-    from advgan.data import SOURCES
+    from advgan.data import KNOWN
 
-    return [*SOURCES.items(), ("PATH", "a folder, .zip or .tar.gz of class folders, an .npz or a .pt file")]
+    return [
+        *((name, ABOUT_DATA[name]) for name in KNOWN),
+        ("PATH", "a folder, .zip or .tar.gz of class folders, an .npz or a .pt file"),
+    ]
 
 
 def _metrics() -> list[tuple[str, str]]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from advgan.config.section import Section
 from advgan.devices import pick_device
@@ -53,6 +55,12 @@ class Outcome:
     def table_scores(self) -> Sequence[Score]:
         """The scores of the printed table."""
         return self.summary or self.results.scores
+
+
+def progress(total: int, label: str, *, initial: int = 0) -> "tqdm[Any]":
+    """A bar on stderr; none where stderr is no terminal, or with --quiet."""
+    hidden = None if log.isEnabledFor(logging.INFO) else True
+    return tqdm(total=total, desc=label, initial=initial, disable=hidden, leave=False, dynamic_ncols=True)
 
 
 def finish(run: Run, results: Results, *, summary: Sequence[Score] = ()) -> Outcome:

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
-from attacks import ATTACKS, Attack
+from attacks import ATTACKS
 
+CONTROLS = {"uniform", "gaussian"}  # blind noise: no target, no gradient
 ITERATED = {"bim", "mifgsm", "pgd"}
-UNTARGETED = {"uniform", "gaussian"}
+SEEDED = {"uniform", "gaussian", "pgd"}
 CONVENTIONAL_EPS = {
     ("linf", 1): 0.3,
     ("linf", 3): 8 / 255,
@@ -49,10 +51,12 @@ def check_attacks(names: Iterable[str]) -> None:
             raise ValueError(f"--attack {name}: no such attack ({hint})")
 
 
-def bind(name: str, options: AttackOptions, *, eps: float) -> Attack:
-    """The attack of that name with its budget and options filled in."""
-    attack = partial(ATTACKS[name], eps=eps, norm=options.norm, seed=options.seed)
-    if name not in UNTARGETED:
+def bind(name: str, options: AttackOptions) -> "partial[Tensor]":
+    """The attack of that name with all its options but `eps` filled in."""
+    attack = partial(ATTACKS[name], norm=options.norm)
+    if name in SEEDED:
+        attack = partial(attack, seed=options.seed)
+    if name not in CONTROLS:
         attack = partial(attack, targeted=options.targeted)
     if name in ITERATED:
         attack = partial(attack, steps=options.steps, step_size=options.step_size)

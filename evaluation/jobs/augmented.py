@@ -1,0 +1,111 @@
+"""Augmented training sets on disk: PNG class folders with metadata.csv, and the same images as floats in an .npz.
+
+The PNGs hold what a network trained on files will see; the floats hold the perturbations exactly, since rounding to
+8 bits changes them. `metadata.csv` is the form that the imagefolder reader of Hugging Face `datasets` takes.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from advgan.config import DataConfig
+from advgan.data import Data, ImageSet, load_extra
+from advgan.pictures import to_picture
+from advgan.ranges import to_bytes
+
+METADATA, FLOATS = "metadata.csv", "images.npz"
+REAL = "real"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Images of one source, and a row of metadata for each (without `file_name`, which `write_augmented` adds).
+
+    `images` are float (N,C,H,W) in [0, 1]. `rows` needs the columns `label`, `source` and `index`.
+    """
+
+    name: str
+    images: Tensor
+    rows: pd.DataFrame
+
+
+def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str]) -> None:
+    """Write all parts as one set; the folder appears whole or not at all. `label` holds class numbers in the rows."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        frames = [_write_part(temporary, part, classes) for part in parts]
+        pd.concat(frames, ignore_index=True).to_csv(temporary / METADATA, index=False)
+        images = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1).float().numpy()
+        labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
+        np.savez_compressed(temporary / FLOATS, images=images, labels=labels, classes=np.array(classes))
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFrame:
+    names = []
+    for pixels, label, index in zip(to_bytes(part.images), part.rows["label"], part.rows["index"], strict=True):
+        name = f"{classes[label]}/{part.name}-{index:06d}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        to_picture(pixels).save(folder / name)
+        names.append(name)
+    rows = part.rows.assign(label=[classes[label] for label in part.rows["label"]])
+    rows.insert(0, "file_name", names)
+    return rows
+
+
+def read_extra(folder: Path, data: Data) -> ImageSet:
+    """Read images to learn from beside the training split: an augmented set, or any image source with the same classes.
+
+    Of an augmented set its real images are left out, since the training split holds them already. Raises ValueError
+    where classes, size or channels do not fit `data`.
+    """
+    if not (folder / METADATA).is_file():
+        wanted = {"source": str(folder), "resize": data.size, "channels": data.channels}
+        return load_extra(DataConfig.model_validate(wanted), like=data.train)
+    rows = _read_metadata(folder)
+    rows = rows[rows["source"] != REAL]
+    if rows.empty:
+        raise ValueError(f"--extra {folder}: holds no adversarial or generated images, only real ones")
+    images = torch.stack([_read_picture(folder / name, data) for name in rows["file_name"]])
+    unknown = sorted(set(rows["label"]) - set(data.classes))
+    if unknown:
+        raise ValueError(f"--extra {folder}: class {unknown[0]!r} is not in the data ({', '.join(data.classes)})")
+    labels = torch.tensor([data.classes.index(label) for label in rows["label"]])
+    return ImageSet(images, labels, data.classes, folder.name)
+
+
+def _read_metadata(folder: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(folder / METADATA, dtype={"label": str})
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--extra {folder}: cannot read {METADATA} ({' '.join(str(error).split())})") from None
+    missing = {"file_name", "label", "source"} - set(rows.columns)
+    if missing:
+        raise ValueError(f"--extra {folder}: {METADATA} lacks the column {', '.join(sorted(missing))}")
+    return rows
+
+
+def _read_picture(file: Path, data: Data) -> Tensor:
+    try:
+        with Image.open(file) as picture:
+            pixels = np.array(picture)
+    except (OSError, UnidentifiedImageError):
+        raise ValueError(f"--extra: cannot read the image {file}, which {METADATA} names") from None
+    array = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    if array.shape != (data.size, data.size, data.channels):
+        height, width, channels = array.shape
+        raise ValueError(
+            f"--extra: {file} is {width}x{height} with {channels} channels, "
+            f"the data is {data.size}x{data.size} with {data.channels}"
+        )
+    return torch.from_numpy(array).permute(2, 0, 1)

@@ -1,0 +1,92 @@
+"""Classifiers by bare name: those that a user trained, found again, or one fitted on the way and kept for later."""
+
+import math
+import shutil
+from pathlib import Path
+
+from advgan.atomic import replacing
+from advgan.classifier_training import start, train
+from advgan.classifiers import cached_classifier_path, load_trained, save_classifier
+from advgan.config import ClassifierTraining, NetworkConfig
+from advgan.data import Data
+from advgan.mixing import steps_per_epoch
+from advgan.model_sources import load_classifier
+from advgan.models.classifiers import CLASSIFIERS
+from attacks import Classifier
+from evaluation.features import Extractor, classifier_extractor
+from evaluation.inception import inception_extractor
+from evaluation.jobs.setup import Setup, log, progress
+
+EMBEDDED = "digits"
+JUDGE = "cnn"
+"""The architecture that scores generators where the user names none."""
+STEPS = 600
+"""Enough for the small images that this is for; at least one pass over the images."""
+
+
+def choose_classifier(
+    source: str,
+    data: Data,
+    setup: Setup,
+    *,
+    source_option: str = "--model",
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> Classifier:
+    """Load the classifier that a string names; a bare `resnet` is the one trained on these data.
+
+    On the embedded digits a missing one is fitted and kept; on other data the command to type is named in a ValueError.
+    """
+    if source in CLASSIFIERS:
+        if data.name != EMBEDDED and not cached_classifier_path(source, data.digest).is_file():
+            raise ValueError(
+                f"{source_option} {source}: none is trained on {data.name} yet; "
+                f"type: advgan fit --data {data.name} --model {source}"
+            )
+    classifier = load_classifier(
+        str(fitted_classifier(source, data, setup)) if source in CLASSIFIERS else source,
+        num_classes=data.num_classes,
+        size=data.size,
+        channels=data.channels,
+        mean=mean,
+        std=std,
+        device=setup.torch_device(),
+    )
+    classifier.name = Path(source).name
+    return classifier
+
+
+def choose_extractor(features: str, data: Data, setup: Setup) -> Extractor:
+    """Find what sees the images for a generator's scores: `auto`, `inception`, or the run of a classifier."""
+    if features == "inception":
+        return inception_extractor(device=setup.torch_device())
+    path = fitted_classifier(JUDGE, data, setup) if features == "auto" else Path(features)
+    classifier, info = load_trained(path, device=setup.torch_device())
+    if (info.size, info.channels, info.classes) != (data.size, data.channels, data.classes):
+        raise ValueError(
+            f"--features {features}: was trained on {info.data_name} ({info.size}x{info.size}, {len(info.classes)} "
+            f"classes), not on images like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"
+        )
+    return classifier_extractor(classifier, name=info.name, digest=info.digest)
+
+
+def fitted_classifier(name: str, data: Data, setup: Setup) -> Path:
+    """The checkpoint of a classifier of these very images; fitted now, by the plain recipe, where there is none yet."""
+    path = cached_classifier_path(name, data.digest)
+    if path.is_file():
+        return path
+    epochs = max(1, math.ceil(STEPS * ClassifierTraining().batch_size / len(data.train)))
+    training, network = ClassifierTraining(epochs=epochs), NetworkConfig(name=name)
+    log.info("no %s is trained on %s yet: fitting one for %d epochs, kept in %s", name, data.name, epochs, path)
+    state = start(network, training, data.train, device=setup.torch_device())
+    with progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
+        for _ in train(state, data.train, training):
+            bar.update()
+    save_classifier(path, state, network, training, data=data.describe())
+    return path
+
+
+def remember(checkpoint: Path, name: str, data: Data) -> None:
+    """Let `--model NAME` on these data mean this checkpoint from now on."""
+    with replacing(cached_classifier_path(name, data.digest)) as temporary:
+        shutil.copyfile(checkpoint, temporary)
