@@ -172,6 +172,11 @@ def too_few_images(root: Path) -> str:
     return "."
 
 
+def too_few_readable_images(root: Path) -> str:
+    (write_classes(root, count=2) / "dog/0.png").write_text("nothing")
+    return "."
+
+
 def animated_gif(root: Path) -> str:
     picture().save(write_classes(root) / "cat/9.gif", save_all=True, append_images=[picture(90), picture(180)])
     return "."
@@ -368,6 +373,12 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
     ("unknown class in test", another_class_in_test, {}, ["test/ has the class emu, which train/ lacks"]),
     ("empty class in test", empty_class_in_test, {}, ["the class folder test/dog/ holds no images"]),
     ("too few images", too_few_images, {}, ["has too few images (2) to set some aside for validation"]),
+    (
+        "too few readable",
+        too_few_readable_images,
+        {"skip_bad": True},
+        ["has too few images (3) to set some aside for validation"],
+    ),
     ("animated gif", animated_gif, {}, ["1 of 11 images cannot be read, first: cat/9.gif (has 3 frames"]),
     ("animated png", animated_png, {}, ["first: cat/9.png (has 2 frames"]),
     ("tiff with pages", pages_of_tiff, {}, ["first: cat/9.tif (has 2 pages"]),

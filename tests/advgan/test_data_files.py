@@ -101,6 +101,7 @@ def test_what_is_hidden_or_no_image_is_ignored(tmp_path: Path) -> None:
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     write_classes(tmp_path / "vehicles", ("bus", "car", "train"))
+    write_image(tmp_path / "vehicles/train/steam/0.png", 99)
     assert load(tmp_path / "vehicles", tmp_path).classes == ("bus", "car", "train")
 
 
@@ -182,6 +183,14 @@ def test_a_changed_folder_is_read_anew(change: str, tmp_path: Path) -> None:
     after = load(folder, tmp_path)
     assert after.test.digest != before.test.digest
     assert after.train.digest == before.train.digest
+
+
+def test_what_the_folders_show_to_be_wrong_is_said_before_any_image_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("advgan.data.decode.read_pixels", None)
+    with pytest.raises(ValueError, match="one class only"):
+        load(write_classes(tmp_path / "pets", ("cat",)), tmp_path)
 
 
 def test_two_folders_that_look_alike_do_not_share_an_entry(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_every_class_gives_its_share_to_within_one() -> None:
 def test_every_class_keeps_an_image_for_training() -> None:
     labels = np.array([0] * 50 + [1, 2])
     assert set(labels[~stratified(labels, 0.9)]) == {0, 1, 2}
+    assert np.bincount(labels[~stratified(labels, 1.0)]).tolist() == [1, 1, 1]
 
 
 def test_the_parts_are_disjoint_and_whole() -> None:

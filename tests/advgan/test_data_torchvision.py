@@ -39,6 +39,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise URLError("Network is unreachable")
 
+    socket.setdefaulttimeout(None)
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     monkeypatch.setattr("torchvision.datasets.utils.download_file_from_google_drive", refuse)
     monkeypatch.setattr("torchvision.datasets.celeba.download_file_from_google_drive", refuse)
@@ -164,7 +165,6 @@ def test_celeba_needs_a_size(tmp_path: Path) -> None:
 def test_without_a_network_the_error_names_set_folder_and_ways_out(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    timeout = socket.getdefaulttimeout()
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (compared below)
         load(name, tmp_path, resize=32)
     message = str(caught.value)
@@ -174,10 +174,12 @@ def test_without_a_network_the_error_names_set_folder_and_ways_out(
     assert message.isprintable()
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
-    assert socket.getdefaulttimeout() == timeout
+    assert socket.getdefaulttimeout() is None
 
 
-def test_a_download_appears_whole_and_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_appears_whole_once_and_leaves_stdout_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from torchvision.datasets import MNIST
 
     downloads: list[Path] = []
@@ -195,6 +197,7 @@ def test_a_download_appears_whole_and_is_made_once(tmp_path: Path, monkeypatch: 
     for size in (None, 14):
         load("mnist", tmp_path, resize=size)
     assert len(downloads) == 1
+    assert capfd.readouterr() == ("", "")
     assert sorted(path.name for path in (tmp_path / "torchvision").iterdir()) == ["mnist"]
 
 
