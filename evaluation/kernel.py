@@ -65,13 +65,15 @@ def _across(real: Tensor, real_groups: Tensor, fake: Tensor, fake_groups: Tensor
 
 
 def _within(features: Tensor, groups: Tensor) -> Tensor:
-    """Sum of the kernel over all pairs of different samples of one set, by their groups: (G, G)."""
+    """Sum of the kernel over all pairs of different samples of one set, by their groups: (G, G).
+
+    Only sums over the same groups in both directions are right: pairs from different chunks are entered on one side.
+    """
     total = features.new_zeros(groups.shape[1], groups.shape[1])
     for start in range(0, len(features), _CHUNK):
         stop = min(start + _CHUNK, len(features))
         block = polynomial_kernel(features[start:stop], features[start:])
         block[:, : stop - start].fill_diagonal_(0)
         total += groups[start:stop].T @ block[:, : stop - start] @ groups[start:stop]
-        later = groups[start:stop].T @ block[:, stop - start :] @ groups[stop:]  # each such pair stands for two
-        total += later + later.T
+        total += 2 * groups[start:stop].T @ block[:, stop - start :] @ groups[stop:]  # and the same pairs turned round
     return total

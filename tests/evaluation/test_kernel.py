@@ -58,12 +58,11 @@ def test_chunks_and_groups_change_nothing_but_rounding(monkeypatch):
 
 
 def test_replicates_are_the_distance_of_what_is_left():
-    """With two groups the interval is known from two direct evaluations."""
     real, fake = gaussian(0, 20), gaussian(1, 16, shift=0.5)
-    groups = [kernel.deal(20, 2, seed=5, stream=0), kernel.deal(16, 2, seed=5, stream=1)]
-    halves = [kernel_distance(real[groups[0] == g], fake[groups[1] == g]) for g in (0, 1)]
-    low, high = kernel.jackknife_interval(kernel_distance(real, fake), halves)
-    assert kernel_estimate(real, fake, seed=5, num_groups=2)[1:] == pytest.approx((low, high), rel=1e-9)
+    groups = [kernel.deal(20, 3, seed=5, stream=0), kernel.deal(16, 3, seed=5, stream=1)]
+    left = [kernel_distance(real[groups[0] != group], fake[groups[1] != group]) for group in range(3)]
+    expected = kernel.jackknife_interval(kernel_distance(real, fake), left)
+    assert kernel_estimate(real, fake, seed=5, num_groups=3)[1:] == pytest.approx(expected, rel=1e-9)
 
 
 def test_it_is_unbiased_for_equal_distributions():
