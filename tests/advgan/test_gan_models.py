@@ -111,6 +111,16 @@ def test_batch_norm_in_training_would_couple_the_samples() -> None:
     assert images.grad[1:].abs().sum() > 0
 
 
+def test_the_discriminator_sees_a_batch_alike_in_training_and_in_eval_mode() -> None:
+    """Running statistics would mix real and generated images, and eval mode would be another function."""
+    with seeded(1):
+        critic = build_discriminator(networks("dcgan"), size=28, channels=1, num_classes=3)
+        real, fake = torch.rand(16, 1, 28, 28), -torch.rand(16, 1, 28, 28)
+    trained = critic.train()(real), critic(fake)
+    for found, expected in zip((critic.eval()(real), critic(fake)), trained, strict=True):
+        assert torch.equal(found, expected)
+
+
 @every_family
 def test_a_conditional_generator_starts_out_drawing_classes_apart(family: str) -> None:
     generator = build_generator(networks(family, conditional=True), size=8, channels=1, num_classes=3).eval()
