@@ -63,13 +63,14 @@ def _open_zip(path: Path) -> Iterator[Files]:
 @contextmanager
 def _open_tar(path: Path, scratch: Path) -> Iterator[Files]:
     plain = path if path.name.lower().endswith(".tar") else _expand(path, scratch / "expanded.tar")
-    try:
-        archive = tarfile.open(plain, "r:")  # noqa: SIM115 (closed below)
-        members = {member.name: member for member in archive if member.isfile() or member.isdir()}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ValueError(_damaged(path, error)) from None
     lock = Lock()
-    with archive:
+    with plain.open("rb") as stream:
+        try:
+            archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 (closing the stream is all there is to do)
+            members = {member.name: member for member in archive if member.isfile() or member.isdir()}
+            _check_end(archive, stream)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise ValueError(_damaged(path, error)) from None
 
         def open_member(name: str) -> IO[bytes]:
             try:
@@ -84,6 +85,13 @@ def _open_tar(path: Path, scratch: Path) -> Iterator[Files]:
         yield _files(path, names, open_member)
     if plain != path:
         plain.unlink()
+
+
+def _check_end(archive: tarfile.TarFile, stream: IO[bytes]) -> None:
+    """Refuse a tar without its end mark: tarfile itself takes a damaged header, or a lost tail, for the end."""
+    stream.seek(archive.offset)
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"no valid member and no end mark at byte {archive.offset}")
 
 
 def _expand(path: Path, target: Path) -> Path:

@@ -270,6 +270,18 @@ def truncated_tar(root: Path) -> str:
     return "set.tgz"
 
 
+def tar_with_a_damaged_header(root: Path) -> str:
+    with tarfile.open(root / "set.tar", "w") as archive:
+        for number in range(3):
+            member = tarfile.TarInfo(f"cat/{number}.png")
+            member.size = 512
+            archive.addfile(member, io.BytesIO(bytes(512)))
+    whole = bytearray((root / "set.tar").read_bytes())
+    whole[1024 + 148 : 1024 + 156] = b"garbage!"  # the checksum of the second member
+    (root / "set.tar").write_bytes(whole)
+    return "set.tar"
+
+
 def tar_that_is_none(root: Path) -> str:
     (root / "set.tar").write_bytes(b"x" * 2000)
     return "set.tar"
@@ -398,6 +410,7 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
     ("zip climbs out", zip_that_climbs_out, {}, ["'../../cat/1.png', which points outside of the archive; refused"]),
     ("tar climbs out", tar_that_climbs_out, {}, ["'/etc/cat/1.png', which points outside of the archive; refused"]),
     ("truncated tar", truncated_tar, {}, ["set.tgz is damaged or no archive of its kind"]),
+    ("damaged tar", tar_with_a_damaged_header, {}, ["set.tar is damaged or no archive of its kind (no valid member"]),
     ("no tar", tar_that_is_none, {}, ["set.tar is damaged or no archive of its kind"]),
     ("empty archive", empty_archive, {}, ["set.tar.gz is empty"]),
     ("zip without images", zip_without_images, {}, ["set.zip holds no images (png, jpg"]),
