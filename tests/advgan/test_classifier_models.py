@@ -69,6 +69,12 @@ def test_depth_counts_what_the_configuration_says(depth: int) -> None:
     assert len(layers) - len(shortcuts) == 6 * depth + 2  # He et al. (2015), section 4.2
 
 
+def test_a_cnn_keeps_the_size_first_and_halves_it_last() -> None:
+    convolutions = [each for each in build("cnn", size=28, depth=4).modules() if isinstance(each, nn.Conv2d)]
+    assert [each.stride for each in convolutions] == [(1, 1), (1, 1), (2, 2), (2, 2)]
+    assert [each.out_channels for each in convolutions] == [16, 16, 32, 64]
+
+
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_width_is_that_of_the_first_layer(name: str) -> None:
     first = next(each for each in build(name, width=24).modules() if isinstance(each, (nn.Conv2d, nn.Linear)))

@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -259,19 +259,28 @@ def fill_hub_cache(folder: Path, repository: str, files: dict[str, Callable[[Pat
         write(snapshot / name)
 
 
+class Hub(NamedTuple):
+    cache: Path
+    lookups: list[object]
+    """Every attempt to find the hub's address, all in vain."""
+
+
 @pytest.fixture
-def offline_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def offline_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     from huggingface_hub import constants
 
-    def unresolved(*_: object, **__: object) -> None:
+    hub = Hub(tmp_path / "hub", [])
+
+    def unresolved(*arguments: object, **_: object) -> None:
+        hub.lookups.append(arguments)
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub.cache))
     monkeypatch.setattr(socket, "getaddrinfo", unresolved)
-    return tmp_path / "hub"
+    return hub
 
 
-def test_timm_and_hub_networks_come_from_the_cache_when_offline(offline_hub: Path) -> None:
+def test_timm_and_hub_networks_come_from_the_cache_when_offline(offline_hub: Hub) -> None:
     import timm
     from safetensors.torch import save_file
 
@@ -286,7 +295,7 @@ def test_timm_and_hub_networks_come_from_the_cache_when_offline(offline_hub: Pat
         "model.safetensors": weights,
         "config.json": lambda path: path.write_text(json.dumps(config)),
     }
-    fill_hub_cache(offline_hub, "timm/test_resnet.r160_in1k", files)
+    fill_hub_cache(offline_hub.cache, "timm/test_resnet.r160_in1k", files)
     images, options = pictures(160, 3), {"size": 160, "channels": 3, "num_classes": 1000}
     for source in (
         "timm:test_resnet",
@@ -302,9 +311,10 @@ def test_timm_and_hub_networks_come_from_the_cache_when_offline(offline_hub: Pat
         assert classifier.mean.flatten().tolist() == pytest.approx(list(network.pretrained_cfg["mean"]))
 
 
-def test_a_hub_out_of_reach_is_one_clear_line_at_once(offline_hub: Path) -> None:
+def test_a_hub_out_of_reach_is_one_clear_line_at_once(offline_hub: Hub) -> None:
     refused("hf-hub:nobody/nothing", "cannot load hf-hub:nobody/nothing .*neither in the cache .*hub")
     refused("timm:test_resnet", "cannot load timm:test_resnet .*neither in the cache .*hub")
+    assert len(offline_hub.lookups) == 2  # one a model; the hub's client would try again for most of a minute
 
 
 @pytest.mark.parametrize(
