@@ -90,7 +90,7 @@ def check_images(images: Tensor) -> None:
         raise ValueError(f"images must be float32 or float64 in [0, 1]; got {_dtype(images)} (uint8: divide by 255)")
     if images.numel() == 0:
         return
-    low, high = (float(value) for value in images.aminmax())
+    low, high = (float(value) for value in images.detach().aminmax())
     if not (low >= 0 and high <= 1):  # also where one is NaN
         raise ValueError(
             f"images must be in [0, 1]; got {low:.4g} to {high:.4g} "

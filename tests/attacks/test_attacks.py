@@ -118,10 +118,12 @@ def test_an_attack_leaves_no_trace(name, norm, targeted) -> None:
     modes = [module.training for module in network.modules()]
     wanted = [parameter.requires_grad for parameter in network.parameters()]
     state, copy = torch.get_rng_state(), images.clone()
+    images.requires_grad_()
 
     adversarial = bound(name, norm, targeted, eps=0.2)(Classifier(network), images, labels)
 
     assert not adversarial.requires_grad
+    assert images.grad is None
     assert torch.equal(images, copy)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

@@ -130,6 +130,14 @@ def test_images_are_resized_inside_and_gradients_come_back_in_their_own_size() -
     assert torch.equal(classifier(larger), classifier(IMAGES))
 
 
+def test_images_made_smaller_are_averaged_and_not_picked() -> None:
+    """Every other column is bright: whoever takes single pixels sees a bright or a dark image, not a grey one."""
+    stripes = torch.tensor([0.0, 1.0]).repeat(8).expand(1, 1, 16, 16)
+    small = Classifier(nn.Flatten(), resize=4)(stripes).reshape(4, 4)
+    torch.testing.assert_close(small, torch.full((4, 4), 0.5), rtol=0, atol=0.1)
+    assert Classifier(nn.Flatten(), resize=5)(stripes).sub(0.5).abs().max() < 0.1
+
+
 def test_normalisation_moves_with_the_module_but_is_no_weight() -> None:
     classifier = flat(dense(), mean=(0.5,), std=(0.5,))
     assert list(classifier.state_dict()) == ["network.1.weight", "network.1.bias"]
