@@ -55,6 +55,9 @@ def test_the_losses_are_those_of_training_on_held_out_images():
     found = scored(judged, "hinge")
     expected = float(LOSSES["hinge"].discriminator(judged.held_out, judged.fake)) - 2
     assert found["discriminator_loss_distance"].value == pytest.approx(expected, rel=1e-5)
+    bound = found["jsd_lower_bound"]
+    assert bound.value == pytest.approx(jensen_shannon_bound(judged.held_out, judged.fake))
+    assert bound.low < bound.value < bound.high < 0.3
     expected = float(LOSSES["hinge"].generator(judged.fake, judged.held_out))
     assert found["generator_loss_distance"].value == pytest.approx(expected, rel=1e-5)
 

@@ -42,6 +42,13 @@ def test_an_undecided_classifier_scores_1():
     assert inception_score(torch.full((50, 4), 0.25)).value == pytest.approx(1)
 
 
+def test_an_interval_never_reaches_below_the_least_possible_score():
+    one_of_another_class = torch.eye(2)[[0, 0, 0, 1]]  # the splits score 2 and 1
+    value, low, high = inception_score(one_of_another_class, num_splits=2)
+    assert (value, low) == (1.5, 1)
+    assert high > 2
+
+
 def test_too_few_images_are_refused_rather_than_scored_1_or_nan():
     with pytest.raises(ValueError, match="needs 20 images, not 19"):
         inception_score(torch.full((19, 4), 0.25))

@@ -83,6 +83,12 @@ def test_repeated_rows_are_told_from_close_ones():
     assert not repeated(fake[:1]).any()
 
 
+def test_every_repeated_row_is_found_whatever_the_rounding():
+    rows = gaussian(0, 200, 50).float()
+    assert repeated(torch.cat([rows, rows.flip(0)])).all()
+    assert not repeated(rows).any()
+
+
 def test_far_from_the_origin_nothing_is_lost_to_rounding():
     real, fake = gaussian(0, 100), gaussian(1, 100, scale=0.7)
     assert values(real + 1e6, fake + 1e6) == values(real, fake)
@@ -93,6 +99,20 @@ def test_a_sample_exactly_on_the_rim_is_inside():
     outside, rim = torch.full((6, 1), 10.001), torch.full((6, 1), 10.0)  # 7 reaches to 4, so to 10
     assert not neighbourhoods(real, outside).fake_in_real.any()
     assert neighbourhoods(real, rim).fake_in_real.all()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_sample_mirrored_onto_the_rim_is_inside_whatever_the_rounding(swap):
+    """The third neighbour of a lonely sample, mirrored at it, is exactly as far away and near to nothing else."""
+    for seed in range(30):
+        crowd, lonely = gaussian(seed, 20), 20 + gaussian(99, 1)
+        third = crowd[(crowd - lonely).norm(dim=1).argsort()[2]]
+        mirrored = (2 * lonely - third).repeat(6, 1) if not swap else torch.cat([2 * lonely - third, crowd[:6] + 200])
+        own = torch.cat([crowd, lonely])
+        if swap:
+            assert neighbourhoods(mirrored, own).real_in_fake[0]
+        else:
+            assert neighbourhoods(own, mirrored).fake_in_real.all()
 
 
 def test_chunks_change_nothing(monkeypatch):
