@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from advgan import classifier_training
+from advgan.augmentation import augment
 from advgan.averaging import update_average, warm_decay
 from advgan.checkpoints import load_checkpoint, save_checkpoint
 from advgan.classifier_training import State, Step, start, train
 from advgan.config import ClassifierTraining, DataConfig, NetworkConfig
-from advgan.data import Data, ImageSet, load_data
+from advgan.data import Data, ImageSet, batches, load_data
 from advgan.mixing import Mixture, mixed_batches, mixture, steps_per_epoch
 from advgan.normalisation import normalisation
+from advgan.ranges import to_unit
 from advgan.schedules import learning_rate, warm_budget
 from attacks import Classifier, pgd
 from attacks.random import uniform
@@ -473,11 +475,27 @@ def test_extra_images_are_shuffled_apart_from_the_real_ones_and_all_come_up() ->
     data = ImageSet(numbered, torch.zeros(32, dtype=torch.int64), CLASSES)
     extra = ImageSet(numbered + 100, torch.zeros(32, dtype=torch.int64), CLASSES)
     stream = mixed_batches(data, extra, recipe(extra_fraction=0.5))
-    batches = [(batch.images[:, 0, 0, 0] * 255).round().long() for batch in islice(stream, 4)]
-    real, others = (torch.cat([batch[part] for batch in batches]) for part in (slice(0, 8), slice(8, 16)))
+    levels = [(batch.images[:, 0, 0, 0] * 255).round().long() for batch in islice(stream, 4)]
+    real, others = (torch.cat([batch[part] for batch in levels]) for part in (slice(0, 8), slice(8, 16)))
     assert not torch.equal(real, others - 100)
     assert sorted(real.tolist()) == list(range(32))
     assert sorted(others.tolist()) == list(range(100, 132))
+
+
+def test_real_and_extra_images_are_augmented_anew_each_epoch() -> None:
+    data, extra = image_set(16), image_set(16)
+    training = recipe(augmentation="shift", extra_fraction=0.5)
+    mixed = list(islice(mixed_batches(data, extra, training), 4))  # two epochs of each
+    real = [
+        to_unit(augment(each.images, each.indices, kind="shift", seed=0, epoch=each.epoch))
+        for each in islice(batches(data, 8, seed=0), 4)
+    ]
+    assert torch.equal(torch.cat([batch.images[:8] for batch in mixed]), torch.cat(real))
+    others = [torch.cat([batch.images[8:] for batch in mixed[half]]) for half in (slice(0, 2), slice(2, 4))]
+    stored = extra.unit().flatten(1)
+    distances = [torch.cdist(each.flatten(1), stored).amin(dim=1) for each in others]
+    assert all((each > 0).any() for each in distances)  # moved, but not all alike in both epochs
+    assert not torch.equal(*(each.sort().values for each in distances))
 
 
 @pytest.mark.parametrize(
