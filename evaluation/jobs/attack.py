@@ -18,7 +18,7 @@ from evaluation.attack_findings import outcome_findings
 from evaluation.classifier_findings import classifier_findings
 from evaluation.eps_curve import eps_curve
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, check_attacks, format_eps, setting_name
 from evaluation.outcomes import Clean, clean_outcome, sweep
@@ -71,11 +71,14 @@ def run(config: AttackConfig, setup: Setup) -> Outcome:
     """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it."""
     config = config.model_copy(update={"data": data_of(config.data, config.model)})
     data = load_data(config.data or DataConfig(), workers=setup.workers)
-    classifier = choose_classifier(config.model, data, setup, mean=config.mean, std=config.std)
+    given = config.data.source if config.data else ""
+    classifier = choose_classifier(config.model, data, setup, given=given, mean=config.mean, std=config.std)
     chosen = _chosen(data.test, config)
     images, labels = chosen.unit(), chosen.labels
     clean = clean_outcome(classifier, images, labels, batch_size=config.batch_size)
-    outcomes, attacks = attack_all(classifier, images, labels, config, clean=clean)
+    with threads_for(data.size):
+        outcomes, attacks = attack_all(classifier, images, labels, config, clean=clean)
+        curves = curve_panels(classifier, data, config, max(config.budgets(data.channels)))
     subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"
     scores = outcome_scores(clean, outcomes, subject=subject, data=_data_name(data), seed=config.seed)
     run = setup.create_run("attack", f"{data.name}-{Path(config.model).name}", config)
@@ -101,7 +104,7 @@ def run(config: AttackConfig, setup: Setup) -> Outcome:
             *outcome_findings(outcomes, attacks),
         ),
         panels=(
-            *curve_panels(classifier, data, config, max(budgets)),
+            *curves,
             *triplet_panels(run.folder, images, outcomes, data.classes),
         ),
         versions=versions(),

@@ -70,7 +70,7 @@ def plan(config: AugmentConfig, setup: Setup) -> list[str]:
 def run(config: AugmentConfig, setup: Setup) -> Outcome:
     """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
     data, gan = _read(config, setup)
-    classifier = choose_classifier(config.model, data, setup)
+    classifier = choose_classifier(config.model, data, setup, given=_data_config(config).source)
     parts = [_real_part(data.train, classifier, config), *_adversarial_parts(data.train, classifier, config)]
     if gan:
         parts.append(_generated_part(gan, data, classifier, config))

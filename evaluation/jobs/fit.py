@@ -14,7 +14,8 @@ from advgan.mixing import steps_per_epoch
 from advgan.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.augmented import read_extra
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
+from evaluation.jobs.judges import remember
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.jobs.suites import setting_name
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.results import Headline, Results
@@ -51,9 +52,12 @@ def run(config: FitConfig, setup: Setup) -> Outcome:
     log.info("%s", data.summary())
     state, run = _begin(config, setup, data, device)
     try:
-        _train(run, state, config, data, extra)
+        with threads_for(data.size):
+            _train(run, state, config, data, extra)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every whole epoch is kept: advgan fit --resume {run.folder} goes on.") from None
+    if config.training.defense.name == "none" and extra is None:
+        remember(run.best, config.network.name, data)
     classifier, info = load_trained(run.best, device=device)
     subject = f"{info.name} {info.digest}"
     scores = _test(classifier, data, config, subject)

@@ -15,7 +15,7 @@ from advgan.models.classifiers import CLASSIFIERS
 from attacks import Classifier
 from evaluation.features import Extractor, classifier_extractor
 from evaluation.inception import inception_extractor
-from evaluation.jobs.setup import Setup, log, progress
+from evaluation.jobs.setup import Setup, log, progress, threads_for
 
 EMBEDDED = "digits"
 JUDGE = "cnn"
@@ -29,20 +29,21 @@ def choose_classifier(
     data: Data,
     setup: Setup,
     *,
-    source_option: str = "--model",
+    given: str = "",
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> Classifier:
     """Load the classifier that a string names; a bare `resnet` is the one trained on these data.
 
-    On the embedded digits a missing one is fitted and kept; on other data the command to type is named in a ValueError.
+    On the embedded digits a missing one is fitted and kept; on other data, which `given` spells as the user did, a
+    ValueError names the command to type.
     """
-    if source in CLASSIFIERS:
-        if data.name != EMBEDDED and not cached_classifier_path(source, data.digest).is_file():
-            raise ValueError(
-                f"{source_option} {source}: none is trained on {data.name} yet; "
-                f"type: advgan fit --data {data.name} --model {source}"
-            )
+    is_missing = source in CLASSIFIERS and not cached_classifier_path(source, data.digest).is_file()
+    if is_missing and data.name != EMBEDDED:
+        raise ValueError(
+            f"--model {source}: none is trained on {data.name} yet; "
+            f"type: advgan fit --data {given or data.name} --model {source}"
+        )
     classifier = load_classifier(
         str(fitted_classifier(source, data, setup)) if source in CLASSIFIERS else source,
         num_classes=data.num_classes,
@@ -79,7 +80,7 @@ def fitted_classifier(name: str, data: Data, setup: Setup) -> Path:
     training, network = ClassifierTraining(epochs=epochs), NetworkConfig(name=name)
     log.info("no %s is trained on %s yet: fitting one for %d epochs, kept in %s", name, data.name, epochs, path)
     state = start(network, training, data.train, device=setup.torch_device())
-    with progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
+    with threads_for(data.size), progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
         for _ in train(state, data.train, training):
             bar.update()
     save_classifier(path, state, network, training, data=data.describe())

@@ -17,7 +17,7 @@ from advgan.training import State, Step, start, train
 from evaluation.jobs.eval import Reference, evaluate_gan, generator_panels
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.monitor import look
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.report.panels import CurvePanel, ImagePanel, Line, Panel, Picture, Series
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
@@ -80,7 +80,8 @@ def run(config: TrainConfig, setup: Setup) -> Outcome:
     reference = Reference(data, extractor, seed=config.training.seed)
     state, run = _begin(config, setup, data, device)
     try:
-        _train(run, state, config, reference)
+        with threads_for(data.size):
+            _train(run, state, config, reference)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every evaluated step is kept: advgan train --resume {run.folder} goes on.") from None
     best = load_gan(run.best, device=device)
