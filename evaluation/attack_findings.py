@@ -125,8 +125,6 @@ def _beats(one: Outcome, other: Outcome) -> bool:
     """Whether the first attack breaks images that the second leaves so much more often that chance will not do."""
     only_one = int((~one.robust & other.robust).sum())
     only_other = int((one.robust & ~other.robust).sum())
-    if only_one <= only_other:
-        return False
     return float(stats.binomtest(only_one, only_one + only_other, alternative="greater").pvalue) < LEVEL
 
 

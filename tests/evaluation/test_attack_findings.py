@@ -65,8 +65,9 @@ def test_a_larger_budget_that_breaks_less_is_an_alarm():
 
 
 def test_attacks_that_differ_in_more_than_the_budget_are_not_compared():
-    attacks = {"one": partial(climb, eps=0.1), "ten": partial(fgsm, eps=0.001)}
-    assert found(attacks) == []
+    strong = partial(fgsm, eps=0.1)
+    assert found({"strong": strong, "other": partial(climb, eps=0.15)}) == []
+    assert found({"strong": strong, "in l2": partial(fgsm, eps=0.11, norm="l2")}) == []
 
 
 def test_noise_as_strong_as_a_gradient_attack_is_an_alarm():

@@ -53,6 +53,12 @@ def test_dropout_that_obeys_the_mode_is_no_randomness():
 def test_probabilities_in_place_of_logits_are_found_out():
     assert titles(nn.Sequential(Brightness(), nn.Softmax(dim=1))) == ["The model returns probabilities"]
     assert titles(nn.Sequential(Brightness(), nn.LogSoftmax(dim=1))) == []
+    assert titles(SummingToOne()) == []
+
+
+class SummingToOne(Brightness):
+    def forward(self, images):
+        return super().forward(images) + 0.5
 
 
 class Quantised(Brightness):
