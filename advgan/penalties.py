@@ -28,5 +28,5 @@ def gradient_penalty(
     of a pair. Neither image receives a gradient.
     """
     share = mixing.view(-1, *[1] * (real.dim() - 1))
-    between = torch.lerp(fake.detach(), real.detach(), share)
+    between = torch.lerp(fake, real, share)
     return (gradient_norms(discriminator, between, labels) - 1).square().mean()

@@ -48,6 +48,7 @@ def test_the_sides_halve_down_to_three_or_four(size: int, expected: list[int]) -
 
 def test_the_maps_of_a_dcgan_of_64_pixels_are_those_of_the_paper() -> None:
     assert depths(64, 128) == [128, 256, 512, 1024]
+    assert depths(128, 128) == [128, 256, 512, 1024, 1024]
     generator = DcganGenerator(size=64, channels=3, num_classes=0, latent_dim=100, latent_kind="uniform", width=8)
     ups = [layer for layer in generator.layers if isinstance(layer, nn.ConvTranspose2d)]
     assert [(layer.in_channels, layer.out_channels) for layer in ups] == [(64, 32), (32, 16), (16, 8), (8, 3)]

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from advgan.data import ImageSet, batches
 from advgan.generators import load_state, save_gan
 from advgan.latents import latents
 from advgan.losses import LOSSES
-from advgan.penalties import gradient_norms
+from advgan.penalties import gradient_norms, gradient_penalty
 from advgan.sampling import sample
 from advgan.training import State, Step, frozen, start, train, update_average, warm_decay
+from attacks.random import uniform
 
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 12, "channels": 1}
 FAMILIES = ["mlp", "dcgan"]
@@ -294,6 +295,31 @@ def test_every_step_holds_detached_scalars_that_agree_with_each_other(loss: str)
             torch.testing.assert_close(step.discriminator_loss, step.fake_logit - step.real_logit)
 
 
+@every_loss
+def test_the_values_of_a_step_are_those_of_its_definitions(loss: str) -> None:
+    training = recipe(loss, steps=1)
+    state, before = begin("mlp", training), begin("mlp", training)
+    with torch.no_grad():  # steep, so that real and fake are told apart by some images and not by others
+        for network in (state.discriminator, before.discriminator):
+            network.head.linear.weight.mul_(20)  # type: ignore[attr-defined]
+    (step,) = train(state, images(), training)
+
+    numbers = torch.arange(8)
+    real = next(batches(images(), 8, seed=5)).images.float() / 255 * 2 - 1
+    fake = before.generator(latents(5, numbers, dim=6, stream=gan_training.TRAINING_LATENTS), None).detach()
+    real_logits, fake_logits = before.discriminator(real, None).detach(), before.discriminator(fake, None).detach()
+    assert step.discriminator_loss == LOSSES[loss].discriminator(real_logits, fake_logits)
+    assert (step.real_logit, step.fake_logit) == (real_logits.mean(), fake_logits.mean())
+    assert step.real_probability == real_logits.sigmoid().mean()
+    assert step.fake_probability == fake_logits.sigmoid().mean()
+    assert step.real_accuracy == sum(logit > 0 for logit in real_logits.tolist()) / 8
+    assert step.fake_accuracy == sum(logit < 0 for logit in fake_logits.tolist()) / 8
+    assert step.fake_accuracy != 0.5, "the images do not tell a right sign from a wrong one"
+    mixing = uniform(5, numbers, (), stream=gan_training.MIXING)
+    penalty = gradient_penalty(before.discriminator, real, fake, None, mixing=mixing).detach()
+    assert step.penalty == (penalty if loss == "wasserstein" else 0)
+
+
 def test_no_value_is_read_from_the_device_within_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading a tensor stops the host until the device is done; `Tensor` is asked for none during a step."""
     training = recipe("wasserstein", steps=3)
@@ -341,24 +367,37 @@ def test_nan_is_reported_in_the_step_in_which_it_appears() -> None:
     assert broken.generator_loss.isnan()
 
 
-def test_dropout_is_drawn_from_the_seed_and_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_dropout(training: GanTraining, masks: list[Tensor] | None = None) -> State:
+    state = begin("mlp", training)
+    layers = state.discriminator.layers  # type: ignore[attr-defined]
+    layers.append(nn.Dropout(0.5))
+    if masks is not None:
+        layers[-1].register_forward_hook(lambda module, given, out: masks.append(out.detach() == 0))
+    return state
+
+
+def test_dropout_is_drawn_from_the_seed_and_the_step() -> None:
     training = recipe(steps=4)
-
-    def with_dropout() -> State:
-        state = begin("mlp", training)
-        state.discriminator.layers.append(nn.Dropout(0.5))  # type: ignore[attr-defined]
-        return state
-
     torch.manual_seed(0)
-    whole = with_dropout()
+    whole = with_dropout(training)
     steps = list(train(whole, images(), training))
     torch.manual_seed(1)
-    first = with_dropout()
+    first = with_dropout(training)
     list(islice(train(first, images(), training), 2))
-    resumed = with_dropout()
+    resumed = with_dropout(training)
     resumed.load(deepcopy(first.to_tree()))
     assert_equal_steps(list(train(resumed, images(), training)), steps[2:])
     assert_equal_trees(resumed.to_tree(), whole.to_tree())
+
+
+def test_dropout_is_drawn_anew_in_every_pass_even_if_the_caller_left_eval_mode() -> None:
+    training, masks = recipe(steps=3), []
+    state = with_dropout(training, masks)
+    for _ in train(state, images(), training):
+        state.discriminator.eval()
+    assert len(masks) == 9
+    assert all(0.3 < mask.float().mean() < 0.7 for mask in masks)
+    assert not any(torch.equal(one, other) for one, other in combinations(masks, 2))
 
 
 @pytest.mark.parametrize("loss", ["hinge", "wasserstein"])
