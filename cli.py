@@ -158,6 +158,8 @@ RUN_OPTIONS: list[click.Parameter] = [
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
     click.Option(["-v", "--verbose"], count=True, help="More notes; -vv shows the trace of an error."),
 ]
+LOUDNESS = RUN_OPTIONS[-2:]
+"""Read from the arguments themselves, before anything else can fail; here for the help."""
 DATA_OPTIONS: list[click.Parameter] = [
     Setting("--data", key="data.source", metavar="SOURCE", help="digits, a torchvision name, or a path."),
     Setting("--resize", key="data.resize", type=int, metavar="PIXELS", help="Resize images to this side."),
@@ -348,7 +350,20 @@ for verb in (DEMO, FIT, ATTACK, TRAIN, SAMPLE, EVAL, AUGMENT, EXPORT):
     cli.add_command(verb)
 
 
-@cli.command()
+class Plain(click.Command):
+    """A command without a run: it takes -q and -v as every other, and hands them to nobody."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += LOUDNESS
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for option in LOUDNESS:
+            ctx.params.pop(str(option.name), None)
+        return super().invoke(ctx)
+
+
+@cli.command(cls=Plain)
 @click.argument("runs", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", type=PATH, help="File or folder of a comparison; default: comparison.html here.")
 def report(runs: tuple[Path, ...], out: Path | None) -> None:
@@ -361,7 +376,7 @@ def report(runs: tuple[Path, ...], out: Path | None) -> None:
         click.echo(write_comparison(list(runs), out or Path("comparison.html")))
 
 
-@cli.command("ls")
+@cli.command("ls", cls=Plain)
 @click.argument("what", type=click.Choice(["attacks", "data", "metrics", "models", "presets", "runs"]))
 def list_names(what: str) -> None:
     """List what there is to choose from."""
@@ -371,7 +386,7 @@ def list_names(what: str) -> None:
         click.echo(f"{name:<24} {text}".rstrip())
 
 
-@cli.command("env")
+@cli.command("env", cls=Plain)
 def show_environment() -> None:
     """Show versions and devices: paste this into a bug report."""
     from advgan.devices import describe_devices
@@ -393,7 +408,7 @@ def _config_class(name: str) -> Any:
     return command.config_class()
 
 
-@config_group.command("show")
+@config_group.command("show", cls=Plain)
 @click.argument("verb")
 @click.option("--preset", metavar="NAME", help="Show this preset, with the defaults that it leaves.")
 def config_show(verb: str, preset: str | None) -> None:
@@ -404,7 +419,7 @@ def config_show(verb: str, preset: str | None) -> None:
     click.echo(dump_yaml(resolve(_config_class(verb), file=preset_file(verb, preset) if preset else None)), nl=False)
 
 
-@config_group.command("init")
+@config_group.command("init", cls=Plain)
 @click.argument("verb")
 @click.argument("file", type=PATH)
 def config_init(verb: str, file: Path) -> None:
@@ -417,7 +432,7 @@ def config_init(verb: str, file: Path) -> None:
     write_atomically(file, dump_yaml(resolve(_config_class(verb))))
 
 
-@config_group.command("validate")
+@config_group.command("validate", cls=Plain)
 @click.argument("verb")
 @click.argument("file", type=PATH)
 def config_validate(verb: str, file: Path) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from advgan.checkpoints import parameters_digest
@@ -58,6 +58,12 @@ class AttackConfig(AttackOptions):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         check_attacks(names)
         return names
+
+    @model_validator(mode="after")
+    def _mean_with_std(self) -> "AttackConfig":
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("--mean and --std belong together: give both or neither")
+        return self
 
 
 def plan(config: AttackConfig, setup: Setup) -> list[str]:
