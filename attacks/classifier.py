@@ -68,6 +68,7 @@ class Classifier(nn.Module):
         self.passes = Passes()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
+        self._is_frozen = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in [0, 1], NCHW, to (N, classes) logits in the dtype of the images."""
@@ -112,10 +113,14 @@ class Classifier(nn.Module):
     def frozen(self) -> Iterator[None]:
         """Hold the network in evaluation mode, its parameters without gradients, and put back every single flag after.
 
-        Batch statistics, parameters and their `.grad` stay untouched. Blocks may be nested.
+        Batch statistics, parameters and their `.grad` stay untouched. Blocks may be nested; the outermost restores.
         """
+        if self._is_frozen:  # walking through a ResNet-50 takes a millisecond, too long for every step of an attack
+            yield
+            return
         modes = [(module, module.training) for module in self.modules()]
         flags = [(parameter, parameter.requires_grad) for parameter in self.parameters()]
+        self._is_frozen = True
         try:
             # The flags themselves, not eval(): exported modules refuse the call, and some networks override it.
             for module, _ in modes:
@@ -124,6 +129,7 @@ class Classifier(nn.Module):
                 parameter.requires_grad_(False)
             yield
         finally:
+            self._is_frozen = False
             for module, mode in modes:
                 module.training = mode
             for parameter, flag in flags:

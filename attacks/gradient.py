@@ -26,6 +26,8 @@ def fgsm(
     """
     norm = named_norm(norm)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    if len(samples) == 0:
+        return samples.images.clone()
     found = classifier.gradient(samples.images, samples.objective)
     move = norm.steepest(_finite(found.gradient), samples.images, samples.eps)
     return norm.project(samples.images + move, samples.images, samples.eps)

@@ -67,7 +67,7 @@ def _of_size(norm: Norm, samples: Samples, direction: Tensor) -> Tensor:
     # Between the scale that is right if nothing is cut, and the one that takes every pixel to its bound.
     room = torch.where(direction > 0, 1 - images, images)
     low = samples.eps / norm.size(direction)
-    high = (room / direction.abs().clamp(min=1e-30)).flatten(1).amax(dim=1).maximum(low)
+    high = (room / direction.abs().clamp(min=1e-30)).flatten(1).amax(dim=1)
     for _ in range(_HALVINGS):
         middle = low.sqrt() * high.sqrt()
         fits = norm.size(at(middle) - images) <= samples.eps

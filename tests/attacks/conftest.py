@@ -11,7 +11,10 @@ from attacks.random import seeded, uniform
 
 
 class Rowwise(nn.Module):
-    """Two layers whose sums run within a row, so that logits do not depend on the batch, not even in the last bit."""
+    """Two layers whose sums run within a row, so that logits do not depend on the batch, not even in the last bit.
+
+    It refuses a batch without images, as some networks do.
+    """
 
     def __init__(self, pixels: int, classes: int, width: int = 16) -> None:
         super().__init__()
@@ -19,6 +22,7 @@ class Rowwise(nn.Module):
         self.second = nn.Parameter(torch.randn(classes, width, dtype=torch.float64) / width**0.5 * 2)
 
     def forward(self, images: Tensor) -> Tensor:
+        assert len(images) > 0
         hidden = ((images.flatten(1)[:, None] - 0.5) * self.first).sum(dim=2).tanh()
         return (hidden[:, None] * self.second).sum(dim=2)
 

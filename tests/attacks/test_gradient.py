@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attacks import L1, L2, LINF, NORMS, Classifier, bim, fgsm, fooled, mifgsm, pgd
 from attacks.random import normal, uniform
@@ -254,6 +255,59 @@ def test_forty_steps_against_a_network_that_falls_at_the_first_cost_two_passes(b
     assert fooled(classifier.logits(adversarial), labels).all()
     assert classifier.passes.forwards == 2 * len(images) + len(images)  # and one by this test
     assert classifier.passes.backwards == 2 * len(images)
+
+
+def test_who_falls_with_the_last_step_of_a_restart_is_not_attacked_again(boundary) -> None:
+    """One step of twice eps leads from anywhere in the ball to its corner, and only the corner is over the boundary."""
+    classifier, images, labels, eps = boundary(LINF, 1.0001)
+    classifier.passes.forwards = 0
+    pgd(classifier, images, labels, eps=eps, step_size=2 * eps, steps=1, restarts=3)
+    assert (classifier.passes.forwards, classifier.passes.backwards) == (2 * len(images), len(images))
+
+
+def test_a_network_is_frozen_once_an_attack_and_not_once_a_step(rowwise, labelled) -> None:
+    class Switched(nn.Module):
+        switches = 0
+
+        def __setattr__(self, name: str, value: object) -> None:
+            Switched.switches += name == "training"
+            super().__setattr__(name, value)
+
+    rowwise.network.switch = Switched()
+    Switched.switches = 0
+    pgd(rowwise, *labelled, eps=0.05, steps=6, keep="best")
+    assert Switched.switches == 2
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations that make the host wait for a GPU, because it needs a value or a number of values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        masks = [index for index in args[1] if index is not None] if name in ("index", "index_put_") else []
+        if name in ("_local_scalar_dense", "nonzero", "masked_select", "equal") or any(
+            mask.dtype == torch.bool for mask in masks
+        ):
+            self.names.append(name)
+        return operation(*args, **(kwargs or {}))
+
+
+@every_norm
+def test_a_step_waits_for_the_device_only_to_count_who_stays(norm, rowwise, labelled) -> None:
+    images, labels = labelled
+    found = []
+    for options in ({"compact": False}, {"keep": "best"}, {"keep": "last"}, {"compact": True}):
+        waits = []
+        for steps in (2, 7):
+            with Waits() as counted:
+                pgd(rowwise, images, labels, eps=0.01, norm=norm, steps=steps, momentum=0.5, **options)
+            waits.append(counted.names)
+        found.append(waits[1][len(waits[0]) :])
+    assert found == [[], [], [], ["nonzero"] * 5]
 
 
 @every_norm
