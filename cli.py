@@ -515,7 +515,7 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
         click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as end:
-        click.echo(f"Interrupted. {end}".rstrip(), err=True)
+        click.echo(f"Interrupted. {end.__cause__ or end}".rstrip(), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         return 1

@@ -17,6 +17,7 @@ from advgan.classifiers import load_trained
 from advgan.config import Section
 from advgan.generators import load_gan
 from advgan.ranges import from_signed
+from attacks import Classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.results import Results
 
@@ -39,6 +40,20 @@ class ExportedGenerator(nn.Module):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         images: Tensor = from_signed(self.generator(latents, labels))
         return images
+
+
+class ExportedClassifier(nn.Module):
+    """Images in [0, 1] to logits, as `Classifier` computes them, without its counting and checking."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.network = classifier.network
+        self.register_buffer("mean", classifier.mean)
+        self.register_buffer("std", classifier.std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network((images - self.get_buffer("mean")) / self.get_buffer("std"))
+        return logits
 
 
 class _Exportable:
@@ -116,7 +131,8 @@ def _classifier(path: Path) -> _Exportable:
         "output": "logits",
         "network": info.network.model_dump(mode="json"),
     }
-    return _Exportable(classifier, (torch.zeros(2, info.channels, info.size, info.size),), ["images"], about)
+    example = torch.zeros(2, info.channels, info.size, info.size)
+    return _Exportable(ExportedClassifier(classifier), (example,), ["images"], about)
 
 
 def _write_safetensors(found: _Exportable, folder: Path) -> Path:
