@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from advgan.averaging import update_average, warm_decay
 from advgan.config import ClassifierTraining, DefenseConfig, NetworkConfig
 from advgan.data import ImageSet
+from advgan.fast_attack import fast_attack
 from advgan.mixing import mixed_batches, steps_per_epoch
 from advgan.models.catalogues import is_catalogued, names_weights, published_normalisation
 from advgan.models.classifiers import build_network
@@ -192,15 +193,15 @@ def _budget(defense: DefenseConfig, step: int, per_epoch: int) -> float:
 def _adversary(defense: DefenseConfig, *, eps: float, seed: int) -> Attack | None:
     """The attack of a configuration at the budget of this step; None where there is nothing to do.
 
-    `fgsm` is one step of 1.25 eps from a random start (Wong et al., 2020). A configured step size shrinks as the budget
-    does while that warms up. The last iterate is learnt, fooling or not: an early exit would leave weaker examples.
+    A configured step size shrinks as the budget does while that warms up. The last iterate of PGD is learnt, fooling or
+    not: an early exit would leave weaker examples.
     """
     if eps == 0:
         return None
-    steps = 1 if defense.name == "fgsm" else defense.steps
-    usual = 1.25 * eps if steps == 1 else 2.5 * eps / steps
-    step_size = usual if defense.step_size is None else defense.step_size * eps / defense.eps
-    return partial(pgd, eps=eps, norm=defense.norm, steps=steps, step_size=step_size, keep="last", seed=seed)
+    step_size = None if defense.step_size is None else defense.step_size * eps / defense.eps
+    if defense.name == "fgsm" or defense.steps == 1:
+        return partial(fast_attack, eps=eps, norm=defense.norm, step_size=step_size, seed=seed)
+    return partial(pgd, eps=eps, norm=defense.norm, steps=defense.steps, step_size=step_size, keep="last", seed=seed)
 
 
 def _normalisation(config: NetworkConfig, data: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

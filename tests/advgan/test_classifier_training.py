@@ -18,12 +18,13 @@ from advgan.checkpoints import load_checkpoint, save_checkpoint
 from advgan.classifier_training import State, Step, start, train
 from advgan.config import ClassifierTraining, DataConfig, NetworkConfig
 from advgan.data import Data, ImageSet, batches, load_data
+from advgan.fast_attack import fast_attack
 from advgan.mixing import Mixture, mixed_batches, mixture, steps_per_epoch
 from advgan.normalisation import normalisation
 from advgan.ranges import to_unit
 from advgan.schedules import learning_rate, warm_budget
-from attacks import Classifier, pgd
-from attacks.random import uniform
+from attacks import NORMS, Classifier, pgd
+from attacks.random import seeded, uniform
 
 CLASSES = ("a", "b", "c")
 
@@ -369,14 +370,19 @@ def test_what_the_attack_returns_is_what_is_learnt() -> None:
     assert step.correct == on_black.correct
 
 
-def budgets_of_pgd(monkeypatch: pytest.MonkeyPatch, defense: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def budgets_of_attack(monkeypatch: pytest.MonkeyPatch, defense: dict[str, Any], count: int) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def noted(classifier: Classifier, images: Tensor, labels: Tensor, **options: Any) -> Tensor:
         calls.append(options)
         return pgd(classifier, images, labels, **options)
 
+    def noted_fast(classifier: Classifier, images: Tensor, labels: Tensor, **options: Any) -> Tensor:
+        calls.append(options)
+        return fast_attack(classifier, images, labels, **options)
+
     monkeypatch.setattr(classifier_training, "pgd", noted)
+    monkeypatch.setattr(classifier_training, "fast_attack", noted_fast)
     data, training = image_set(64), recipe(defense=defense)
     steps = run(start(NetworkConfig(name="mlp", width=8), training, data), data, training, count)
     assert [step.eps for step in steps if step.eps > 0] == [call["eps"] for call in calls]
@@ -385,25 +391,59 @@ def budgets_of_pgd(monkeypatch: pytest.MonkeyPatch, defense: dict[str, Any], cou
 
 def test_pgd_training_warms_its_budget_up_and_learns_the_last_iterate(monkeypatch: pytest.MonkeyPatch) -> None:
     defense = {"name": "pgd", "eps": 0.2, "steps": 5, "norm": "l2", "warmup_epochs": 1}
-    calls = budgets_of_pgd(monkeypatch, defense, 6)
+    calls = budgets_of_attack(monkeypatch, defense, 6)
     assert [call["eps"] for call in calls] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2])  # and no attack at 0
     for call in calls:
-        assert call["step_size"] == pytest.approx(2.5 * call["eps"] / 5)
+        assert call["step_size"] is None  # what pgd does by itself: 2.5 eps / steps
         assert (call["steps"], call["norm"], call["keep"]) == (5, "l2", "last")
         assert call.get("random_start", True)
 
 
 def test_a_step_size_of_the_user_s_shrinks_with_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     defense = {"name": "pgd", "eps": 0.2, "steps": 5, "step_size": 0.1, "warmup_epochs": 0.5}
-    calls = budgets_of_pgd(monkeypatch, defense, 4)
+    calls = budgets_of_attack(monkeypatch, defense, 4)
     assert [call["step_size"] for call in calls] == pytest.approx([0.05, 0.1, 0.1])
 
 
-def test_fgsm_training_takes_one_step_of_a_quarter_more_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = budgets_of_pgd(monkeypatch, {"name": "fgsm", "eps": 0.2, "steps": 7, "warmup_epochs": 0}, 2)
+@pytest.mark.parametrize("defense", [{"name": "fgsm", "steps": 7}, {"name": "pgd", "steps": 1}])
+def test_training_on_one_step_takes_the_fast_attack(monkeypatch: pytest.MonkeyPatch, defense: dict[str, Any]) -> None:
+    calls = budgets_of_attack(monkeypatch, {**defense, "eps": 0.2, "warmup_epochs": 0}, 2)
     for call in calls:
-        assert (call["steps"], call["eps"]) == (1, 0.2)
-        assert call["step_size"] == pytest.approx(0.25)
+        assert (call["eps"], call["step_size"]) == (0.2, None)
+        assert "steps" not in call
+
+
+def linear_classifier() -> tuple[Classifier, Tensor]:
+    with seeded(1):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    weight = network.get_parameter("1.weight").detach()
+    return Classifier(network), (weight[1] - weight[0]).reshape(1, 1, 8, 8)  # what moves a sample of class 0 away
+
+
+def test_the_fast_attack_steps_once_from_a_start_that_may_lie_outside_the_bounds() -> None:
+    classifier, slope = linear_classifier()
+    images, indices = torch.zeros(3, 1, 8, 8), torch.arange(5, 8)
+    seen: list[Tensor] = []
+    classifier.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    found = fast_attack(classifier, images, torch.zeros(3, dtype=torch.int64), eps=0.2, seed=4, indices=indices)
+    start = images + 0.2 * (2 * uniform(4, indices, (1, 8, 8)) - 1)
+    assert torch.equal(seen[0], start)
+    assert start.min() < -0.15
+    expected = (start + 0.25 * slope.sign()).clamp(-0.2, 0.2).clamp(0, 1)
+    assert torch.allclose(found, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_the_fast_attack_stays_in_ball_and_bounds_and_repeats_itself(norm: str) -> None:
+    classifier, _ = linear_classifier()
+    images, labels, indices = image_set(8).unit(), torch.arange(8) % 2, torch.arange(8)
+    found = fast_attack(classifier, images, labels, eps=0.3, norm=norm, indices=indices)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert NORMS[norm].size(found - images).max() <= 0.3 + 1e-6
+    half = fast_attack(classifier, images[4:], labels[4:], eps=0.3, norm=norm, indices=indices[4:])
+    assert torch.allclose(half, found[4:], atol=1e-7)
+    assert not torch.equal(found, fast_attack(classifier, images, labels, eps=0.3, norm=norm, indices=indices + 8))
 
 
 def accuracy(state: State, images: Tensor, labels: Tensor) -> float:
