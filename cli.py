@@ -26,7 +26,8 @@ class Setting(click.Option):
     """An option that overrides one key of the verb's configuration, whose default the help shows."""
 
     def __init__(self, *flags: str, key: str, **attributes: Any) -> None:
-        super().__init__(list(flags), **attributes)
+        # None tells "not given" from False, which would override the file.
+        super().__init__(list(flags), default=None, **attributes)
         self.key = key
 
     def get_help_extra(self, ctx: click.Context) -> Any:

@@ -218,6 +218,11 @@ def test_the_environment_variable_wins_over_the_file_and_loses_to_the_flag(
     assert "epochs: 5\n" in advgan("fit", "-c", "c.yaml", "--dry-run", "--epochs", "5").out
 
 
+def test_a_flag_that_is_not_given_leaves_the_preset_alone(advgan: Advgan) -> None:
+    assert "conditional: true" in advgan("train", "--preset", "digits", "--dry-run").out
+    assert "conditional: false" in advgan("train", "--preset", "digits", "--unconditional", "--dry-run").out
+
+
 def test_a_resumed_run_keeps_its_own_settings(advgan: Advgan) -> None:
     assert advgan("train", *SMALL_GAN, "--out", "gan").code == 0
     refused = advgan("train", "--resume", "gan", "--steps", "40")

@@ -1,7 +1,9 @@
 """`advgan demo`: the whole loop on one set of images: attack, generate, augment, harden, attack again."""
 
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,8 +90,9 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
     defense = DefenseConfig(name="pgd", eps=eps, steps=5)
 
     def stage(name: str, text: str, job: Callable[[Setup], Outcome]) -> Stage:
-        log.info("\n%s", text)
-        return Stage(name, job(replace(setup, out=run.folder / name, exist_ok=False)))
+        log.info("%s", text)
+        with _warnings_only():
+            return Stage(name, job(replace(setup, out=run.folder / name, exist_ok=False)))
 
     plain = stage("1-classifier", "1/7 A classifier learns.", lambda s: fit.run(_fit_config(config, data), s))
     before = stage(
@@ -120,6 +123,20 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
         for name, target in (("real", hardened), ("augmented", augmented))
     ]
     return _join(run, data, eps, before=before, gan=gan, extra=extra, again=again)
+
+
+@contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Silence the notes of a stage: the demo says what matters itself. Progress bars stay."""
+
+    def serious(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    log.addFilter(serious)
+    try:
+        yield
+    finally:
+        log.removeFilter(serious)
 
 
 def _read(config: DemoConfig, setup: Setup) -> Data:
