@@ -116,3 +116,20 @@ def test_names_without_end_do_not_break_the_page(
         ),
     ).save(tmp_path)
     _check(looked_at(write_report(tmp_path)), images=2)
+
+
+def test_the_report_of_the_demo_fits_and_shows_every_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    from evaluation.jobs import demo
+    from evaluation.jobs.setup import Setup
+
+    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(tmp_path / "cache"))
+    config = demo.DemoConfig(classifier_steps=40, hardening_steps=8, gan_steps=60, num_samples=60)
+    outcome = demo.run(config, Setup(out=tmp_path / "run"))
+    assert outcome.folder is not None
+    pictures = [item for panel in outcome.results.panels if panel.kind == "images" for item in panel.items]
+    figures = [panel for panel in outcome.results.panels if panel.kind in ("curves", "bars")]
+    assert len(pictures) > 20
+    _check(looked_at(outcome.folder / "report.html"), images=len(pictures) + len(figures))
+    assert len(outcome.summary) == 5
