@@ -1,7 +1,9 @@
 """The moving average of a network's weights."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from advgan.models.interface import Network
 
 
 def warm_decay(decay: float, step: int) -> float:
@@ -10,7 +12,7 @@ def warm_decay(decay: float, step: int) -> float:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, live: nn.Module, *, decay: float) -> None:
+def update_average(average: Network, live: Network, *, decay: float) -> None:
     """Move the average by 1 - decay towards the live network, in place.
 
     Running statistics are averaged like the weights that they belong to; whole numbers (counters) are copied.
@@ -22,5 +24,5 @@ def update_average(average: nn.Module, live: nn.Module, *, decay: float) -> None
         averaged[index].copy_(current[index])
 
 
-def _tensors(network: nn.Module) -> list[Tensor]:
+def _tensors(network: Network) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from advgan.averaging import update_average, warm_decay
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet, batches
 from advgan.latents import latents
@@ -206,19 +207,6 @@ def frozen(network: Network) -> Iterator[None]:
         yield
     finally:
         network.requires_grad_(True)
-
-
-@torch.no_grad()
-def update_average(average: Network, live: Network, *, decay: float) -> None:
-    """Move the averaged parameters by 1 - decay towards the live ones; copy the buffers (running statistics)."""
-    torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
-    for averaged, buffer in zip(average.buffers(), live.buffers(), strict=True):
-        averaged.copy_(buffer)
-
-
-def warm_decay(decay: float, step: int) -> float:
-    """Shorten the average at first, so that it forgets the initial weights: min(decay, (1 + step) / (10 + step))."""
-    return min(decay, (1 + step) / (10 + step))
 
 
 def _load_moments(optimizer: Adam, moments: Mapping[int, Any]) -> None:
