@@ -165,7 +165,7 @@ def _l1_step(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
 
 def _l1_fill(gradient: Tensor, images: Tensor, length: Budget, *, most: float) -> Tensor:
     slope = rows(gradient)
-    room = torch.where(slope > 0, rows(1 - images), rows(images)).clamp(max=most) * (slope != 0)
+    room = torch.where(slope > 0, rows(1 - images), rows(images)).clamp(max=most)
     order = slope.abs().argsort(dim=1, descending=True, stable=True)
     filled = room.gather(1, order)
     left = per_sample(length, images).reshape(-1, 1) - (filled.cumsum(dim=1) - filled)
