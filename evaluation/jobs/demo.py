@@ -281,4 +281,5 @@ def _moved(panel: Panel, folder: str, section: str) -> Panel:
 
 
 def _once(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys(findings))
+    """Each kind of finding once, with the evidence of the first stage; the stages' own reports hold them all."""
+    return tuple({finding.title: finding for finding in reversed(findings)}.values())[::-1]
