@@ -249,8 +249,9 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
         ),
         versions=versions(),
     )
+    rows = [*five[:3], ("modes of the GAN", gan.score("modes_covered"), ""), *five[3:]]
     return finish(
-        run, results, summary=[replace(score, setting=f"{label}: {score.setting}") for label, score, _ in five]
+        run, results, summary=[replace(score, setting=f"{label}: {score.setting}") for label, score, _ in rows]
     )
 
 
