@@ -61,7 +61,11 @@ class Verb(click.Command):
         preset: bool = False,
         seed: str = "seed",
     ) -> None:
-        starts = [click.Option(["--preset"], metavar="NAME", help="Start from a preset; `advgan ls presets`.")]
+        starts = [
+            click.Option(
+                ["--preset", "--suite", "preset"], metavar="NAME", help="Start from a preset; `advgan ls presets`."
+            )
+        ]
         seeds = [Setting("--seed", key=seed, type=int, help="Seed of all that is random.")]
         super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
         self.config = config

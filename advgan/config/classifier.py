@@ -35,9 +35,9 @@ class ClassifierTraining(Section):
     """The training recipe of a classifier."""
 
     epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 2e-3
     weight_decay: float = Field(default=5e-4, ge=0)
     schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
     label_smoothing: Share = 0.0

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from advgan.checkpoints import parameters_digest
@@ -20,7 +20,7 @@ from evaluation.eps_curve import eps_curve
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, check_attacks, format_eps, setting_name
+from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, format_eps, setting_name
 from evaluation.outcomes import Clean, clean_outcome, sweep
 from evaluation.outcomes import Outcome as AttackOutcome
 from evaluation.report.panels import CurvePanel, ImagePanel, Line, Panel, Series
@@ -44,7 +44,6 @@ class AttackConfig(AttackOptions):
     model: str = "resnet"
     data: DataConfig | None = None
     """None: the data that the model's run was trained on, else the embedded digits."""
-    attacks: tuple[str, ...] = ("uniform", "fgsm", "pgd")
     num_samples: int | None = Field(default=None, ge=1)
     """Test images, drawn in proportion to their classes; None: all."""
     curve_points: int = Field(default=8, ge=0)
@@ -52,12 +51,6 @@ class AttackConfig(AttackOptions):
     mean: tuple[Number, ...] | None = None
     std: tuple[Number, ...] | None = None
     batch_size: int = Field(default=256, ge=1)
-
-    @field_validator("attacks")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        check_attacks(names)
-        return names
 
     @model_validator(mode="after")
     def _mean_with_std(self) -> "AttackConfig":

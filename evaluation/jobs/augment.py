@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from advgan.config import DataConfig, Share
@@ -22,7 +22,7 @@ from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmen
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, check_attacks, setting_name
+from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, setting_name
 from evaluation.report.panels import Panel
 from evaluation.report.pictures import grids_panel
 from evaluation.report.results import Headline, Results
@@ -41,7 +41,7 @@ class AugmentConfig(AttackOptions):
     """The classifier that is attacked, and that judges generated images."""
     data: DataConfig | None = None
     """None: the data of the model's or the generator's run, else the embedded digits."""
-    attacks: tuple[str, ...] = ("pgd",)
+    attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
     checkpoint: str | None = None
     """Run of a GAN; None: no generated images."""
     num_adversarial: int | None = Field(default=None, ge=1)
@@ -51,12 +51,6 @@ class AugmentConfig(AttackOptions):
     min_confidence: Share = 0.5
     """Probability of its label, by the classifier, from which a generated image is kept."""
     batch_size: int = Field(default=256, ge=1)
-
-    @field_validator("attacks")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        check_attacks(names)
-        return names
 
 
 def plan(config: AugmentConfig, setup: Setup) -> list[str]:

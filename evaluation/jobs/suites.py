@@ -1,11 +1,10 @@
 """Attacks by name, bound to a budget: what `--attack fgsm,pgd --eps 0.1,0.2` means."""
 
 import difflib
-from collections.abc import Iterable
 from functools import partial
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
@@ -26,8 +25,9 @@ CONVENTIONAL_EPS = {
 
 
 class AttackOptions(Section):
-    """The options that attacks share; each attack takes those that it has."""
+    """Attacks by name and the options that they share; each takes those that it has."""
 
+    attacks: tuple[str, ...] = Field(default=("uniform", "fgsm", "pgd"), min_length=1)
     norm: Literal["linf", "l2", "l1"] = "linf"
     eps: tuple[Budget, ...] | None = Field(default=None, min_length=1)
     """None: the budget that the field quotes for this norm and number of channels."""
@@ -37,18 +37,19 @@ class AttackOptions(Section):
     targeted: bool = False
     seed: int = Field(default=0, ge=0)
 
+    @field_validator("attacks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ATTACKS:
+                near = difflib.get_close_matches(name, ATTACKS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(ATTACKS)}"
+                raise ValueError(f"--attack {name}: no such attack ({hint})")
+        return names
+
     def budgets(self, channels: int) -> tuple[float, ...]:
         """The budgets in force for images of so many channels, ascending."""
         return tuple(sorted(set(self.eps))) if self.eps else (CONVENTIONAL_EPS[self.norm, channels],)
-
-
-def check_attacks(names: Iterable[str]) -> None:
-    """Raise ValueError for a name that no attack has."""
-    for name in names:
-        if name not in ATTACKS:
-            near = difflib.get_close_matches(name, ATTACKS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(ATTACKS)}"
-            raise ValueError(f"--attack {name}: no such attack ({hint})")
 
 
 def bind(name: str, options: AttackOptions) -> "partial[Tensor]":

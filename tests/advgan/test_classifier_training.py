@@ -140,7 +140,7 @@ def test_steps_say_where_training_is() -> None:
     assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6]
     assert [step.epoch for step in steps] == [0, 0, 1, 1, 2, 2]
     assert len(steps) == training.epochs * steps_per_epoch(training, 40)
-    rates = [learning_rate("cosine", index, total_steps=6, peak=1e-3) for index in range(6)]
+    rates = [learning_rate("cosine", index, total_steps=6, peak=training.learning_rate) for index in range(6)]
     assert [step.learning_rate for step in steps] == rates
     assert not any(step.loss.requires_grad for step in steps)
 
