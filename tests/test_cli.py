@@ -90,8 +90,8 @@ def test_targeted_attacks_and_several_budgets_are_scored_apart(advgan: Advgan) -
     arguments = ["--attack", "pgd,uniform", "--eps", "0.1,64/255", "--steps", "3", "-n", "60", "--targeted", "--json"]
     ended = advgan("attack", "--model", "cnn", "--norm", "linf", "--set", "curve_points=2", *arguments)
     settings = {score["setting"] for score in json.loads(ended.out)["scores"]}
-    assert {"pgd-linf-0.1", "pgd-linf-0.25098", "uniform-linf-0.1", "worst-case"} <= settings | {"pgd-linf-0.25098"}
-    assert len(settings) == 6
+    attacked = {f"{name}-linf-{eps}" for name in ("pgd", "uniform") for eps in ("0.1", "0.25098")}
+    assert settings == attacked | {"clean", "worst-case"}
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(advgan: Advgan, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_train_eval_sample_augment_fit_and_report_work_on_each_other(advgan: Adv
 
     scores = json.loads(advgan("eval", "gan", "-n", "50", "--json").out)["scores"]
     metrics = {score["metric"] for score in scores}
-    assert {"fd[cnn]", "kid[cnn]" if "kid[cnn]" in metrics else "kd[cnn]", "modes_covered", "precision"} <= metrics
+    assert {"fd[cnn]", "kid[cnn]", "modes_covered", "precision", "jsd_lower_bound"} <= metrics
     assert all(score["samples"] > 0 and score["protocol"] for score in scores)
     some = json.loads(advgan("eval", "--ckpt", "gan", "-n", "50", "--metrics", "recall,mode_kl", "--json").out)
     assert {score["metric"] for score in some["scores"]} == {"recall", "mode_kl"}
