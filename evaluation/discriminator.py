@@ -14,7 +14,7 @@ from advgan.losses import LOSSES
 from advgan.models.interface import Discriminator
 from advgan.ranges import to_signed
 from evaluation.intervals import Estimate, bootstrap_mean, jackknife, rate
-from evaluation.scores import Score
+from evaluation.scores import Score, score_rows
 
 
 @dataclass(frozen=True)
@@ -136,22 +136,7 @@ def discriminator_scores(
             "jackknife interval",
         ),
     ]
-    setting = f"discriminator-{loss}"
-    return [
-        Score(
-            subject=subject,
-            data=data,
-            setting=setting,
-            metric=metric,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            samples=samples,
-            seed=seed,
-            protocol=protocol,
-        )
-        for metric, estimate, samples, protocol in rows
-    ]
+    return score_rows(rows, subject=subject, data=data, setting=f"discriminator-{loss}", seed=seed)
 
 
 def _distance(loss: Callable[[Tensor, Tensor], Tensor], equilibrium: float) -> Callable[[Tensor, Tensor], float]:

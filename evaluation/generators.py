@@ -11,7 +11,7 @@ from evaluation.intervals import NUM_GROUPS, Estimate, wilson
 from evaluation.kernel import kernel_estimate
 from evaluation.modes import divergence_estimate, label_agreement, modes
 from evaluation.precision_recall import DENSITY_NEIGHBOURS, MANIFOLD_NEIGHBOURS, null_coverage, precision_recall
-from evaluation.scores import Score
+from evaluation.scores import Score, score_rows
 
 METRICS = {
     "fid": "Fréchet Inception distance; fd[NAME] with the features of a classifier NAME; lower is better",
@@ -60,21 +60,10 @@ def score_generator(
                 ("label_agreement", agreement, f"share that {fake.extractor} assigns as wanted; Wilson interval")
             )
     sizes = f"{len(real)} real, {len(fake)} fake"
-    return [
-        Score(
-            subject=subject,
-            data=data,
-            setting=real.extractor,
-            metric=metric,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            samples=len(fake),
-            seed=seed,
-            protocol=f"{protocol}; {sizes}; {real.protocol}",
-        )
-        for metric, estimate, protocol in rows
+    complete = [
+        (metric, estimate, len(fake), f"{protocol}; {sizes}; {real.protocol}") for metric, estimate, protocol in rows
     ]
+    return score_rows(complete, subject=subject, data=data, setting=real.extractor, seed=seed)
 
 
 def metric_name(metric: str, features: Features) -> str:

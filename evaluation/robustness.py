@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from evaluation.scores import Score
+from evaluation.scores import Score, score_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,24 +68,14 @@ def outcome_scores(
 
     From two attacks on there is a worst case, in which an image counts as robust if no attack broke it.
     """
-    rows = [(CLEAN, row) for row in _clean_rows(clean)]
-    rows += [(name, row) for name, outcome in outcomes.items() for row in _attack_rows(outcome)]
+    groups = [(CLEAN, _clean_rows(clean))]
+    groups += [(name, _attack_rows(outcome)) for name, outcome in outcomes.items()]
     if len(outcomes) > 1:
-        rows += [(WORST_CASE, row) for row in _worst_case_rows(clean, outcomes)]
+        groups.append((WORST_CASE, _worst_case_rows(clean, outcomes)))
     return [
-        Score(
-            subject=subject,
-            data=data,
-            setting=setting,
-            metric=metric,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            samples=samples,
-            seed=seed,
-            protocol=protocol,
-        )
-        for setting, (metric, estimate, samples, protocol) in rows
+        score
+        for setting, rows in groups
+        for score in score_rows(rows, subject=subject, data=data, setting=setting, seed=seed)
     ]
 
 

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from evaluation.intervals import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,27 @@ class Score:
     samples: int
     seed: int = 0
     protocol: str
+
+
+def score_rows(
+    rows: Iterable[tuple[str, "Estimate", int, str]], *, subject: str, data: str, setting: str, seed: int
+) -> list[Score]:
+    """Make scores of one setting from rows of metric, estimate, sample size and protocol."""
+    return [
+        Score(
+            subject=subject,
+            data=data,
+            setting=setting,
+            metric=metric,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            samples=samples,
+            seed=seed,
+            protocol=protocol,
+        )
+        for metric, estimate, samples, protocol in rows
+    ]
 
 
 def table(scores: Iterable[Score]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from advgan.sampling import sample, sample_labels
 from attacks import Classifier
 from attacks.random import permutation
 from evaluation.findings import Finding
-from evaluation.intervals import rate
+from evaluation.intervals import Estimate, rate
 from evaluation.jobs.attack import choose_targets
 from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
 from evaluation.jobs.judges import choose_classifier
@@ -26,7 +26,7 @@ from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, setting_name
 from evaluation.report.panels import Panel
 from evaluation.report.pictures import grids_panel
 from evaluation.report.results import Headline, Results
-from evaluation.scores import Score
+from evaluation.scores import Score, score_rows
 
 GENERATED = "generated"
 DRAWS = 20
@@ -209,25 +209,23 @@ def _logits(classifier: Classifier, images: Tensor, batch_size: int) -> Tensor:
 
 def _scores(part: Part, data: Data, classifier: Classifier) -> list[Score]:
     """The classifier's accuracy on a part as floats, and as the PNGs hold it."""
-    rows, scores = part.rows, []
-    for metric, column in (("accuracy", "prediction_after"), ("accuracy_8bit", "prediction_after_8bit")):
-        estimate = rate(torch.from_numpy((rows[column] == rows["label"]).to_numpy(copy=True)))
-        scores.append(
-            Score(
-                subject=classifier.name,
-                data=f"{data.name}/train {data.train.digest}",
-                setting=part.name,
-                metric=metric,
-                value=estimate.value,
-                low=estimate.low,
-                high=estimate.high,
-                samples=len(rows),
-                seed=int(rows["seed"].iloc[0]),
-                protocol="share of the part's images that the classifier gives their label; 95 % Wilson interval"
-                + ("; images rounded to 8 bits" if metric.endswith("8bit") else ""),
-            )
-        )
-    return scores
+    shares = "share of the part's images that the classifier gives their label; 95 % Wilson interval"
+    found = [
+        ("accuracy", _accuracy(part, "prediction_after"), len(part.rows), shares),
+        (
+            "accuracy_8bit",
+            _accuracy(part, "prediction_after_8bit"),
+            len(part.rows),
+            f"{shares}; images rounded to 8 bits",
+        ),
+    ]
+    seed = int(part.rows["seed"].iloc[0])
+    name = f"{data.name}/train {data.train.digest}"
+    return score_rows(found, subject=classifier.name, data=name, setting=part.name, seed=seed)
+
+
+def _accuracy(part: Part, column: str) -> Estimate:
+    return rate(torch.from_numpy((part.rows[column] == part.rows["label"]).to_numpy(copy=True)))
 
 
 def _findings(parts: list[Part], config: AugmentConfig, num_images: int) -> Iterator[Finding]:
