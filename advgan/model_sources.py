@@ -20,7 +20,6 @@ from advgan.models.python_source import is_python_source, network_from_python
 from attacks import Classifier
 from attacks.random import seeded
 
-PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 FORMS = (
     "a run folder, FILE.safetensors, torchvision:NAME@WEIGHTS, timm:NAME, hf-hub:ORG/NAME, FILE.py:OBJECT, FILE.pt2 or "
     "FILE.onnx"

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from advgan.models.probing import looks_like_probabilities
 from attacks import Classifier, log_odds
 from evaluation.findings import Finding
 from evaluation.intervals import wilson
@@ -71,12 +72,8 @@ def _random(classifier: Classifier, probes: Tensor) -> Finding | None:
 
 
 def _probabilities(logits: Tensor) -> Finding | None:
-    finite = logits[~logits.isnan().any(dim=1)].double()
-    if (
-        len(finite) == 0
-        or bool((finite < 0).any())
-        or not torch.allclose(finite.sum(dim=1), finite.new_ones(()), atol=1e-3)
-    ):
+    finite = logits[~logits.isnan().any(dim=1)]
+    if len(finite) == 0 or not looks_like_probabilities(finite):
         return None
     return Finding(
         "warning",
