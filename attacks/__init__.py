@@ -1,17 +1,17 @@
 """Adversarial attacks on image classifiers. The leaf of the project: it imports nothing else of ours."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
 
-from attacks.classifier import Classifier, Gradient, Passes
+from attacks.classifier import Classifier, Gradient, Passes, Tally
 from attacks.gradient import bim, fgsm, mifgsm, pgd
 from attacks.kept import Keep
 from attacks.noise import gaussian_noise, uniform_noise
 from attacks.norms import L1, L2, LINF, NORMS, Norm, named_norm
 from attacks.objectives import fooled, log_odds
 from attacks.samples import check_images
+from attacks.table import ATTACKS, TABLE, Entry
 
 
 class Attack(Protocol):
@@ -27,28 +27,21 @@ class Attack(Protocol):
     ) -> Tensor: ...
 
 
-ATTACKS: dict[str, Callable[..., Tensor]] = {
-    "uniform": uniform_noise,
-    "gaussian": gaussian_noise,
-    "fgsm": fgsm,
-    "bim": bim,
-    "mifgsm": mifgsm,
-    "pgd": pgd,
-}
-"""Every attack by name, with its options unbound: all have `eps` and `norm`, and each says which others."""
-
 __all__ = [
     "ATTACKS",
     "L1",
     "L2",
     "LINF",
     "NORMS",
+    "TABLE",
     "Attack",
     "Classifier",
+    "Entry",
     "Gradient",
     "Keep",
     "Norm",
     "Passes",
+    "Tally",
     "bim",
     "check_images",
     "fgsm",

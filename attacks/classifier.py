@@ -21,6 +21,14 @@ class Passes:
     backwards: int = 0
 
 
+@dataclass
+class Tally:
+    """The passes of each sample of a batch: (N,) int64 on the device."""
+
+    forwards: Tensor
+    backwards: Tensor
+
+
 class Gradient(NamedTuple):
     """What one forward and one backward pass tell, all detached."""
 
@@ -30,6 +38,22 @@ class Gradient(NamedTuple):
     """(N,)."""
     logits: Tensor
     """(N, classes)."""
+
+
+class Jacobian(NamedTuple):
+    """What one forward pass and a backward pass a class tell, all detached."""
+
+    gradients: Tensor
+    """(N, K, C, H, W): of K logits of each sample with respect to its own pixels."""
+    logits: Tensor
+    """(N, classes)."""
+
+
+_NO_GRADIENTS = "{name} gives no gradients: use an attack that needs none (uniform, gaussian, square)"
+_CUT_GRADIENTS = (
+    "{name} cuts its own gradients (torch.no_grad, detach or rounding inside the network?): "
+    "use an attack that needs none (uniform, gaussian, square)"
+)
 
 
 class Classifier(nn.Module):
@@ -66,6 +90,7 @@ class Classifier(nn.Module):
         self.differentiable = differentiable
         self.name = name or type(network).__name__
         self.passes = Passes()
+        self._tally: Tally | None = None
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
         self._is_frozen = False
@@ -83,31 +108,81 @@ class Classifier(nn.Module):
         logits = self.network(inputs.to(self._network_dtype(inputs.dtype)))
         return self._checked(logits, len(images)).to(images.dtype)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """Logits alone, detached, from the network in evaluation mode."""
+    def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
+        """Logits alone, detached, from the network in evaluation mode. `rows` as in `tallied`."""
         with self.frozen(), torch.no_grad():
-            return self(images)
+            logits = self(images)
+        self._count(images, rows, backwards=0)
+        return logits
 
-    def gradient(self, images: Tensor, objective: Objective) -> Gradient:
+    def gradient(self, images: Tensor, objective: Objective, *, rows: Tensor | None = None) -> Gradient:
         """Differentiate each sample's objective with respect to its pixels: one forward and one backward pass.
+
+        `rows` as in `tallied`.
 
         Works under `torch.no_grad` and `torch.inference_mode` too, touches no parameter's `.grad`, and computes no
         parameter's gradient. Values that are not finite come back as they are.
         """
         if not self.differentiable:
-            raise ValueError(f"{self.name} gives no gradients: use an attack that needs none (uniform, gaussian)")
+            raise ValueError(_NO_GRADIENTS.format(name=self.name))
         with self.frozen(), torch.inference_mode(False), torch.enable_grad():
             inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
             logits = self(inputs)
             values = objective(logits)
             if not values.requires_grad:
-                raise ValueError(
-                    f"{self.name} cuts its own gradients (torch.no_grad, detach or rounding inside the network?): "
-                    "use an attack that needs none (uniform, gaussian)"
-                )
+                raise ValueError(_CUT_GRADIENTS.format(name=self.name))
             (gradient,) = torch.autograd.grad(values.sum(), inputs)
         self.passes.backwards += len(images)
+        self._count(images, rows, backwards=1)
         return Gradient(gradient, values.detach(), logits.detach())
+
+    def jacobian(self, images: Tensor, *, classes: Tensor | None = None, rows: Tensor | None = None) -> Jacobian:
+        """Differentiate several logits of each sample with respect to its pixels: one forward, one backward a class.
+
+        `classes` (N, K) are those of each sample (None: all, in order). `rows` as in `tallied`.
+        """
+        if not self.differentiable:
+            raise ValueError(_NO_GRADIENTS.format(name=self.name))
+        with self.frozen(), torch.inference_mode(False), torch.enable_grad():
+            inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
+            logits = self(inputs)
+            if not logits.requires_grad:
+                raise ValueError(_CUT_GRADIENTS.format(name=self.name))
+            if classes is None:
+                classes = torch.arange(logits.shape[1], device=images.device).expand(len(images), -1)
+            chosen = logits.gather(1, classes)
+            gradients = [
+                torch.autograd.grad(values.sum(), inputs, retain_graph=number + 1 < chosen.shape[1])[0]
+                for number, values in enumerate(chosen.unbind(dim=1))
+            ]
+        self.passes.backwards += len(images) * len(gradients)
+        self._count(images, rows, backwards=len(gradients))
+        return Jacobian(torch.stack(gradients, dim=1), logits.detach())
+
+    @contextmanager
+    def tallied(self, count: int) -> Iterator[Tally]:
+        """Count the passes of each of `count` samples inside the block.
+
+        There an attack says with `rows`, one entry an image, to which sample each image of a call belongs. Without
+        rows, images are the samples themselves; ValueError where their number says otherwise.
+        """
+        device = self.mean.device
+        outer, self._tally = self._tally, Tally(*(torch.zeros(count, dtype=torch.int64, device=device) for _ in "fb"))
+        try:
+            yield self._tally
+        finally:
+            self._tally = outer
+
+    def _count(self, images: Tensor, rows: Tensor | None, *, backwards: int) -> None:
+        if self._tally is None:
+            return
+        if rows is None:
+            if len(images) != len(self._tally.forwards):
+                raise ValueError(f"{len(images)} images of {len(self._tally.forwards)} samples: pass rows to say whose")
+            rows = torch.arange(len(images), device=images.device)
+        self._tally.forwards.index_add_(0, rows, torch.ones_like(rows))
+        if backwards:
+            self._tally.backwards.index_add_(0, rows, torch.full_like(rows, backwards))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

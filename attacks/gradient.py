@@ -28,7 +28,7 @@ def fgsm(
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
     if len(samples) == 0:
         return samples.images.clone()
-    found = classifier.gradient(samples.images, samples.objective)
+    found = classifier.gradient(samples.images, samples.objective, rows=samples.rows)
     move = norm.steepest(_finite(found.gradient), samples.images, samples.eps)
     return norm.project(samples.images + move, samples.images, samples.eps)
 
@@ -163,7 +163,7 @@ def pgd(
 
             for _ in range(steps):
                 # Look: one forward and one backward pass of the samples in play.
-                found = classifier.gradient(current, samples.objective)
+                found = classifier.gradient(current, samples.objective, rows=samples.rows)
                 kept.offer(samples, current, found.logits, found.values)
                 climb = momentum * climb + _unit_mean(_finite(found.gradient))
 
@@ -181,7 +181,7 @@ def pgd(
 
             # The last iterate: look at it only if something depends on it.
             if keep == "best" or restart + 1 < restarts:
-                logits = classifier.logits(current)
+                logits = classifier.logits(current, rows=samples.rows)
                 kept.offer(samples, current, logits, samples.objective(logits))
             kept.close(samples, current)
             if drops and restart + 1 < restarts:

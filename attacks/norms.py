@@ -33,11 +33,13 @@ class Norm:
     """
     step: Callable[[Tensor, Tensor, Budget], Tensor]
     """The same for attacks that take many: `steepest`, but for l1, where it holds back each single pixel."""
-    unit_ball: Callable[[int, Tensor, Sequence[int], int], Tensor] = field(repr=False)
+    unit_ball: Callable[[int, Tensor, Sequence[int], int | Tensor], Tensor] = field(repr=False)
     """(seed, indices, shape, stream) -> (N, *shape) points, uniform in the volume of the unit ball."""
 
-    def random_start(self, images: Tensor, eps: Budget, *, seed: int, indices: Tensor, stream: int = 0) -> Tensor:
-        """Draw a point uniformly in each sample's eps-ball, cut to [0, 1]; it depends on (seed, index, stream) only."""
+    def random_start(
+        self, images: Tensor, eps: Budget, *, seed: int, indices: Tensor, stream: int | Tensor = 0
+    ) -> Tensor:
+        """Draw a point uniformly in each sample's eps-ball, cut to [0, 1], from (seed, index, stream) alone."""
         seats = indices.cpu() if images.device.type == "mps" else indices  # MPS has no float64
         offsets = self.unit_ball(seed, seats, images.shape[1:], stream).to(images)
         return self.project(images + per_sample(eps, images) * offsets, images, eps)
@@ -75,7 +77,7 @@ def _linf_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
     return per_sample(length, images) * gradient.sign()
 
 
-def _linf_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int) -> Tensor:
+def _linf_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int | Tensor) -> Tensor:
     return 2 * random.uniform(seed, indices, shape, stream=stream) - 1
 
 
@@ -100,7 +102,7 @@ def _l2_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
     return per_sample(length, images) * scaled / torch.where(size > 0, size, 1)
 
 
-def _l2_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int) -> Tensor:
+def _l2_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int | Tensor) -> Tensor:
     """Drop two coordinates of a point of the sphere, and the rest is uniform in the ball (Voelker et al., 2017)."""
     count = torch.Size(shape).numel()
     normal = random.normal(seed, indices, (count + 2,), stream=stream, dtype=torch.float64)
@@ -173,7 +175,7 @@ def _l1_fill(gradient: Tensor, images: Tensor, length: Budget, *, most: float) -
     return (slope.sign() * move).reshape(images.shape)
 
 
-def _l1_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int) -> Tensor:
+def _l1_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int | Tensor) -> Tensor:
     """Divide Laplace variables by their absolute sum and one more exponential variable (Barthe et al., 2005)."""
     count = torch.Size(shape).numel()
     signed = 2 * random.uniform(seed, indices, (count + 1,), stream=stream, dtype=torch.float64) - 1

@@ -48,9 +48,15 @@ def _key(seed: int, stream: int) -> int:
     return _mix_on_host((_mix_on_host((seed & (_MASK >> 1)) * _GOLDEN & _MASK) + stream * _GOLDEN) & _MASK)
 
 
-def _bits(seed: int, indices: Tensor, stream: int, count: int) -> Tensor:
+def _keys(seed: int, streams: Tensor) -> Tensor:
+    """`_key` of one seed and many streams, on their device."""
+    return _mix(_signed(_mix_on_host((seed & (_MASK >> 1)) * _GOLDEN & _MASK)) + streams.to(torch.int64) * _GOLDEN)
+
+
+def _bits(seed: int, indices: Tensor, stream: int | Tensor, count: int) -> Tensor:
     """Hash (seed, index, stream, position) to 64 bits: (N,) indices to (N, count) integers."""
-    rows = _mix((indices.to(torch.int64) + 1) * _GOLDEN + _signed(_key(seed, stream)))
+    key = _keys(seed, stream) if isinstance(stream, Tensor) else _signed(_key(seed, stream))
+    rows = _mix((indices.to(torch.int64) + 1) * _GOLDEN + key)
     positions = torch.arange(1, count + 1, dtype=torch.int64, device=indices.device)
     return _mix(rows[:, None] + positions * _GOLDEN)
 
@@ -61,28 +67,30 @@ def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def uniform(
-    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int = 0, dtype: torch.dtype = torch.float32
+    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int | Tensor = 0, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Uniform values in (0, 1), one block of `shape` per sample index: (N,) indices to (N, *shape).
 
-    `stream` separates independent draws of the same sample: a step, a restart, a purpose.
+    `stream` separates independent draws of the same sample: a step, a restart, a purpose. It is a number, or (N,)
+    numbers on the device of the indices where samples are at different steps.
     """
     return _unit_interval(_bits(seed, indices, stream, math.prod(shape)), dtype).reshape(len(indices), *shape)
 
 
 def normal(
-    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int = 0, dtype: torch.dtype = torch.float32
+    seed: int, indices: Tensor, shape: Sequence[int], *, stream: int | Tensor = 0, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Standard normal values, one block of `shape` per sample index, by the transform of Box and Muller (1958)."""
     count = math.prod(shape)
     seats = indices.cpu() if indices.device.type == "mps" else indices  # MPS has no float64
+    stream = stream.to(seats.device) if isinstance(stream, Tensor) else stream
     radius, angle = _unit_interval(_bits(seed, seats, stream, 2 * count), torch.float64).chunk(2, dim=1)
     values = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
     return values.to(indices.device, dtype).reshape(len(indices), *shape)
 
 
-def integers(seed: int, indices: Tensor, high: int, *, stream: int = 0) -> Tensor:
-    """Whole numbers in [0, high), one per sample index: (N,) indices to (N,) int64."""
+def integers(seed: int, indices: Tensor, high: int | Tensor, *, stream: int | Tensor = 0) -> Tensor:
+    """Whole numbers in [0, high), one per sample index: (N,) indices to (N,) int64; `high` may have one entry each."""
     return (_shift_right(_bits(seed, indices, stream, 1).squeeze(1), 32) * high) >> 32
 
 

@@ -18,7 +18,7 @@ class Samples:
     labels: Tensor
     """(N,) int64: the classes to leave or, where `targeted`, to reach."""
     eps: Tensor
-    """(N,) budgets."""
+    """(N,) budgets; infinite where none was given."""
     indices: Tensor
     """(N,) the numbers by which the randomness knows the samples."""
     rows: Tensor
@@ -28,9 +28,9 @@ class Samples:
 
     @classmethod
     def of(
-        cls, images: Tensor, labels: Tensor, *, eps: Budget, norm: Norm, targeted: bool, indices: Tensor | None
+        cls, images: Tensor, labels: Tensor, *, eps: Budget | None, norm: Norm, targeted: bool, indices: Tensor | None
     ) -> "Samples":
-        """Check what a caller passes at the border of an attack, and complete it.
+        """Check what a caller passes at the border of an attack, and complete it; no `eps` is an infinite one.
 
         This is the one place where an attack waits for the device before its first pass.
         """
@@ -47,7 +47,7 @@ class Samples:
         return cls(
             images=images.detach(),
             labels=labels.to(device, torch.int64),
-            eps=budgets(eps, images, norm),
+            eps=images.new_full((count,), torch.inf) if eps is None else budgets(eps, images, norm),
             indices=indices,
             rows=rows,
             targeted=targeted,

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks import ATTACKS, NORMS, Attack, Classifier
+from attacks import ATTACKS, NORMS, TABLE, Attack, Classifier
 from attacks.random import permutation, seeded
 
 COUNT = 64
+SMALL = {"steps": 5, "queries": 20, "search_steps": 2}
+"""Options that make an attack short, where it has them."""
 INDICES = torch.arange(1000, 1000 + COUNT)
 
 
@@ -19,10 +21,10 @@ def cases() -> list[Any]:
     """Every attack of the table in every norm, both ways where it has two."""
     return [
         pytest.param(name, norm, targeted, id=f"{name}-{norm}{'-targeted' * targeted}")
-        for name, attack in ATTACKS.items()
-        for norm in NORMS
+        for name, entry in TABLE.items()
+        for norm in entry.norms
         for targeted in (False, True)
-        if not targeted or "targeted" in inspect.signature(attack).parameters
+        if not targeted or "targeted" in inspect.signature(entry.attack).parameters
     ]
 
 
@@ -31,7 +33,7 @@ every_attack = pytest.mark.parametrize(("name", "norm", "targeted"), cases())
 
 def bound(name: str, norm: str, targeted: bool, **options: Any) -> Attack:
     known = inspect.signature(ATTACKS[name]).parameters
-    options = {"norm": norm, "targeted": targeted, "steps": 5, **options}
+    options = {"norm": norm, "targeted": targeted, **SMALL, **options}
     return partial(ATTACKS[name], **{key: value for key, value in options.items() if key in known})
 
 
@@ -86,6 +88,25 @@ def test_batches_and_order_change_nothing(name, norm, targeted, rowwise, images,
     whole = attacked(torch.arange(COUNT), 64)
     for batch_size in (1, 7, 64):
         assert torch.equal(attacked(permutation(1, COUNT), batch_size), whole)
+
+
+@every_attack
+def test_a_queue_changes_nothing_and_every_pass_is_counted(name, norm, targeted, rowwise, images, labels, eps) -> None:
+    labels = (labels + targeted) % 5
+    plain = bound(name, norm, targeted, eps=eps)
+    if "batch_size" not in inspect.signature(ATTACKS[name]).parameters:
+        pytest.skip("one step: nothing waits")
+    with rowwise.tallied(COUNT) as tally:
+        before = rowwise.passes.forwards, rowwise.passes.backwards
+        whole = plain(rowwise, images, labels, indices=INDICES)
+        after = rowwise.passes.forwards, rowwise.passes.backwards
+    counted = int(tally.forwards.sum()), int(tally.backwards.sum())
+    assert counted == tuple(now - then for now, then in zip(after, before, strict=True))
+    with rowwise.tallied(COUNT) as queued:
+        waiting = bound(name, norm, targeted, eps=eps, batch_size=9)(rowwise, images, labels, indices=INDICES)
+    assert torch.equal(waiting, whole)
+    assert torch.equal(queued.forwards, tally.forwards)
+    assert torch.equal(queued.backwards, tally.backwards)
 
 
 @every_attack

@@ -180,3 +180,25 @@ def test_a_refused_pass_still_gives_the_flags_back() -> None:
     with pytest.raises(ValueError, match="cuts its own"):
         classifier.gradient(IMAGES.float(), lambda logits: logits[:, 0])
     assert flags(classifier) == before
+
+
+def test_a_jacobian_holds_the_gradient_of_each_logit(convolutional, draw) -> None:
+    images, classes = draw(5, (3, 8, 8)), torch.tensor([[0, 3], [1, 2], [2, 2], [3, 0], [1, 0]])
+    with convolutional.tallied(5) as tally:
+        found = convolutional.jacobian(images, classes=classes)
+    for column in range(2):
+        expected = convolutional.gradient(
+            images, lambda logits, k=column: logits.gather(1, classes[:, k : k + 1])[:, 0]
+        )
+        torch.testing.assert_close(found.gradients[:, column], expected.gradient)
+    assert tally.forwards.tolist() == [1] * 5
+    assert tally.backwards.tolist() == [2] * 5
+    assert convolutional.jacobian(images).gradients.shape == (5, 4, 3, 8, 8)
+
+
+def test_a_tally_wants_to_know_whose_images_they_are(rowwise, draw) -> None:
+    with rowwise.tallied(4) as tally:
+        rowwise.logits(draw(2), rows=torch.tensor([1, 1]))
+        with pytest.raises(ValueError, match="3 images of 4 samples"):
+            rowwise.logits(draw(3))
+    assert tally.forwards.tolist() == [0, 2, 0, 0]
