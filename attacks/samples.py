@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attacks.norms import Budget, Norm
-from attacks.objectives import fooled, log_odds
+from attacks.objectives import Loss, fooled, log_odds
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,13 @@ class Samples:
     def __len__(self) -> int:
         return len(self.images)
 
-    def objective(self, logits: Tensor) -> Tensor:
+    def objective(self, logits: Tensor, *, loss: Loss = log_odds) -> Tensor:
         """(N, classes) logits to the (N,) values that the attack wants large."""
         if self.highest_label >= logits.shape[1]:
             raise ValueError(
                 f"label {self.highest_label} is out of range: the classifier has {logits.shape[1]} classes"
             )
-        values = log_odds(logits, self.labels)
-        return -values if self.targeted else values
+        return loss(logits, self.labels, targeted=self.targeted)
 
     def fooled(self, logits: Tensor) -> Tensor:
         """Whether the attack has reached its aim: (N,) booleans."""
