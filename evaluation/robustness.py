@@ -5,8 +5,8 @@ What needs torch is imported where it is used: `import evaluation` must stay qui
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.scores import Score, score_rows
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLEAN, WORST_CASE = "clean", "worst-case"
 _WILSON = "95 % Wilson interval"
-_T = "95 % t interval"
+_BOOTSTRAP = "95 % bootstrap interval"
 
 Row = tuple[str, "Estimate", int, str]
 
@@ -31,51 +31,66 @@ def robustness(
     attacks: Mapping[str, Attack],
     *,
     targets: Tensor | None = None,
+    cascade: bool = False,
     subject: str = "",
     data: str = "",
-    batch_size: int = 256,
+    batch_size: int | Literal["auto"] = 256,
     seed: int = 0,
 ) -> list[Score]:
     """Attack a classifier and score what is left of it.
 
     `images` are (N, C, H, W) in [0, 1], on any device, `labels` (N,) their true classes. `attacks` maps the name of a
     setting, such as `pgd-linf-0.3`, to an attack that lacks no option. Only images that are classified correctly are
-    attacked. `targets` (N,) go to the attacks that are bound with `targeted=True`. `seed` is recorded, not used: an
-    attack brings its own. The facts for each image, rather than their counts: `evaluation.outcomes.attack_outcome`.
+    attacked; with `cascade` each attack gets only those that the ones before it left, which gives the same worst case
+    for less. `targets` (N,) go to the attacks that are bound with `targeted=True`. `seed` is recorded, not used: an
+    attack brings its own. The facts for each image, rather than their counts: `evaluation.trials`.
     """
-    from evaluation.outcomes import attack_outcome, bound, clean_outcome
+    from evaluation.outcomes import bound, clean_outcome
+    from evaluation.trials import attack_outcome
+    from evaluation.trials import cascade as in_a_row
 
-    clean = clean_outcome(classifier, images, labels, batch_size=batch_size)
-    outcomes = {
-        name: attack_outcome(
-            classifier,
-            images,
-            labels,
-            attack,
-            targets=targets if bound(attack, "targeted") else None,
-            clean=clean,
-            batch_size=batch_size,
-        )
-        for name, attack in attacks.items()
-    }
+    clean = clean_outcome(classifier, images, labels, batch_size=256 if batch_size == "auto" else batch_size)
+    if cascade:
+        outcomes = in_a_row(classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=batch_size)
+    else:
+        outcomes = {
+            name: attack_outcome(
+                classifier,
+                images,
+                labels,
+                attack,
+                targets=targets if bound(attack, "targeted") else None,
+                clean=clean,
+                batch_size=batch_size,
+            )
+            for name, attack in attacks.items()
+        }
     return outcome_scores(clean, outcomes, subject=subject or classifier.name, data=data, seed=seed)
 
 
 def outcome_scores(
-    clean: Clean, outcomes: Mapping[str, Outcome], *, subject: str = "", data: str = "", seed: int = 0
+    clean: Clean,
+    outcomes: Mapping[str, Outcome],
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    subject: str = "",
+    data: str = "",
+    seed: int = 0,
 ) -> list[Score]:
     """Count the outcomes of attacks on the same images: accuracies over all of them, the rest over those attacked.
 
-    From two attacks on there is a worst case, in which an image counts as robust if no attack broke it.
+    `groups` name the settings over which a worst case is taken, image by image: an image counts as robust if no attack
+    of the group broke it. None: one over all, from two attacks on.
     """
-    groups = [(CLEAN, _clean_rows(clean))]
-    groups += [(name, _attack_rows(outcome)) for name, outcome in outcomes.items()]
-    if len(outcomes) > 1:
-        groups.append((WORST_CASE, _worst_case_rows(clean, outcomes)))
+    if groups is None:
+        groups = {WORST_CASE: tuple(outcomes)} if len(outcomes) > 1 else {}
+    rows = [(CLEAN, _clean_rows(clean))]
+    rows += [(name, _attack_rows(outcome)) for name, outcome in outcomes.items()]
+    rows += [(name, _worst_case_rows(clean, [outcomes[one] for one in group])) for name, group in groups.items()]
     return [
         score
-        for setting, rows in groups
-        for score in score_rows(rows, subject=subject, data=data, setting=setting, seed=seed)
+        for setting, found in rows
+        for score in score_rows(found, subject=subject, data=data, setting=setting, seed=seed)
     ]
 
 
@@ -86,7 +101,7 @@ def _clean_rows(clean: Clean) -> list[Row]:
 
 
 def _attack_rows(outcome: Outcome) -> list[Row]:
-    from evaluation.intervals import Estimate, mean, rate
+    from evaluation.intervals import bootstrap_mean, rate
 
     attacked, total = int(outcome.attacked.sum()), len(outcome.clean.labels)
     aim = "no longer at the label" if outcome.targets is None else "at the target"
@@ -101,24 +116,32 @@ def _attack_rows(outcome: Outcome) -> list[Row]:
     ]
     if attacked == 0:
         return rows
-    unknown = float("nan")
-    over = f"over the {attacked} images attacked (correct before)"
-    once = f"network passes of the attack {over}, its success not yet measured"
+    over = f"over the {attacked} images attacked ({_attacked_were(outcome)})"
+    rows.append(("success_rate", rate(outcome.success[outcome.attacked]), attacked, f"share {aim}, {over}; {_WILSON}"))
+    if fooled := int(outcome.success.sum()):
+        size = f"size of the change, over the {fooled} of {attacked} images on which the attack succeeded; {_BOOTSTRAP}"
+        rows += [
+            ("mean_linf", bootstrap_mean(outcome.linf[outcome.success]), fooled, size),
+            ("mean_l2", bootstrap_mean(outcome.l2[outcome.success]), fooled, size),
+        ]
+    once = f"network passes of the attack {over}, its success not yet measured; {_BOOTSTRAP}"
     return [
         *rows,
-        ("success_rate", rate(outcome.success[outcome.attacked]), attacked, f"share {aim}, {over}; {_WILSON}"),
-        ("mean_linf", mean(outcome.linf[outcome.attacked]), attacked, f"size of the change {over}; {_T}"),
-        ("mean_l2", mean(outcome.l2[outcome.attacked]), attacked, f"size of the change {over}; {_T}"),
-        ("forwards_per_image", Estimate(outcome.forwards / attacked, unknown, unknown), attacked, once),
-        ("backwards_per_image", Estimate(outcome.backwards / attacked, unknown, unknown), attacked, once),
+        ("forwards_per_image", bootstrap_mean(outcome.forwards[outcome.attacked]), attacked, once),
+        ("backwards_per_image", bootstrap_mean(outcome.backwards[outcome.attacked]), attacked, once),
     ]
 
 
-def _worst_case_rows(clean: Clean, outcomes: Mapping[str, Outcome]) -> list[Row]:
-    from evaluation.intervals import rate
+def _attacked_were(outcome: Outcome) -> str:
+    whole = bool((outcome.attacked == outcome.clean.correct).all())
+    return "correct before" if whole else "correct before, and broken neither by an attack before this one nor at less"
+
+
+def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome]) -> list[Row]:
+    from evaluation.intervals import bootstrap_mean, rate
 
     robust, robust_8bit, success = clean.correct.clone(), clean.correct.clone(), ~clean.correct & False
-    for outcome in outcomes.values():
+    for outcome in outcomes:
         robust &= outcome.robust
         robust_8bit &= outcome.robust_8bit
         success |= outcome.success
@@ -131,4 +154,8 @@ def _worst_case_rows(clean: Clean, outcomes: Mapping[str, Outcome]) -> list[Row]
     if attacked:
         share = f"worst case {over}; share of the {attacked} images attacked; {_WILSON}"
         rows.append(("success_rate", rate(success[clean.correct]), attacked, share))
+        spent = f"network passes of all {len(outcomes)} attacks over the {attacked} images correct before; {_BOOTSTRAP}"
+        for metric in ("forwards", "backwards"):
+            passes = sum((getattr(outcome, metric) for outcome in outcomes), start=0 * outcomes[0].forwards)
+            rows.append((f"{metric}_per_image", bootstrap_mean(passes[clean.correct]), attacked, spent))
     return rows

@@ -6,7 +6,8 @@ from torch import nn
 
 from attacks import Classifier, fgsm, pgd, uniform_noise
 from evaluation.eps_curve import eps_curve
-from evaluation.outcomes import attack_outcome, bound, clean_outcome, sweep
+from evaluation.outcomes import bound, clean_outcome
+from evaluation.trials import attack_outcome, sweep
 
 LEVELS = (0.45, 0.52, 0.58, 0.65, 0.9)
 LABELS = torch.tensor([0, 1, 1, 1, 0])  # the last is wrong before any attack
@@ -45,10 +46,11 @@ def test_an_image_falls_exactly_where_the_budget_exceeds_its_distance_to_the_bou
 def test_only_the_attacks_own_passes_are_counted():
     model = classifier()
     outcome = attack_outcome(model, plain(*LEVELS), LABELS, partial(fgsm, eps=0.1), batch_size=3)
-    assert (outcome.forwards, outcome.backwards) == (4, 4)
+    assert outcome.forwards.tolist() == outcome.backwards.tolist() == [1, 1, 1, 1, 0]
     assert model.passes.forwards == 5 + 4 + 2 * 4
     noise = attack_outcome(model, plain(*LEVELS), LABELS, partial(uniform_noise, eps=0.1))
-    assert (noise.forwards, noise.backwards) == (0, 0)
+    assert not noise.forwards.any()
+    assert not noise.backwards.any()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
@@ -59,7 +61,8 @@ def test_the_batch_size_changes_nothing(batch_size):
     split = attack_outcome(classifier(), images, labels, attack, batch_size=batch_size)
     assert torch.allclose(whole.adversarial, split.adversarial, atol=1e-6)
     assert torch.equal(whole.success, split.success)
-    assert (whole.forwards, whole.backwards) == (split.forwards, split.backwards)
+    assert torch.equal(whole.forwards, split.forwards)
+    assert torch.equal(whole.backwards, split.backwards)
 
 
 def test_random_attacks_know_samples_by_their_number_in_the_whole_set():
@@ -141,7 +144,7 @@ def test_a_sweep_attacks_only_what_smaller_budgets_left():
     outcomes = sweep(classifier(), plain(*LEVELS), LABELS, counting, [0.1, 0.03, 0.2])
     assert attacked == [(0.03, [0, 1, 2, 3]), (0.1, [0, 2, 3]), (0.2, [3])]
     assert [int(outcome.robust.sum()) for outcome in outcomes.values()] == [3, 1, 0]
-    assert [outcome.forwards for outcome in outcomes.values()] == [4, 7, 8]
+    assert all(outcome.forwards.tolist() == [2, 1, 2, 3, 0] for outcome in outcomes.values())  # of the whole sweep
     alone = attack_outcome(classifier(), plain(*LEVELS), LABELS, partial(fgsm, eps=0.2))
     assert torch.equal(outcomes[0.2].robust, alone.robust)
     assert outcomes[0.2].linf.tolist() == pytest.approx([0.1, 0.03, 0.1, 0.2, 0])
