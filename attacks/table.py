@@ -5,8 +5,11 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from attacks.boundary import boundary
 from attacks.gradient import bim, fgsm, mifgsm, pgd
+from attacks.hopskipjump import hopskipjump
 from attacks.noise import gaussian_noise, uniform_noise
+from attacks.signopt import signopt
 
 Knowledge = Literal["none", "gradients", "scores", "decisions"]
 """What an attack asks of the classifier; "none" is a control, "scores" are logits, "decisions" their argmax alone."""
@@ -40,6 +43,9 @@ TABLE: dict[str, Entry] = {
     # AutoAttack
     # Minimal perturbation
     # Black box
+    "hopskipjump": Entry(hopskipjump, ("l2", "linf"), "decisions", "minimal"),
+    "boundary": Entry(boundary, ("l2",), "decisions", "minimal"),
+    "signopt": Entry(signopt, ("l2",), "decisions", "minimal"),
     # Other threat models
 }
 

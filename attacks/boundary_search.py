@@ -1,0 +1,221 @@
+"""What attacks share that see decisions alone: asking within a budget, a start that fools, the way to the boundary.
+
+Nothing here reads a logit beyond asking which class is the largest. Each query of a sample has a number, and that
+number is the stream of what is drawn for it, so that noise depends on (seed, index, query) alone.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from attacks import random
+from attacks.classifier import Classifier
+from attacks.norms import Norm
+from attacks.objectives import fooled
+from attacks.samples import Samples, check_images
+
+ROOM = 256
+"""How many images a call may hold where few samples send many; where many do, each sends one."""
+_TRIES = 100
+_BISECTIONS = 60  # never reached: fifty halve a float64 away
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest image of each sample that was seen to fool, and what was spent to find it."""
+
+    samples: Samples
+    image: Tensor
+    """(N, C, H, W); the sample's own image where nothing has fooled yet."""
+    size: Tensor
+    """(N,) distances from the sample's own image; infinite where nothing has fooled yet."""
+    spent: Tensor
+    """(N,) queries."""
+
+    @property
+    def found(self) -> Tensor:
+        """Whether anything has fooled: (N,) booleans."""
+        return self.size < torch.inf
+
+    @property
+    def within(self) -> Tensor:
+        """Whether the aim is reached: something within eps, or without an eps a distance of 0; (N,) booleans."""
+        return self.size <= torch.where(self.samples.eps < torch.inf, self.samples.eps, 0)
+
+
+class Search(Protocol):
+    """The state of an attack along the boundary."""
+
+    @property
+    def near(self) -> Nearest: ...
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The classifier as such an attack sees it: images in, whether they fool out, so many times a sample."""
+
+    classifier: Classifier
+    norm: Norm
+    queries: int
+
+    def __post_init__(self) -> None:
+        if self.queries < 1:
+            raise ValueError(f"queries must be 1 or more; got {self.queries}")
+
+    def open(self, near: Nearest) -> Tensor:
+        """Whether a sample still has something to gain and queries to gain it with: (N,) booleans."""
+        return ~near.within & (near.samples.eps > 0) & (near.spent < self.queries)
+
+    def left(self, near: Nearest) -> Tensor:
+        """The queries that each sample has left: (N,)."""
+        return self.queries - near.spent
+
+    def ask(self, near: Nearest, candidates: Tensor, asking: Tensor) -> tuple[Nearest, Tensor]:
+        """Ask about one candidate of each sample that is `asking` (N,); False for all others."""
+        near, fools = self.ask_each(near, candidates[:, None], asking[:, None])
+        return near, fools.squeeze(1)
+
+    def ask_each(self, near: Nearest, candidates: Tensor, asking: Tensor) -> tuple[Nearest, Tensor]:
+        """Ask about several candidates, (N, K, C, H, W) in [0, 1], where `asking` (N, K): (N, K) booleans.
+
+        A sample that is not open or asks beyond its budget gets no answer, which is False, and pays nothing. Whatever
+        fools counts as found. Waits for the device once, to send only what is asked.
+        """
+        samples, several = near.samples, asking.shape[1]
+        asking = asking & self.open(near)[:, None] & (asking.cumsum(dim=1) <= self.left(near)[:, None])
+        sent = asking.flatten().nonzero().squeeze(1)
+        fools = torch.zeros_like(asking)
+        if len(sent) == 0:
+            return near, fools
+        owners = sent // several
+        images = candidates.flatten(0, 1)[sent]
+        logits = self.classifier.logits(images, rows=samples.rows[owners])
+        fools.view(-1)[sent] = fooled(logits, samples.labels[owners], targeted=samples.targeted)
+
+        # Keep the nearest of those that fool.
+        sizes = torch.full_like(asking, torch.inf, dtype=near.size.dtype)
+        sizes.view(-1)[sent] = self.norm.size(images - samples.images[owners])
+        size, best = torch.where(fools, sizes, torch.inf).min(dim=1)
+        nearer = size < near.size
+        image = torch.where(
+            nearer[:, None, None, None], candidates[torch.arange(len(best), device=best.device), best], near.image
+        )
+        spent = near.spent + asking.sum(dim=1)
+        return replace(near, image=image, size=torch.where(nearer, size, near.size), spent=spent), fools
+
+    def start(self, samples: Samples, *, starts: Tensor | None, seed: int) -> Nearest:
+        """Look at each image, then at its start, then at noise of every coarseness, until something fools.
+
+        Coarse noise looks like more classes than fine noise, which many networks all take for one and the same. At most
+        half of the queries and 100 go into it.
+        """
+        near = Nearest(
+            samples, samples.images, torch.full_like(samples.eps, torch.inf), torch.zeros_like(samples.labels)
+        )
+        near, _ = self.ask(near, samples.images, torch.ones_like(samples.eps, dtype=torch.bool))
+        if starts is not None:
+            near, _ = self.ask(near, starts[samples.rows], ~near.found)
+        for number in range(min(_TRIES, max(self.queries // 2, 1))):
+            if bool((near.found | ~self.open(near)).all()):
+                break
+            near, _ = self.ask(near, _noise(seed, samples, near.spent, coarseness=number), ~near.found)
+        return near
+
+    def bisect(
+        self, near: Nearest, along: Callable[[Tensor], Tensor], far: Tensor, tolerance: float, active: Tensor
+    ) -> tuple[Nearest, Tensor]:
+        """Find where a path leaves the region that fools: the smallest radius (N,) known to, within `tolerance` of it.
+
+        `along` maps radii to images, and the one at radius `far` fools. Near ends are likelier than the middle once an
+        attack has come close, so the first look is 5 % nearer, and looks get bolder while they fool.
+        """
+        low, high, drop = torch.zeros_like(far), far, torch.full_like(far, 0.05)
+        for _ in range(_BISECTIONS):
+            asking = active & self.open(near) & (high - low > tolerance * high)
+            if not bool(asking.any()):
+                break
+            middle = torch.maximum((low + high) / 2, high * (1 - drop))
+            near, fools = self.ask(near, along(middle), asking)
+            high = torch.where(fools, middle, high)
+            low = torch.where(asking & ~fools, middle, low)
+            drop = torch.where(fools, 4 * drop, drop)
+        return near, high
+
+    def climb(
+        self, near: Nearest, place: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Tensor, *, seed: int
+    ) -> tuple[Nearest, Tensor]:
+        """Estimate the normal of the boundary, towards where it fools, from `wanted` (N,) probes of each sample.
+
+        `place` turns random unit vectors, (N, K, C, H, W), into candidates and the vectors that these really took.
+        Their mean, each with the sign of its answer less the mean sign, is the estimate (Chen et al., 2020): of each
+        sample alone, so that its length and direction do not depend on the batch. Sums are added up probe by probe, so
+        that they are the same however many probes share a call.
+        """
+        samples, first = near.samples, near.spent
+        total = torch.zeros_like(samples.images)
+        drift, balance = torch.zeros_like(total), torch.zeros_like(samples.eps)
+        several = max(1, ROOM // len(samples))
+        most = int(wanted.max())
+        for begun in range(0, most, several):
+            numbers = torch.arange(begun, min(begun + several, most), device=wanted.device)
+            candidates, vectors = place(self._vectors(seed, samples, first[:, None] + numbers))
+            asking = numbers < wanted[:, None]
+            near, fools = self.ask_each(near, candidates, asking)
+            for vector, sign, asked in zip(
+                vectors.unbind(1), (2 * fools.to(total) - 1).unbind(1), asking.unbind(1), strict=True
+            ):
+                vector = vector * asked[:, None, None, None]
+                total = total + vector * sign[:, None, None, None]
+                drift, balance = drift + vector, balance + sign * asked
+        mean = balance / wanted.clamp(min=1)
+        return near, torch.where(
+            (mean.abs() < 1)[:, None, None, None], total - mean[:, None, None, None] * drift, total
+        )
+
+    def _vectors(self, seed: int, samples: Samples, streams: Tensor) -> Tensor:
+        """Random vectors of l2 length 1, (N, K, C, H, W) for streams (N, K): all ways alike, or for linf in a cube."""
+        shape, dtype = samples.images.shape[1:], samples.images.dtype
+        indices = samples.indices[:, None].expand_as(streams).flatten()
+        if self.norm.name == "linf":
+            vectors = 2 * random.uniform(seed, indices, shape, stream=streams.flatten(), dtype=dtype) - 1
+        else:
+            vectors = random.normal(seed, indices, shape, stream=streams.flatten(), dtype=dtype)
+        return F.normalize(vectors.flatten(1), dim=1).reshape(*streams.shape, *shape)
+
+
+def checked_starts(starts: Tensor | None, images: Tensor) -> Tensor | None:
+    """The starts as the images are, one for each; ValueError where they are not."""
+    if starts is None:
+        return None
+    if starts.shape != images.shape:
+        raise ValueError(f"starts must be one image a sample, {tuple(images.shape)}; got {tuple(starts.shape)}")
+    check_images(starts)
+    return starts.detach().to(images)
+
+
+def nearest(samples: Samples, norm: Norm, states: Iterable[Search]) -> Tensor:
+    """What was found for all samples: the nearest image that fools, brought into the ball where it lies outside.
+
+    The very image that was asked about wherever it is within eps; the sample's own where nothing fooled.
+    """
+    result = samples.images.clone()
+    for near in (state.near for state in states):
+        inside = near.size <= near.samples.eps
+        projected = norm.project(near.image, near.samples.images, near.samples.eps)
+        result[near.samples.rows] = torch.where(
+            (inside | ~near.found)[:, None, None, None], near.image, projected.nan_to_num()
+        )
+    return result
+
+
+def _noise(seed: int, samples: Samples, streams: Tensor, *, coarseness: int) -> Tensor:
+    """Uniform noise whose cells are 1, 2, 4, ... pixels wide, as wide as the image at most, and then 1 again."""
+    channels, height, width = samples.images.shape[1:]
+    cell = 2 ** (coarseness % max(height, width).bit_length())
+    shape = (channels, -(-height // cell), -(-width // cell))
+    values = random.uniform(seed, samples.indices, shape, stream=streams, dtype=samples.images.dtype)
+    return values.repeat_interleave(cell, 2).repeat_interleave(cell, 3)[:, :, :height, :width]
