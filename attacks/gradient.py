@@ -1,11 +1,16 @@
-"""Attacks that climb the network's gradient: FGSM, its iterated form, with momentum, and PGD."""
+"""Attacks that climb the network's gradient: FGSM, its iterated form, with momentum, and PGD on labels or on the KL."""
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from attacks import random
+from attacks.ascent import answer, ascend, finite
 from attacks.classifier import Classifier
 from attacks.kept import Keep, Kept
-from attacks.norms import LINF, Budget, Norm, named_norm, unit_max
+from attacks.norms import LINF, Budget, Norm, named_norm
+from attacks.objectives import kl, named_loss
 from attacks.samples import Samples, budgets
 
 
@@ -29,7 +34,7 @@ def fgsm(
     if len(samples) == 0:
         return samples.images.clone()
     found = classifier.gradient(samples.images, samples.objective, rows=samples.rows)
-    move = norm.steepest(_finite(found.gradient), samples.images, samples.eps)
+    move = norm.steepest(finite(found.gradient), samples.images, samples.eps)
     return norm.project(samples.images + move, samples.images, samples.eps)
 
 
@@ -44,6 +49,7 @@ def bim(
     step_size: Budget | None = None,
     targeted: bool = False,
     keep: Keep = "first",
+    batch_size: int | None = None,
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
@@ -62,6 +68,7 @@ def bim(
         random_start=False,
         targeted=targeted,
         keep=keep,
+        batch_size=batch_size,
         compact=compact,
         indices=indices,
     )
@@ -79,6 +86,7 @@ def mifgsm(
     momentum: float = 1.0,
     targeted: bool = False,
     keep: Keep = "last",
+    batch_size: int | None = None,
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
@@ -100,6 +108,7 @@ def mifgsm(
         momentum=momentum,
         targeted=targeted,
         keep=keep,
+        batch_size=batch_size,
         compact=compact,
         indices=indices,
     )
@@ -117,8 +126,11 @@ def pgd(
     restarts: int = 1,
     random_start: bool = True,
     momentum: float = 0.0,
+    loss: str = "ce",
+    eot: int = 1,
     targeted: bool = False,
     keep: Keep = "first",
+    batch_size: int | None = None,
     compact: bool = True,
     seed: int = 0,
     indices: Tensor | None = None,
@@ -130,78 +142,132 @@ def pgd(
     reached from any other. The result lies in the ball and in [0, 1]; whether it fools is for the caller to measure.
 
     `keep` chooses what is returned (see `attacks.kept`). `first` is the cheapest and the right one for counting who
-    can be fooled; a sample leaves the computation in the pass that finds it fooled, unless `compact=False` lets it ride
-    along, which changes the cost and not the result. Training wants `last`, which does not stop at the boundary. A
+    can be fooled; a sample leaves the computation in the pass that finds it fooled, and another takes its place where
+    `batch_size` lets only so many in at once, unless `compact=False` lets it ride along. Neither option changes the
+    result. Training wants `last`, which does not stop at the boundary. A
     sample that no restart fools ends, with `first`, where the last restart ended.
 
     `momentum` mu adds up gradients, g = mu * g + gradient / mean |gradient|, and steps along g instead: the rule of
     Dong et al. (2018), the same in every norm, which also is theirs for l2.
+
+    `loss` is what is climbed: `ce` (the log-odds, see `attacks.objectives.log_odds`), `margin` or `dlr`. `eot` is how
+    many passes of a random network are averaged in each step: gradients, losses and logits, by which success is judged.
 
     Random starts depend on (seed, index, restart) alone, where `indices` (N,) number the samples (default: 0, 1, ...).
     With the indices of the whole data set, how it is cut into batches changes nothing but the network's own rounding.
     An entry of a gradient that is NaN counts as 0, an infinite one as the largest number.
     """
     norm = named_norm(norm)
-    _check(steps=steps, restarts=restarts, random_start=random_start, momentum=momentum, keep=keep)
+    _check(steps=steps, restarts=restarts, random_start=random_start, momentum=momentum, keep=keep, eot=eot)
+    chosen = named_loss(loss)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
-    lengths = 2.5 * samples.eps / steps if step_size is None else budgets(step_size, images, norm, option="step_size")
-    drops = compact and keep == "first"
+    lengths = _lengths(step_size, samples, norm, steps)
     kept = Kept.of(keep, samples)
+
+    def objective(samples: Samples, logits: Tensor) -> Tensor:
+        return samples.objective(logits, loss=chosen)
 
     with classifier.frozen():
         for restart in range(restarts):
-            if len(samples) == 0:
-                break
-
-            # Start: somewhere in the ball, or at the image.
-            current = samples.images
-            if random_start:
-                current = norm.random_start(
-                    samples.images, samples.eps, seed=seed, indices=samples.indices, stream=restart
-                )
-            climb = torch.zeros_like(current)
-
-            for _ in range(steps):
-                # Look: one forward and one backward pass of the samples in play.
-                found = classifier.gradient(current, samples.objective, rows=samples.rows)
-                kept.offer(samples, current, found.logits, found.values)
-                climb = momentum * climb + _unit_mean(_finite(found.gradient))
-
-                # Drop the samples that are done.
-                if drops:
-                    staying = kept.open(samples)
-                    if len(staying) == 0:
-                        return kept.images
-                    if len(staying) < len(samples):
-                        samples, current, climb = samples.select(staying), current[staying], climb[staying]
-
-                # Step: as steep as the norm allows, then back into ball and bounds.
-                move = norm.step(climb, current, lengths[samples.rows])
-                current = norm.project(current + move, samples.images, samples.eps)
-
-            # The last iterate: look at it only if something depends on it.
-            if keep == "best" or restart + 1 < restarts:
-                logits = classifier.logits(current, rows=samples.rows)
-                kept.offer(samples, current, logits, samples.objective(logits))
-            kept.close(samples, current)
-            if drops and restart + 1 < restarts:
-                samples = samples.select(kept.open(samples))
+            ascend(
+                classifier,
+                samples,
+                kept,
+                start=partial(_start, norm, seed=seed, stream=restart) if random_start else _image,
+                objective=objective,
+                norm=norm,
+                steps=steps,
+                lengths=lengths,
+                momentum=momentum,
+                eot=eot,
+                batch_size=batch_size,
+                compact=compact,
+            )
+            # Who fell with the last step is not tried again.
+            if keep == "first" and restart + 1 < restarts:
+                samples = samples.select(kept.open(samples)) if compact else samples
+                for part in samples.split(batch_size):
+                    answer(classifier, part, kept.images[part.rows], objective, kept, passes=eot)
+                samples = samples.select(kept.open(samples)) if compact else samples
     return kept.images
 
 
-def _finite(gradient: Tensor) -> Tensor:
-    """NaN to 0 and infinity to the largest number: one broken pixel must not spoil the others."""
-    return torch.nan_to_num(gradient, nan=0.0)
+def kl_pgd(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: Budget,
+    norm: Norm | str = LINF,
+    steps: int = 10,
+    step_size: Budget | None = None,
+    start: float = 0.001,
+    eot: int = 1,
+    batch_size: int | None = None,
+    seed: int = 0,
+    indices: Tensor | None = None,
+) -> Tensor:
+    """Drive the answer away from the one at the image: the inner maximisation of TRADES (Zhang et al., 2019).
+
+    Ascends KL(answer at the image || answer here) for all `steps` and returns the last iterate, as training wants it;
+    `labels` have no effect. It begins at normal noise of size `start` a pixel, because at the image itself the
+    divergence has no gradient. The other options are those of `pgd`. Costs one forward pass more than `pgd`.
+    """
+    norm = named_norm(norm)
+    _check(steps=steps, eot=eot)
+    if not 0 < start < float("inf"):
+        raise ValueError(f"start must be finite and above 0, or nothing moves; got {start}")
+    samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=False, indices=indices)
+    kept = Kept.of("last", samples)
+
+    def nearby(samples: Samples) -> Tensor:
+        noise = random.normal(seed, samples.indices, samples.images.shape[1:], dtype=samples.images.dtype)
+        return norm.project(samples.images + start * noise, samples.images, samples.eps)
+
+    with classifier.frozen():
+        parts = list(samples.split(batch_size))
+        if not parts:
+            return kept.images
+        clean = torch.cat([classifier.logits(part.images, rows=part.rows) for part in parts])
+        ascend(
+            classifier,
+            samples,
+            kept,
+            start=nearby,
+            objective=lambda samples, logits: kl(logits, clean[samples.rows]),
+            norm=norm,
+            steps=steps,
+            lengths=_lengths(step_size, samples, norm, steps),
+            eot=eot,
+            batch_size=batch_size,
+        )
+    return kept.images
 
 
-def _unit_mean(gradient: Tensor) -> Tensor:
-    """Each sample's gradient divided by its mean absolute value."""
-    scaled = unit_max(gradient)
-    mean = scaled.abs().mean(dim=(1, 2, 3), keepdim=True)
-    return scaled / torch.where(mean > 0, mean, 1)
+def _image(samples: Samples) -> Tensor:
+    return samples.images
 
 
-def _check(*, steps: int, restarts: int, random_start: bool, momentum: float, keep: str) -> None:
+def _start(norm: Norm, samples: Samples, *, seed: int, stream: int) -> Tensor:
+    return norm.random_start(samples.images, samples.eps, seed=seed, indices=samples.indices, stream=stream)
+
+
+def _lengths(step_size: Budget | None, samples: Samples, norm: Norm, steps: int) -> Tensor:
+    """The steps of each sample: by default long enough that any point of the ball can be reached from any other."""
+    if step_size is None:
+        return 2.5 * samples.eps / steps
+    return budgets(step_size, samples.images, norm, option="step_size")
+
+
+def _check(
+    *,
+    steps: int,
+    restarts: int = 1,
+    random_start: bool = True,
+    momentum: float = 0.0,
+    keep: str = "first",
+    eot: int = 1,
+) -> None:
     if steps < 1 or restarts < 1:
         raise ValueError(f"steps and restarts must be 1 or more; got steps={steps}, restarts={restarts}")
     if not 0 <= momentum < float("inf"):
@@ -212,3 +278,5 @@ def _check(*, steps: int, restarts: int, random_start: bool, momentum: float, ke
         raise ValueError(f"restarts={restarts} without random_start would repeat one and the same run")
     if restarts > 1 and keep == "last":
         raise ValueError(f"restarts={restarts} with keep='last' would forget all but one: use keep='first' or 'best'")
+    if eot < 1:
+        raise ValueError(f"eot must be 1 or more passes; got {eot}")

@@ -26,8 +26,7 @@ def log_odds(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tenso
     same order among iterates and the same gradient direction, which is all that a normalised step uses. Unlike the
     cross-entropy, whose gradient rounds to 0 in float32 once the label's probability rounds to 1, this one never fades.
     """
-    label = _one_hot(logits, labels)
-    values = logits.masked_fill(label, -torch.inf).logsumexp(dim=1) - torch.where(label, logits, 0).sum(dim=1)
+    values = _others(logits, labels).logsumexp(dim=1) - _at(logits, labels)
     return -values if targeted else values
 
 
@@ -36,8 +35,7 @@ def margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
 
     With `targeted` the label's minus the highest other.
     """
-    label = _one_hot(logits, labels)
-    values = logits.masked_fill(label, -torch.inf).amax(dim=1) - torch.where(label, logits, 0).sum(dim=1)
+    values = _others(logits, labels).amax(dim=1) - _at(logits, labels)
     return -values if targeted else values
 
 
@@ -48,8 +46,7 @@ def dlr(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     `targeted` it is `dlr_targeted` against the highest other class, since (N,) labels are all that is known.
     """
     if targeted:
-        others = logits.masked_fill(_one_hot(logits, labels), -torch.inf)
-        return dlr_targeted(logits, others.argmax(dim=1), labels)
+        return dlr_targeted(logits, _others(logits, labels).argmax(dim=1), labels)
     if logits.shape[1] < 3:
         return margin(logits, labels)
     top = logits.topk(3, dim=1).values
@@ -63,7 +60,7 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     third: over the distance to the third alone, the least likely class as target would give -1 without a gradient. With
     two classes there is no denominator.
     """
-    gain = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
+    gain = _at(logits, targets) - _at(logits, labels)
     if logits.shape[1] < 3:
         return gain
     top = logits.topk(min(logits.shape[1], 4), dim=1).values
@@ -96,6 +93,16 @@ def fooled(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     """
     reached = logits.argmax(dim=1) == labels
     return (reached if targeted else ~reached) & ~logits.isnan().any(dim=1)
+
+
+def _at(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logit of each label. Not by `gather`, which cannot keep labels of inference mode for its backward pass."""
+    return torch.where(_one_hot(logits, labels), logits, 0).sum(dim=1)
+
+
+def _others(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logits with -inf at the label."""
+    return logits.masked_fill(_one_hot(logits, labels), -torch.inf)
 
 
 def _one_hot(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The samples under attack and all that belongs to each, checked once and then narrowed as samples leave."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -68,6 +69,12 @@ class Samples:
     def fooled(self, logits: Tensor) -> Tensor:
         """Whether the attack has reached its aim: (N,) booleans."""
         return fooled(logits, self.labels, targeted=self.targeted)
+
+    def split(self, batch_size: int | None) -> Iterator["Samples"]:
+        """The samples in parts of that size (None: in one), in order."""
+        for seats in torch.arange(len(self), device=self.rows.device).split(batch_size or max(len(self), 1)):
+            if len(seats) > 0:
+                yield self.select(seats)
 
     def select(self, staying: Tensor) -> "Samples":
         """The samples at the given positions, with everything that belongs to them."""

@@ -1,6 +1,7 @@
 """What FGSM, its iterated forms and PGD find, and what it costs them."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attacks import L1, L2, LINF, NORMS, Classifier, bim, fgsm, fooled, mifgsm, pgd
+from attacks.gradient import kl_pgd
+from attacks.objectives import LOSSES
 from attacks.random import normal, uniform
 
 every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
@@ -110,6 +113,93 @@ def test_a_network_that_is_certain_is_still_attacked(linear) -> None:
     images, labels = torch.full((1, 1, 4, 4), 0.5), torch.tensor([0])
     adversarial = fgsm(linear(weight, 0.0), images, labels, eps=0.25)
     torch.testing.assert_close(adversarial, images + 0.25 * weight.sign())
+
+
+def test_each_loss_steps_along_its_own_gradient(convolutional, draw) -> None:
+    images, labels = draw(6, (3, 8, 8)), torch.arange(6) % 4
+    results = []
+    for name, loss in LOSSES.items():
+        for targeted in (False, True):
+            leaf = images.clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(convolutional(leaf), labels, targeted=targeted).sum(), leaf)
+            expected = (images + 0.05 * gradient.sign()).clamp(0, 1)
+            options = {"eps": 0.1, "steps": 1, "step_size": 0.05, "random_start": False, "keep": "last"}
+            found = pgd(convolutional, images, labels, loss=name, targeted=targeted, **options)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+            results.append(found)
+    assert all(not torch.equal(one, other) for one, other in combinations(results, 2))
+
+
+@pytest.mark.parametrize("loss", ["margin", "dlr"])
+def test_other_losses_break_about_as_many_as_the_cross_entropy(loss, rowwise, labelled) -> None:
+    images, labels = labelled
+    broken = [
+        fooled(rowwise.logits(pgd(rowwise, images, labels, eps=0.12, loss=name)), labels).sum() for name in ("ce", loss)
+    ]
+    assert 16 < broken[0] < 60
+    assert abs(broken[0] - broken[1]) <= 6
+
+
+class Swinging(nn.Module):
+    """Logits (0, image . w) whose w swings by far more than it is, up in every other pass and down in the others."""
+
+    def __init__(self, weight: Tensor, swing: Tensor) -> None:
+        super().__init__()
+        self.weight, self.swing, self.sign = weight, swing, 1
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.sign = -self.sign
+        score = ((images - 0.5) * (self.weight + self.sign * self.swing)).flatten(1).sum(1)
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+def test_eot_climbs_the_mean_of_a_random_network(draw) -> None:
+    weight, swing = (normal(k, torch.arange(1), (1, 4, 4), dtype=torch.float64)[0] for k in range(2))
+    images, labels = 0.5 + 0.01 * draw(8), torch.zeros(8, dtype=torch.int64)
+    options = {"eps": 0.1, "steps": 1, "random_start": False, "keep": "last", "step_size": 0.1}
+    classifier = Classifier(Swinging(weight, 9 * swing))
+    averaged = pgd(classifier, images, labels, eot=2, **options)
+    torch.testing.assert_close(averaged, images + 0.1 * weight.sign(), rtol=0, atol=1e-12)
+    assert (classifier.passes.forwards, classifier.passes.backwards) == (16, 16)
+    assert not torch.equal(pgd(classifier, images, labels, **options), averaged)
+
+
+def test_eot_judges_success_by_the_mean_answer(draw) -> None:
+    weight = torch.ones(1, 4, 4, dtype=torch.float64)
+    images, labels = 0.5 - 0.001 * draw(8), torch.zeros(8, dtype=torch.int64)
+    classifier = Classifier(Swinging(weight, 9 * weight))
+    options = {"eps": 0.1, "random_start": False, "steps": 3, "step_size": 0.01}
+    assert torch.equal(pgd(classifier, images, labels, **options), images)  # one swing that fools is enough
+    lasting = pgd(classifier, images, labels, eot=2, **options)
+    assert (lasting > images).all()
+
+
+def test_the_kl_attack_follows_the_inner_loop_of_trades(convolutional, draw) -> None:
+    """From 0.001 of normal noise, steps along the sign of the gradient of KL(clean || adversarial)."""
+    images, labels = draw(6, (3, 8, 8)), torch.zeros(6, dtype=torch.int64)
+    eps, alpha = 0.05, 0.01
+    current = images + 0.001 * normal(3, torch.arange(6), (3, 8, 8), dtype=torch.float64)
+    current = current.clamp(images - eps, images + eps).clamp(0, 1)
+    clean = convolutional(images).softmax(dim=1).detach()
+    for _ in range(7):
+        leaf = current.clone().requires_grad_()
+        F.kl_div(convolutional(leaf).log_softmax(dim=1), clean, reduction="sum").backward()
+        current = (current + alpha * leaf.grad.sign()).clamp(images - eps, images + eps).clamp(0, 1)
+    ours = kl_pgd(convolutional, images, labels, eps=eps, steps=7, step_size=alpha, seed=3)
+    torch.testing.assert_close(ours, current, rtol=0, atol=1e-12)
+    assert torch.equal(kl_pgd(convolutional, images, labels + 1, eps=eps, steps=7, step_size=alpha, seed=3), ours)
+
+
+def test_the_kl_attack_costs_a_forward_pass_more_than_its_steps(rowwise, labelled) -> None:
+    for eot in (1, 3):
+        rowwise.passes.forwards = rowwise.passes.backwards = 0
+        kl_pgd(rowwise, *labelled, eps=0.1, steps=4, eot=eot, batch_size=20)
+        assert (rowwise.passes.forwards, rowwise.passes.backwards) == (64 * (4 * eot + 1), 64 * 4 * eot)
+
+
+def test_the_kl_attack_refuses_to_start_at_the_image(rowwise, labelled) -> None:
+    with pytest.raises(ValueError, match="start must be finite and above 0, or nothing moves; got 0"):
+        kl_pgd(rowwise, *labelled, eps=0.1, start=0)
 
 
 # Which iterate is kept.
@@ -217,6 +307,17 @@ def test_compaction_changes_the_cost_and_not_the_result(norm, targeted, restarts
     assert some < rowwise.passes.forwards - some == 64 * (5 * restarts - 1)
 
 
+@pytest.mark.parametrize("keep", ["first", "best"])
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_queue_changes_neither_result_nor_cost(keep, compact, rowwise, labelled) -> None:
+    options = {"eps": 0.06, "steps": 3, "restarts": 3, "keep": keep, "compact": compact}
+    whole = pgd(rowwise, *labelled, **options)
+    cost = rowwise.passes.forwards
+    for number, batch_size in enumerate((7, 30, 100), start=2):
+        assert torch.equal(pgd(rowwise, *labelled, batch_size=batch_size, **options), whole)
+        assert rowwise.passes.forwards == number * cost
+
+
 def test_a_sample_costs_one_pass_more_than_the_steps_it_took(rowwise, labelled) -> None:
     """Each of the iterates up to the first that fools is looked at; a sample that holds out costs a pass a step."""
     images, labels = labelled
@@ -304,7 +405,7 @@ def test_a_step_waits_for_the_device_only_to_count_who_stays(norm, rowwise, labe
         waits = []
         for steps in (2, 7):
             with Waits() as counted:
-                pgd(rowwise, images, labels, eps=0.01, norm=norm, steps=steps, momentum=0.5, **options)
+                pgd(rowwise, images, labels, eps=1e-6, norm=norm, steps=steps, momentum=0.5, **options)
             waits.append(counted.names)
         found.append(waits[1][len(waits[0]) :])
     assert found == [[], [], [], ["nonzero"] * 5]
@@ -347,6 +448,9 @@ def test_seeds_give_different_starts_and_the_same_seed_the_same(rowwise, labelle
         ({"keep": "worst"}, "unknown keep 'worst': choose from first, best, last"),
         ({"restarts": 2, "random_start": False}, "restarts=2 without random_start would repeat"),
         ({"restarts": 2, "keep": "last"}, "restarts=2 with keep='last' would forget all but one: use"),
+        ({"loss": "cw"}, "unknown loss 'cw': choose from ce, margin, dlr"),
+        ({"eot": 0}, "eot must be 1 or more passes; got 0"),
+        ({"batch_size": 0}, "batch_size must be 1 or more; got 0"),
         ({"step_size": -0.1}, "step_size must be finite and 0 or above; got -0.1"),
         ({"norm": "l7"}, "unknown norm 'l7'"),
         ({"eps": 8}, "eps=8 exceeds the whole pixel range"),
