@@ -87,6 +87,8 @@ class Verb(click.Command):
             return
         gates = [*_gates(options, "fail_under"), *_gates(options, "fail_over")]
         outcome = job.run(config, setup)
+        if outcome is None:  # one of several processes, and not the one that answers
+            return
         print_outcome(outcome, as_json=options["json"])
         check_gates(outcome.results.scores, gates)
 
@@ -147,7 +149,7 @@ class Words(click.ParamType[Any]):
 
 
 PATH = click.Path(path_type=Path)
-NORM = click.Choice(["linf", "l2", "l1"])
+NORM = click.Choice(["linf", "l2", "l1", "l0"])
 
 RUN_OPTIONS: list[click.Parameter] = [
     click.Option(["-c", "--config"], type=PATH, metavar="FILE", help="YAML file with settings."),
@@ -178,7 +180,7 @@ FEATURES = Setting("--features", key="features", help="auto, inception, or the r
 ATTACK_OPTIONS: list[click.Parameter] = [
     Setting("--norm", key="norm", type=NORM, help="Norm of the perturbation."),
     Setting("--eps", key="eps", type=Fractions(), help="Budgets, such as 8/255,4/255."),
-    Setting("--steps", key="steps", type=int, help="Steps of iterated attacks."),
+    Setting("--steps", key="steps", type=int, help="Steps of iterated attacks; else each one's own."),
     Setting("--step-size", key="step_size", help="Step of iterated attacks; else 2.5 eps / steps."),
 ]
 
@@ -217,16 +219,25 @@ ATTACK = Verb(
     Examples:
       advgan attack --model resnet
       advgan attack --model runs/fit/00001-digits-cnn --attack fgsm,pgd --eps 0.1,0.2
+      advgan attack --suite standard --data ~/cifar10 --model RUN
+      torchrun --nproc-per-node 4 -m cli attack --suite standard --model RUN
       advgan attack --model torchvision:resnet50@IMAGENET1K_V2 --data ~/imagenet --eps 4/255""",
     params=[
         MODEL,
         *DATA_OPTIONS,
         Setting("--attack", key="attacks", type=Words(), help="Attacks; `advgan ls attacks`."),
         *ATTACK_OPTIONS,
-        Setting("--restarts", key="restarts", type=int, help="Random starts of pgd."),
+        Setting("--restarts", key="restarts", type=int, help="Random starts of attacks that have them."),
+        Setting("--queries", key="queries", type=int, help="Forward passes an image, of attacks without gradients."),
         Setting("--targeted/--untargeted", key="targeted", help="Reach a random wrong class."),
+        Setting("--cascade/--no-cascade", key="cascade", help="Give each attack only what those before it left."),
         Setting("-n", "--num-samples", key="num_samples", type=int, help="Test images, drawn evenly; else all."),
-        BATCH,
+        Setting(
+            "-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must."
+        ),
+        Setting("--precision", key="precision", help="float32, or bfloat16 with every success confirmed in float32."),
+        Setting("--save", key="save", type=Words(), help="Keep the images: png, npz, torchattacks, autoattack."),
+        RESUME,
         Setting("--mean", key="mean", type=Fractions(), help="Channel means that a foreign model expects."),
         Setting("--std", key="std", type=Fractions(), help="Channel deviations that a foreign model expects."),
     ],

@@ -91,7 +91,7 @@ def test_targeted_attacks_and_several_budgets_are_scored_apart(advgan: Advgan) -
     ended = advgan("attack", "--model", "cnn", "--norm", "linf", "--set", "curve_points=2", *arguments)
     settings = {score["setting"] for score in json.loads(ended.out)["scores"]}
     attacked = {f"{name}-linf-{eps}" for name in ("pgd", "uniform") for eps in ("0.1", "0.25098")}
-    assert settings == attacked | {"clean", "worst-case"}
+    assert settings == attacked | {"clean", "worst-case-linf-0.1", "worst-case-linf-0.25098"}
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(advgan: Advgan, tmp_path: Path) -> None:

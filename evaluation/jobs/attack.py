@@ -1,8 +1,11 @@
 """`advgan attack`: how much of a classifier's accuracy is left under attack, with pictures of what fooled it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -12,30 +15,33 @@ from advgan.checkpoints import parameters_digest
 from advgan.config import DataConfig, Number
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.split import stratified
+from advgan.processes import Processes, joined
+from advgan.runs import Run
 from attacks import Attack, Classifier
 from attacks.random import integers
 from evaluation.attack_findings import outcome_findings
+from evaluation.attempt import Room
+from evaluation.chunks import Store, num_steps, run_trials
 from evaluation.classifier_findings import classifier_findings
-from evaluation.eps_curve import eps_curve
+from evaluation.findings import Finding
+from evaluation.jobs.attack_panels import curve_panels, stages_panel, triplet_panels
+from evaluation.jobs.attack_summary import groups, header, headline, verdict
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, format_eps, setting_name
-from evaluation.outcomes import Clean, clean_outcome, sweep
+from evaluation.jobs.suites import AttackOptions, attack_entry, setting_name
 from evaluation.outcomes import Outcome as AttackOutcome
-from evaluation.report.panels import CurvePanel, ImagePanel, Line, Panel, Series
-from evaluation.report.pictures import Prediction, triplets_panel
-from evaluation.report.results import Headline, Results
-from evaluation.report.text import format_score
-from evaluation.robustness import WORST_CASE, outcome_scores
-from evaluation.scores import Score
+from evaluation.outcomes import clean_outcome
+from evaluation.report.results import Results
+from evaluation.robustness import outcome_scores
+from evaluation.search import Task
+from evaluation.trials import Trial, outcomes_of
 
-SHOWN = 6
-"""Triplets in the report."""
 CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
 TARGETS_STREAM = 1 << 32
 SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
+Format = Literal["png", "npz", "torchattacks", "autoattack"]
 
 
 class AttackConfig(AttackOptions):
@@ -48,9 +54,21 @@ class AttackConfig(AttackOptions):
     """Test images, drawn in proportion to their classes; None: all."""
     curve_points: int = Field(default=8, ge=0)
     """Budgets on the curve of accuracy against eps; 0 leaves it out."""
+    probes: int = Field(default=64, ge=0)
+    """Images on which the numbers themselves are questioned, with passes of their own; 0 leaves that out."""
+    save: tuple[Format, ...] = ()
+    """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
     mean: tuple[Number, ...] | None = None
     std: tuple[Number, ...] | None = None
-    batch_size: int = Field(default=256, ge=1)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
+    """`auto` begins large and halves when memory runs out."""
+    chunk_size: int | None = Field(default=None, ge=1)
+    """Images that are attacked, kept and shared out together; None: a sixteenth of all, at least a batch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
+    channels_last: bool = False
+    compile: bool = False
+    """Let torch.compile make the network faster; pays off where an attack takes minutes."""
 
     @model_validator(mode="after")
     def _mean_with_std(self) -> "AttackConfig":
@@ -62,134 +80,174 @@ class AttackConfig(AttackOptions):
 def plan(config: AttackConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
     data = load_data(data_of(config.data, config.model), workers=setup.workers)
-    names = [setting_name(name, config.norm, eps) for name in config.attacks for eps in config.budgets(data.channels)]
+    names = [setting for settings in config.settings(data.channels).values() for setting in settings]
     return [data.summary(), f"{len(_chosen(data.test, config))} test images", f"attacks: {', '.join(names)}"]
 
 
-def run(config: AttackConfig, setup: Setup) -> Outcome:
-    """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it."""
+def run(config: AttackConfig, setup: Setup) -> Outcome | None:
+    """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it.
+
+    Started by torchrun, each process attacks its share; the first has the outcome, the others None.
+    """
+    with joined() as processes:
+        return _run(config, replace(setup, device=processes.device(setup.device)), processes)
+
+
+def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | None:
     config = config.model_copy(update={"data": data_of(config.data, config.model)})
     data = load_data(config.data or DataConfig(), workers=setup.workers)
-    given = config.data.source if config.data else ""
-    classifier = choose_classifier(config.model, data, setup, given=given, mean=config.mean, std=config.std)
+    classifier = _classifier(config, data, setup, processes)
     chosen = _chosen(data.test, config)
-    images, labels = chosen.unit(), chosen.labels
-    clean = clean_outcome(classifier, images, labels, batch_size=config.batch_size)
-    with threads_for(data.size):
-        outcomes, attacks = attack_all(classifier, images, labels, config, clean=clean)
-        curves = curve_panels(classifier, data, config, max(config.budgets(data.channels)))
     subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"
-    scores = outcome_scores(clean, outcomes, subject=subject, data=_data_name(data), seed=config.seed)
-    run = setup.create_run("attack", f"{data.name}-{Path(config.model).name}", config)
-    budgets = config.budgets(data.channels)
+    trials = config.trials(data.channels)
+    _check(classifier, config)
+    with threads_for(data.size):
+        task = _task(config, classifier, chosen)
+        run = _open_run(config, data, setup, processes)
+        outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
+        if not processes.is_first:
+            return None
+        curves = curve_panels(
+            classifier,
+            _drawn(data.test, CURVE_SAMPLES),
+            trials,
+            _targets(config, _drawn(data.test, CURVE_SAMPLES).labels, data.num_classes),
+            norm=config.norm,
+            points=config.curve_points,
+        )
+        findings = _findings(config, task, trials, outcomes)
+    scores = outcome_scores(
+        task.clean,
+        outcomes,
+        groups=groups(config, data.channels),
+        subject=subject,
+        data=_data_name(data),
+        seed=config.seed,
+    )
     results = Results(
         command="attack",
         title=f"{config.model} on {data.name}",
         run=str(run.folder),
         created=now(),
-        verdict=_verdict(scores),
-        header=(
-            ("threat model", _threat_model(config, budgets)),
-            ("data", data.summary()),
-            ("model", subject),
-            ("attacks", ", ".join(config.attacks) + f"; {config.steps} steps, {config.restarts} restart(s)"),
-            ("images", f"{len(chosen):,} of the test split; those classified rightly are attacked"),
-            ("seed", str(config.seed)),
-        ),
-        headline=tuple(_headline(scores)),
+        verdict=verdict(scores),
+        header=header(config, data, subject, count=len(chosen), precision=config.precision),
+        headline=tuple(headline(scores)),
         scores=tuple(scores),
-        findings=(
-            *classifier_findings(classifier, images, labels, clean),
-            *outcome_findings(outcomes, attacks),
-        ),
+        findings=tuple(findings),
         panels=(
+            stages_panel(outcomes, cascade=config.cascade),
             *curves,
-            *triplet_panels(run.folder, images, outcomes, data.classes),
+            *triplet_panels(run.folder, task.images, outcomes, data.classes),
         ),
         versions=versions(),
     )
     return finish(run, results, summary=[score for score in scores if score.metric in SUMMARY])
 
 
-def attack_all(
-    classifier: Classifier, images: Tensor, labels: Tensor, config: AttackConfig, *, clean: Clean
-) -> tuple[dict[str, AttackOutcome], dict[str, Attack]]:
-    """Every attack at every budget, by the names of the settings; what a smaller budget broke stays broken."""
-    outcomes: dict[str, AttackOutcome] = {}
-    attacks: dict[str, Attack] = {}
-    budgets = config.budgets(images.shape[1])
-    targets = choose_targets(labels, clean.logits.shape[1], config.seed) if config.targeted else None
-    with progress(len(config.attacks), "attack") as bar:
-        for name in config.attacks:
-            bar.set_postfix_str(name)
-            attack = bind(name, config)
-            aims = None if name in CONTROLS else targets
-            found = sweep(
-                classifier, images, labels, attack, budgets, targets=aims, clean=clean, batch_size=config.batch_size
+def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Classifier:
+    """The first process may fit and keep one; the others then find it."""
+    given = config.data.source if config.data else ""
+    if not processes.is_first:
+        processes.wait()
+    classifier = choose_classifier(config.model, data, setup, given=given, mean=config.mean, std=config.std)
+    if processes.is_first:
+        processes.wait()
+    return classifier
+
+
+def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Task:
+    """The images with the classifier's answers; the network in the shape that computes fastest."""
+    if config.channels_last:
+        classifier.network.to(memory_format=torch.channels_last)
+    if config.compile:
+        classifier.network.compile()
+    room = Room.of(config.batch_size)
+    images, labels = chosen.unit(), chosen.labels
+    clean = clean_outcome(classifier, images, labels, batch_size=room.size)
+    targets = _targets(config, labels, clean.logits.shape[1])
+    return Task(
+        classifier=classifier,
+        images=images,
+        clean=clean,
+        numbers=torch.arange(len(images)),
+        targets=targets,
+        room=room,
+        precision=config.precision,
+    )
+
+
+def _open_run(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Run:
+    """The run that is resumed, or a new one, which the first process makes for all."""
+    if setup.resume:
+        return setup.resume
+    name = f"{data.name}-{Path(config.model).name}"
+    return Run(processes.from_first(setup.create_run("attack", name, config).folder if processes.is_first else Path()))
+
+
+def _attack_all(
+    config: AttackConfig, task: Task, trials: Sequence[Trial], run: Run, *, subject: str, processes: Processes
+) -> dict[str, AttackOutcome]:
+    """Every trial at every budget, by the names of the settings."""
+    smallest = task.room.size if config.batch_size != "auto" else AttackConfig().batch_size
+    chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
+    settings = config.model_dump(mode="json", exclude={"model", "data", "save", "curve_points", "probes", "batch_size"})
+    store = Store(run.folder / "searches", {"subject": subject, "settings": settings, "chunk_size": chunk_size})
+    total = num_steps(len(task.numbers), len(trials), chunk_size, processes)
+    try:
+        with progress(total, "attack") as bar:
+
+            def done(name: str) -> None:
+                bar.set_postfix_str(name)
+                bar.update()
+
+            found = run_trials(
+                task,
+                trials,
+                cascade=config.cascade,
+                chunk_size=chunk_size,
+                store=store,
+                processes=processes,
+                on_done=done,
             )
-            for eps, outcome in found.items():
-                setting = setting_name(name, config.norm, eps)
-                outcomes[setting], attacks[setting] = outcome, partial(attack, eps=eps)
-            bar.update()
-    return outcomes, attacks
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"What was done is kept: advgan attack --resume {run.folder}") from None
+    return {
+        trial.name if trial.budgets is None else setting_name(trial.name, config.norm, eps): outcome
+        for trial in trials
+        if trial.name in found
+        for eps, outcome in outcomes_of(trial, found[trial.name], task)
+    }
 
 
-def curve_panels(classifier: Classifier, data: Data, config: AttackConfig, eps: float) -> list[Panel]:
-    """Accuracy against eps, to twice the budget: beyond it every attack should win in the end."""
-    if config.curve_points == 0 or eps == 0:
-        return []
-    some = _drawn(data.test, CURVE_SAMPLES)
-    budgets = [2 * eps * number / config.curve_points for number in range(1, config.curve_points + 1)]
-    images, labels = some.unit(), some.labels
-    targets = choose_targets(labels, data.num_classes, config.seed) if config.targeted else None
-    clean = clean_outcome(classifier, images, labels, batch_size=config.batch_size)
-    series = []
-    for name in config.attacks:
-        aims = None if name in CONTROLS else targets
-        attack = bind(name, config)
-        found = sweep(
-            classifier, images, labels, attack, budgets, targets=aims, clean=clean, batch_size=config.batch_size
-        )
-        curve = eps_curve(found)
-        series.append(Series(name=name, x=curve.eps, y=curve.robust_accuracy, low=curve.low, high=curve.high))
+def _findings(
+    config: AttackConfig, task: Task, trials: Sequence[Trial], outcomes: Mapping[str, AttackOutcome]
+) -> list[Finding]:
+    """What speaks against the numbers: of the classifier, of the attacks, and of both under a closer look."""
+    attacks: dict[str, Attack] = {}
+    for trial in trials:
+        for eps in trial.budgets or ():
+            attacks[setting_name(trial.name, config.norm, eps)] = partial(trial.attack, eps=eps)  # type: ignore[call-arg]
+        if trial.budgets is None:
+            attacks[trial.name] = trial.attack
+    labels = task.clean.labels
     return [
-        CurvePanel(
-            title="Accuracy against eps",
-            section="Robustness",
-            caption=f"{len(some):,} test images, {config.norm}; shaded: 95 % intervals. The budget of the table is "
-            f"{format_eps(eps)}; a sound attack reaches 0 in the end.",
-            x_label=f"eps ({config.norm})",
-            y_label="accuracy",
-            percent=True,
-            series=tuple(series),
-            lines=(Line("chance", 1 / data.num_classes),),
-        )
+        *classifier_findings(task.classifier, task.images, labels, task.clean),
+        *outcome_findings(outcomes, attacks),
     ]
 
 
-def triplet_panels(
-    folder: Path, images: Tensor, outcomes: Mapping[str, AttackOutcome], classes: tuple[str, ...], *, name: str = ""
-) -> list[ImagePanel]:
-    """Clean, perturbation and adversarial image, of samples that each attack fooled, one class after the other."""
-    panels = []
-    for setting, outcome in outcomes.items():
-        chosen = _different_classes(outcome.success.nonzero().flatten(), outcome.clean.labels)
-        if len(chosen) == 0:
-            continue
-        panels.append(
-            triplets_panel(
-                folder,
-                images[chosen],
-                outcome.adversarial[chosen],
-                truth=[classes[label] for label in outcome.clean.labels[chosen]],
-                before=_predictions(outcome.clean.logits[chosen], classes),
-                after=_predictions(outcome.logits[chosen], classes),
-                title=f"What fooled it: {setting}{name}",
-                name=f"triplet-{setting}{name}".replace("/", "-").replace(" ", "-"),
-                section="Robustness",
-            )
+def _check(classifier: Classifier, config: AttackConfig) -> None:
+    """Refuse, before anything is written, attacks that the classifier cannot serve."""
+    blind = [name for name in config.attacks if attack_entry(name).knowledge == "gradients"]
+    if blind and not classifier.differentiable:
+        raise ValueError(
+            f"{classifier.name} gives no gradients, which {', '.join(blind)} need: "
+            "use --attack square, hopskipjump or another that needs none"
         )
-    return panels
+
+
+def _targets(config: AttackConfig, labels: Tensor, num_classes: int) -> Tensor | None:
+    return choose_targets(labels, num_classes, config.seed) if config.targeted else None
 
 
 def _chosen(images: ImageSet, config: AttackConfig) -> ImageSet:
@@ -209,42 +267,5 @@ def choose_targets(labels: Tensor, num_classes: int, seed: int) -> Tensor:
     return (labels + offsets) % num_classes
 
 
-def _different_classes(indices: Tensor, labels: Tensor) -> Tensor:
-    """The first samples of as many classes as are shown, then the next of each."""
-    seen: dict[int, int] = {}
-    ranks = []
-    for index in indices.tolist():
-        label = int(labels[index])
-        ranks.append((seen.get(label, 0), label, index))
-        seen[label] = seen.get(label, 0) + 1
-    return torch.tensor([index for _, _, index in sorted(ranks)[:SHOWN]], dtype=torch.int64)
-
-
-def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[Prediction]:
-    best = logits.softmax(dim=1).max(dim=1)
-    return [Prediction(classes[label], float(value)) for value, label in zip(best.values, best.indices, strict=True)]
-
-
 def _data_name(data: Data) -> str:
     return f"{data.name}/test {data.test.digest}"
-
-
-def _threat_model(config: AttackConfig, budgets: tuple[float, ...]) -> str:
-    aim = "reach a random wrong class" if config.targeted else "leave the right class"
-    return f"{config.norm}, eps {', '.join(map(format_eps, budgets))}; {aim}; white box; one image at a time"
-
-
-def _headline(scores: list[Score]) -> list[Headline]:
-    shown = [Headline("clean accuracy", next(score for score in scores if score.metric == "clean_accuracy"))]
-    robust = [score for score in scores if score.metric == "robust_accuracy"]
-    worst = [score for score in robust if score.setting == WORST_CASE]
-    notes = {WORST_CASE: "worst case over all attacks, image by image"}
-    return shown + [
-        Headline(f"under {score.setting}", score, notes.get(score.setting, "")) for score in (worst + robust)[:4]
-    ]
-
-
-def _verdict(scores: list[Score]) -> str:
-    clean = next(score for score in scores if score.metric == "clean_accuracy")
-    robust = min((score for score in scores if score.metric == "robust_accuracy"), key=lambda score: score.value)
-    return f"clean accuracy {format_score(clean)}; under {robust.setting}: {format_score(robust)}"

@@ -22,7 +22,8 @@ from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmen
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import CONTROLS, AttackOptions, bind, setting_name
+from evaluation.jobs.suites import AttackOptions, bind, setting_name
+from evaluation.outcomes import bound
 from evaluation.report.panels import Panel
 from evaluation.report.pictures import grids_panel
 from evaluation.report.results import Headline, Results
@@ -124,9 +125,9 @@ def _adversarial_parts(images: ImageSet, classifier: Classifier, config: Augment
     targets = choose_targets(labels, images.num_classes, config.seed)
     device = classifier.mean.device
     for name in config.attacks:
-        aims = targets if config.targeted and name not in CONTROLS else labels
+        attack = bind(name, config)
+        aims = targets if bound(attack, "targeted") else labels
         for eps in config.budgets(images.channels):
-            attack = bind(name, config)
             found = torch.cat([
                 attack(
                     classifier,

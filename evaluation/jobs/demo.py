@@ -96,7 +96,7 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
 
     plain = stage("1-classifier", "1/7 A classifier learns.", lambda s: fit.run(_fit_config(config, data), s))
     before = stage(
-        "2-attack", "2/7 Noise, FGSM and PGD attack it.", lambda s: attack.run(_attack_config(config, plain, eps), s)
+        "2-attack", "2/7 Noise, FGSM and PGD attack it.", lambda s: _attacked(_attack_config(config, plain, eps), s)
     )
     gan = stage("3-gan", "3/7 A GAN learns to draw.", lambda s: train.run(_train_config(config, data), s))
     extra = stage(
@@ -118,7 +118,7 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
         stage(
             f"7-attack-{name}",
             f"7/7 The same attacks on the hardened classifier ({name}).",
-            lambda s, target=target: attack.run(_attack_config(config, target, eps), s),  # type: ignore[misc]
+            lambda s, target=target: _attacked(_attack_config(config, target, eps), s),  # type: ignore[misc]
         )
         for name, target in (("real", hardened), ("augmented", augmented))
     ]
@@ -186,6 +186,12 @@ def _attack_config(config: DemoConfig, target: Stage, eps: float) -> attack.Atta
         curve_points=6,
         seed=config.seed,
     )
+
+
+def _attacked(config: attack.AttackConfig, setup: Setup) -> Outcome:
+    outcome = attack.run(config, setup)
+    assert outcome is not None, "the demo is one process"
+    return outcome
 
 
 def _train_config(config: DemoConfig, data: Data) -> train.TrainConfig:

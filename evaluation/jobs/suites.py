@@ -1,18 +1,21 @@
 """Attacks by name, bound to a budget: what `--attack fgsm,pgd --eps 0.1,0.2` means."""
 
 import difflib
+import inspect
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
-from attacks import ATTACKS
+from attacks import TABLE, Entry
+from evaluation.trials import Trial
 
-CONTROLS = {"uniform", "gaussian"}  # blind noise: no target, no gradient
-ITERATED = {"bim", "mifgsm", "pgd"}
-SEEDED = {"uniform", "gaussian", "pgd"}
+FOOLBOX = "foolbox:"
+NOT_OPTIONS = {"classifier", "images", "labels", "eps", "norm", "indices", "batch_size", "compact", "kind"}
+"""Parameters of an attack that are not for `options`: they come from elsewhere."""
 CONVENTIONAL_EPS = {
     ("linf", 1): 0.3,
     ("linf", 3): 8 / 255,
@@ -20,6 +23,8 @@ CONVENTIONAL_EPS = {
     ("l2", 3): 0.5,
     ("l1", 1): 10.0,
     ("l1", 3): 12.0,
+    ("l0", 1): 10.0,
+    ("l0", 3): 24.0,
 }
 """The budgets that the field quotes: MNIST for grey images, CIFAR-10 for colour."""
 
@@ -28,42 +33,89 @@ class AttackOptions(Section):
     """Attacks by name and the options that they share; each takes those that it has."""
 
     attacks: tuple[str, ...] = Field(default=("uniform", "fgsm", "pgd"), min_length=1)
-    norm: Literal["linf", "l2", "l1"] = "linf"
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
     eps: tuple[Budget, ...] | None = Field(default=None, min_length=1)
     """None: the budget that the field quotes for this norm and number of channels."""
-    steps: int = Field(default=40, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    """Here and below None is each attack's own default."""
     step_size: Positive | None = None
-    restarts: int = Field(default=1, ge=1)
+    restarts: int | None = Field(default=None, ge=1)
+    queries: int | None = Field(default=None, ge=1)
+    """Forward passes that an attack without gradients may spend on an image."""
     targeted: bool = False
+    cascade: bool = False
+    """Give each attack only what those before it left."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """More options of single attacks, by the attack's name: `options: {pgd: {loss: margin}}`."""
     seed: int = Field(default=0, ge=0)
 
     @field_validator("attacks")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in ATTACKS:
-                near = difflib.get_close_matches(name, ATTACKS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(ATTACKS)}"
-                raise ValueError(f"--attack {name}: no such attack ({hint})")
+            attack_entry(name)
+        if len(set(names)) < len(names):
+            raise ValueError(f"--attack {','.join(names)}: names an attack twice")
         return names
+
+    @model_validator(mode="after")
+    def _fits(self) -> "AttackOptions":
+        for name in self.attacks:
+            entry = attack_entry(name)
+            if entry.norms and self.norm not in entry.norms:
+                raise ValueError(f"--attack {name}: has no {self.norm}; give --norm {' or '.join(entry.norms)}")
+            if self.targeted and entry.knowledge != "none" and "targeted" not in _parameters(entry.attack):
+                raise ValueError(f"--attack {name}: has no targeted form; leave out --targeted or the attack")
+            if self.cascade and not entry.norms:
+                raise ValueError(f"--attack {name}: is not bounded by a norm, so it has no place in a cascade")
+        for name, options in self.options.items():
+            if name not in self.attacks:
+                raise ValueError(f"options.{name}: this attack is not among the attacks ({', '.join(self.attacks)})")
+            known = sorted(_parameters(attack_entry(name).attack) - NOT_OPTIONS)
+            for option in options:
+                if option not in known:
+                    raise ValueError(f"options.{name}.{option}: no such option; {name} has {', '.join(known)}")
+        return self
 
     def budgets(self, channels: int) -> tuple[float, ...]:
         """The budgets in force for images of so many channels, ascending."""
         return tuple(sorted(set(self.eps))) if self.eps else (CONVENTIONAL_EPS[self.norm, channels],)
 
+    def trials(self, channels: int) -> list[Trial]:
+        """The attacks in order, bound, each with its budgets."""
+        budgets = self.budgets(channels)
+        return [Trial(name, bind(name, self), budgets if attack_entry(name).norms else None) for name in self.attacks]
+
+    def settings(self, channels: int) -> dict[str, list[str]]:
+        """The names under which each attack's scores stand."""
+        return {
+            name: [setting_name(name, self.norm, eps) for eps in self.budgets(channels)]
+            if attack_entry(name).norms
+            else [name]
+            for name in self.attacks
+        }
+
+
+def attack_entry(name: str) -> Entry:
+    """The facts about an attack; ValueError, with the nearest name, for one that there is not."""
+    if name.startswith(FOOLBOX):
+        from attacks.foolbox import foolbox_entry
+
+        return foolbox_entry(name.removeprefix(FOOLBOX))
+    if name not in TABLE:
+        near = difflib.get_close_matches(name, TABLE, n=1)
+        hint = f"did you mean {near[0]}?" if near else "advgan ls attacks names them"
+        raise ValueError(f"--attack {name}: no such attack ({hint})")
+    return TABLE[name]
+
 
 def bind(name: str, options: AttackOptions) -> "partial[Tensor]":
     """The attack of that name with all its options but `eps` filled in."""
-    attack = partial(ATTACKS[name], norm=options.norm)
-    if name in SEEDED:
-        attack = partial(attack, seed=options.seed)
-    if name not in CONTROLS:
-        attack = partial(attack, targeted=options.targeted)
-    if name in ITERATED:
-        attack = partial(attack, steps=options.steps, step_size=options.step_size)
-    if name == "pgd":
-        attack = partial(attack, restarts=options.restarts)
-    return attack
+    entry = attack_entry(name)
+    shared = {key: getattr(options, key) for key in ("norm", "seed", "targeted", "steps", "restarts", "queries")}
+    given = {**shared, "step_size": options.step_size, **options.options.get(name, {})}
+    known = _parameters(entry.attack)
+    return partial(entry.attack, **{key: value for key, value in given.items() if key in known and value is not None})
 
 
 def setting_name(name: str, norm: str, eps: float) -> str:
@@ -75,3 +127,7 @@ def format_eps(eps: float) -> str:
     """`8/255` where the budget is a whole number of grey levels, else a short decimal number."""
     levels = round(eps * 255)
     return f"{levels}/255" if levels and abs(eps * 255 - levels) < 1e-6 and eps < 0.2 else f"{eps:g}"
+
+
+def _parameters(attack: Callable[..., Tensor]) -> set[str]:
+    return set(inspect.signature(attack).parameters)
