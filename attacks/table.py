@@ -1,15 +1,31 @@
 """Every attack by name, with the facts that choose where it applies: its norms, its knowledge and its aim."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
+from attacks.bandits import bandits
 from attacks.boundary import boundary
-from attacks.gradient import bim, fgsm, mifgsm, pgd
+from attacks.corruptions import CORRUPTIONS, corruption
+from attacks.deepfool import deepfool
+from attacks.fab import fab, fab_t
+from attacks.gradient import bim, fgsm, kl_pgd, mifgsm, pgd
 from attacks.hopskipjump import hopskipjump
+from attacks.nes import nes
 from attacks.noise import gaussian_noise, uniform_noise
+from attacks.one_pixel import one_pixel
+from attacks.patch import patch
+from attacks.salt_and_pepper import salt_and_pepper
 from attacks.signopt import signopt
+from attacks.sparsefool import sparsefool
+from attacks.simba import simba
+from attacks.spatial import spatial
+from attacks.spsa import spsa
+from attacks.square import square
+from attacks.universal import universal
 
 Knowledge = Literal["none", "gradients", "scores", "decisions"]
 """What an attack asks of the classifier; "none" is a control, "scores" are logits, "decisions" their argmax alone."""
@@ -26,9 +42,12 @@ class Entry(NamedTuple):
     """Those that it takes, its default first; empty for an attack that is not bounded by a norm."""
     knowledge: Knowledge
     aim: Aim = "budget"
+    per_sample: bool = True
+    """Whether a sample's result is its own affair; else it depends on the other samples of the call."""
 
 
-_ALL = ("linf", "l2", "l1")
+_LENGTHS = ("linf", "l2", "l1")
+_ALL = (*_LENGTHS, "l0")
 
 TABLE: dict[str, Entry] = {
     # Controls
@@ -39,14 +58,33 @@ TABLE: dict[str, Entry] = {
     "bim": Entry(bim, _ALL, "gradients"),
     "mifgsm": Entry(mifgsm, _ALL, "gradients"),
     "pgd": Entry(pgd, _ALL, "gradients"),
+    "pgd-kl": Entry(kl_pgd, _ALL, "gradients"),
     # Transfer
     # AutoAttack
+    "apgd-ce": Entry(apgd_ce, _LENGTHS, "gradients"),
+    "apgd-dlr": Entry(apgd_dlr, _LENGTHS, "gradients"),
+    "apgd-t": Entry(apgd_t, _LENGTHS, "gradients"),
+    "fab": Entry(fab, _LENGTHS, "gradients", "minimal"),
+    "fab-t": Entry(fab_t, _LENGTHS, "gradients", "minimal"),
     # Minimal perturbation
+    "deepfool": Entry(deepfool, ("l2", "linf"), "gradients", "minimal"),
+    "sparsefool": Entry(sparsefool, ("l1",), "gradients", "minimal"),
     # Black box
+    "square": Entry(square, _LENGTHS, "scores"),
+    "spsa": Entry(spsa, ("linf", "l2"), "scores"),
+    "nes": Entry(nes, _LENGTHS, "scores"),
+    "bandits": Entry(bandits, ("linf", "l2"), "scores"),
+    "simba": Entry(simba, ("l2", "linf"), "scores"),
+    "one-pixel": Entry(one_pixel, (), "scores", "free"),
     "hopskipjump": Entry(hopskipjump, ("l2", "linf"), "decisions", "minimal"),
     "boundary": Entry(boundary, ("l2",), "decisions", "minimal"),
     "signopt": Entry(signopt, ("l2",), "decisions", "minimal"),
     # Other threat models
+    "universal": Entry(universal, ("linf", "l2"), "gradients", per_sample=False),
+    "patch": Entry(patch, (), "gradients", "free"),
+    "spatial": Entry(spatial, (), "scores", "free"),
+    "salt-and-pepper": Entry(salt_and_pepper, (), "decisions", "free"),
+    **{kind: Entry(partial(corruption, kind=kind), (), "none", "free") for kind in CORRUPTIONS},
 }
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {name: entry.attack for name, entry in TABLE.items()}
