@@ -8,7 +8,7 @@ from attacks.classifier import Classifier, Gradient, Passes, Tally
 from attacks.gradient import bim, fgsm, mifgsm, pgd
 from attacks.kept import Keep
 from attacks.noise import gaussian_noise, uniform_noise
-from attacks.norms import L1, L2, LINF, NORMS, Norm, named_norm
+from attacks.norms import L0, L1, L2, LINF, NORMS, Norm, named_norm
 from attacks.objectives import fooled, log_odds
 from attacks.samples import check_images
 from attacks.table import ATTACKS, TABLE, Entry
@@ -29,6 +29,7 @@ class Attack(Protocol):
 
 __all__ = [
     "ATTACKS",
+    "L0",
     "L1",
     "L2",
     "LINF",

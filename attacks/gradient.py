@@ -26,8 +26,8 @@ def fgsm(
 ) -> Tensor:
     """Take one steepest step of length eps from the image (Goodfellow et al., 2015), in the geometry of any norm.
 
-    In linf and l1 the result is the exact maximiser, within ball and [0, 1], of the objective made linear at the image;
-    in l2 the exact step is cut at [0, 1]. Costs one forward and one backward pass. `indices` has no effect.
+    The result is the exact maximiser, within ball and [0, 1], of the objective made linear at the image; in l2 the
+    exact step is cut at [0, 1]. Costs one forward and one backward pass. `indices` has no effect.
     """
     norm = named_norm(norm)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
@@ -139,7 +139,8 @@ def pgd(
 
     `labels` (N,) are the classes to leave or, with `targeted`, the classes to reach. `eps` and `step_size` are numbers
     or have one entry a sample; `step_size` defaults to 2.5 * eps / steps, with which any point of the ball can be
-    reached from any other. The result lies in the ball and in [0, 1]; whether it fools is for the caller to measure.
+    reached from any other, and has no effect in l0. The result lies in the ball and in [0, 1]; whether it fools is for
+    the caller to measure.
 
     `keep` chooses what is returned (see `attacks.kept`). `first` is the cheapest and the right one for counting who
     can be fooled; a sample leaves the computation in the pass that finds it fooled, and another takes its place where

@@ -3,7 +3,7 @@
 What is guaranteed: the noise lies in the ball and in [0, 1], and its norm is eps, to rounding, wherever the image has
 room for that in the direction that was drawn. Noise that [0, 1] cuts is drawn out until what is left of it has norm
 eps. Only where it stays smaller with every pixel at its bound does the result: so in linf, if no pixel can move by eps
-in its direction.
+in its direction. In l0, which has no scale, those eps values get noise that it changes most.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attacks import random
 from attacks.classifier import Classifier
-from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
+from attacks.norms import L0, LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples
 
 _HALVINGS = 40  # of the logarithm of a ratio below 1e40: to 1e-10 of the scale
@@ -60,6 +60,8 @@ def gaussian_noise(
 def _of_size(norm: Norm, samples: Samples, direction: Tensor) -> Tensor:
     """Go from the images in a direction, cut at [0, 1], until the norm is eps; the norm never falls on the way."""
     images = samples.images
+    if norm is L0:
+        return norm.project(images + direction, images, samples.eps)
 
     def at(scale: Tensor) -> Tensor:
         return (images + per_sample(scale, images) * direction).clamp(0, 1)

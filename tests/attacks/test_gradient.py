@@ -14,6 +14,7 @@ from attacks.gradient import kl_pgd
 from attacks.objectives import LOSSES
 from attacks.random import normal, uniform
 
+every_length = pytest.mark.parametrize("norm", [LINF, L2, L1], ids=lambda norm: norm.name)
 every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
 dual = {LINF: L1, L2: L2, L1: LINF}
 
@@ -47,7 +48,7 @@ def boundary(linear) -> Callable[..., tuple[Classifier, Tensor, Tensor, Tensor]]
     return build
 
 
-@every_norm
+@every_length
 @pytest.mark.parametrize("targeted", [False, True])
 def test_a_sample_falls_exactly_when_eps_exceeds_its_distance_to_the_boundary(norm, targeted, boundary) -> None:
     for attack in (fgsm, bim, mifgsm, pgd):
@@ -59,12 +60,31 @@ def test_a_sample_falls_exactly_when_eps_exceeds_its_distance_to_the_boundary(no
             assert fooled(classifier.logits(adversarial), labels).tolist() == [ratio > 1] * len(images)
 
 
-@every_norm
+@every_length
 def test_a_random_start_finds_the_same_boundary(norm, boundary) -> None:
     for ratio in (1 - 1e-9, 1.001):
         classifier, images, labels, eps = boundary(norm, ratio)
         adversarial = pgd(classifier, images, labels, eps=eps, norm=norm, step_size=eps / 4, seed=1)
         assert fooled(classifier.logits(adversarial), labels).tolist() == [ratio > 1] * len(images)
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_in_l0_a_sample_falls_exactly_with_as_many_values_as_it_takes(targeted, linear, draw) -> None:
+    """The fewest values that turn a linear score are those with the largest product of slope and room."""
+    weight = normal(0, torch.arange(1), (1, 5, 5), dtype=torch.float64)
+    images = draw(60, (1, 5, 5))
+    classifier = linear(weight, 4 - 0.5 * weight.sum().item())
+    score = classifier.logits(images)[:, 1]
+    labels = (score > 0).long()
+    slope = -score.sign()[:, None] * weight.flatten()
+    gains = slope.abs() * torch.where(slope > 0, 1 - images.flatten(1), images.flatten(1))
+    fewest = 1 + (gains.sort(dim=1, descending=True).values.cumsum(dim=1) <= score.abs()[:, None]).sum(dim=1)
+    assert len(fewest.unique()) > 4
+    wanted = 1 - labels if targeted else labels
+    for attack in (fgsm, bim, mifgsm, pgd):
+        for eps in (fewest - 1, fewest):
+            adversarial = attack(classifier, images, wanted, eps=eps, norm="l0", targeted=targeted)
+            assert (fooled(classifier.logits(adversarial), labels) == (eps == fewest)).all()
 
 
 def test_targets_are_reached_and_labels_are_left(rowwise, labelled) -> None:

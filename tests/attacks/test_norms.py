@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +7,15 @@ from scipy.optimize import linprog
 from scipy.stats import kstest
 from torch import Tensor
 
-from attacks.norms import L1, L2, LINF, NORMS, named_norm
+from attacks.norms import L0, L1, L2, LINF, NORMS, named_norm
 from attacks.random import normal, uniform
 
 COUNT, SHAPE = 60, (2, 3, 3)
 INDICES = torch.arange(COUNT)
 every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+LENGTHS = (LINF, L2, L1)
+"""The norms that are lengths: l0 counts."""
+every_length = pytest.mark.parametrize("norm", LENGTHS, ids=lambda norm: norm.name)
 
 
 def noise(stream: int = 0) -> Tensor:
@@ -30,7 +35,7 @@ def budgets() -> Tensor:
 
 def test_sizes_are_those_of_the_pixels_of_each_sample() -> None:
     delta = torch.tensor([[[[0.3, -0.4]]], [[[0.0, 0.0]]]])
-    for norm, size in ((LINF, 0.4), (L2, 0.5), (L1, 0.7)):
+    for norm, size in ((LINF, 0.4), (L2, 0.5), (L1, 0.7), (L0, 2.0)):
         torch.testing.assert_close(norm.size(delta), torch.tensor([size, 0.0]))
 
 
@@ -51,7 +56,7 @@ def test_float32_exceeds_a_budget_by_rounding_only(norm, images, budgets) -> Non
     assert (norm.size((projected - images).double()) <= budgets * (1 + 1e-6) + 1e-6).all()
 
 
-@every_norm
+@every_length
 def test_what_is_inside_stays_and_what_is_outside_lands_on_the_surface(norm) -> None:
     images = torch.full((COUNT, *SHAPE), 0.5, dtype=torch.float64)
     candidate = images + 0.1 * noise()
@@ -63,8 +68,9 @@ def test_what_is_inside_stays_and_what_is_outside_lands_on_the_surface(norm) -> 
 @every_norm
 def test_a_budget_for_all_is_the_same_as_one_a_sample(norm, images) -> None:
     candidate, each = images + noise(), torch.full((COUNT,), 0.4, dtype=torch.float64)
-    assert torch.equal(norm.project(candidate, images, 0.4), norm.project(candidate, images, each))
-    assert torch.equal(norm.steepest(noise(), images, 0.4), norm.steepest(noise(), images, each))
+    for eps, budgets in ((0.4, each), (3, 7.5 * each)):
+        assert torch.equal(norm.project(candidate, images, eps), norm.project(candidate, images, budgets))
+        assert torch.equal(norm.steepest(noise(), images, eps), norm.steepest(noise(), images, budgets))
 
 
 @every_norm
@@ -160,20 +166,72 @@ def test_an_l1_step_moves_no_pixel_by_more_than_a_quarter(images) -> None:
     assert ((images + move >= 0) & (images + move <= 1)).all()
 
 
+def test_l0_counts_values_and_not_positions() -> None:
+    delta = torch.zeros(1, 3, 2, 2)
+    delta[0, :, 0, 0] = 0.1
+    assert L0.size(delta).tolist() == [3]
+
+
+def subsets(images: Tensor, count: int) -> list[tuple[int, ...]]:
+    return list(combinations(range(images[0].numel()), count))
+
+
+def test_the_l0_projection_is_a_nearest_point_of_ball_and_box() -> None:
+    """Of all choices of three values the nearest, with those values cut at the box; tried one by one."""
+    images, candidate = uniform(1, INDICES, (1, 2, 4)), 2 * uniform(2, INDICES, (1, 2, 4)) - 0.5
+    found = (L0.project(candidate, images, 3.9) - candidate).flatten(1).norm(dim=1)
+    rest, cut = (images - candidate).flatten(1), (candidate.clamp(0, 1) - candidate).flatten(1)
+    distances = []
+    for subset in subsets(images, 3):
+        distance = rest.clone()
+        distance[:, subset] = cut[:, subset]
+        distances.append(distance.norm(dim=1))
+    torch.testing.assert_close(found, torch.stack(distances).amin(dim=0))
+
+
+def test_the_l0_projection_leaves_what_is_inside_and_counts_whole_values() -> None:
+    images = torch.full((4, 1, 1, 6), 0.5)
+    candidate = images + torch.tensor([0.1, 0, -0.3, 0, 0.2, 0])
+    projected = L0.project(candidate, images, torch.tensor([0.9, 1.0, 2.7, 3.0]))
+    assert L0.size(projected - images).tolist() == [0, 1, 2, 3]
+    assert torch.equal(projected[3], candidate[3])
+    assert (projected != images).squeeze().tolist()[2] == [False, False, True, False, True, False]
+
+
+def test_the_steepest_l0_move_gains_most_of_all_choices_of_values() -> None:
+    images, gradient = uniform(1, INDICES, (1, 2, 4)), normal(2, INDICES, (1, 2, 4))
+    room = torch.where(gradient > 0, 1 - images, images)
+    gains = (gradient.abs() * room).flatten(1)
+    best = torch.stack([gains[:, subset].sum(dim=1) for subset in subsets(images, 3)]).amax(dim=0)
+    move = L0.steepest(gradient, images, 3.0)
+    torch.testing.assert_close((gradient * move).flatten(1).sum(dim=1), best)
+    assert (L0.size(move) <= 3).all()
+    stepped = L0.project(images + L0.step(gradient, images, 1.0), images, 3.0)
+    torch.testing.assert_close((gradient * (stepped - images)).flatten(1).sum(dim=1), best, rtol=0.02, atol=0)
+    assert not L0.step(gradient, images, 0.0).any()
+
+
+def test_an_l0_step_lets_go_of_a_value_for_a_better_one() -> None:
+    images = torch.full((1, 1, 1, 3), 0.5)
+    current = images + torch.tensor([0.5, 0, 0])
+    stepped = L0.project(current + L0.step(torch.tensor([[[[0.1, 1.0, 0.0]]]]), current, 1.0), images, 1)
+    assert stepped.flatten().tolist() == [0.5, 1.0, 0.5]
+
+
 @every_norm
 def test_the_length_of_a_gradient_does_not_matter_and_none_is_no_move(norm, images) -> None:
     gradient, images = noise().float(), images.float()
     for function in (norm.steepest, norm.step):
         for scale in (1e-30, 1e30):
-            torch.testing.assert_close(function(scale * gradient, images, 0.3), function(gradient, images, 0.3))
-        assert not function(0 * gradient, images, 0.3).any()
+            torch.testing.assert_close(function(scale * gradient, images, 1.3), function(gradient, images, 1.3))
+        assert not function(0 * gradient, images, 1.3).any()
 
 
 def test_random_starts_are_uniform_in_the_volume_of_the_ball() -> None:
     """The share of the ball within radius r is r^d, so that size^d is uniform; each pixel is symmetric about 0."""
     count, pixels = 4000, 6
     images = torch.full((count, 1, 2, 3), 0.5, dtype=torch.float64)
-    for norm in NORMS.values():
+    for norm in LENGTHS:
         start = norm.random_start(images, 0.4, seed=3, indices=torch.arange(count))
         radius = norm.size(start - images) / 0.4
         assert kstest((radius**pixels).numpy(), "uniform").pvalue > 1e-3
@@ -189,7 +247,7 @@ def test_a_random_start_depends_on_seed_index_and_stream_alone(norm, images, bud
     assert torch.equal(other[order], whole)
     for options in ({"seed": 4}, {"seed": 3, "stream": 1}):
         again = norm.random_start(images, budgets, indices=INDICES, **options)
-        assert ((again != whole).flatten(1).any(1))[1:].all()
+        assert ((again != whole).flatten(1).any(1) | (budgets < 2 * (norm is L0)))[1:].all()
 
 
 @every_norm
@@ -210,5 +268,5 @@ def test_an_empty_batch_passes_through(norm) -> None:
 def test_a_norm_is_named_or_refused() -> None:
     assert named_norm("l2") is L2
     assert named_norm(LINF) is LINF
-    with pytest.raises(ValueError, match="unknown norm 'l3': choose from linf, l2, l1"):
+    with pytest.raises(ValueError, match="unknown norm 'l3': choose from linf, l2, l1, l0"):
         named_norm("l3")
