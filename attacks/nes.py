@@ -39,6 +39,8 @@ def nes(
     of one does not suffer from the company of others.
     """
     norm = named_norm(norm)
+    if norm.name not in ("linf", "l2", "l1"):
+        raise ValueError(f"nes has no form for {norm.name}: choose from linf, l2, l1")
     if not radius > 0 or not 0 <= momentum < 1:
         raise ValueError(f"radius must be above 0 and momentum in [0, 1); got radius={radius}, momentum={momentum}")
     plan = Plan.of(queries, pairs)

@@ -1,5 +1,6 @@
 """Square: random search with square windows, the last attack of AutoAttack and the only one of it without gradients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,9 +13,9 @@ from attacks.norms import LINF, Budget, Norm, named_norm
 from attacks.objectives import log_odds, margin
 from attacks.queue import drive
 from attacks.samples import Samples
-from attacks.square_proposals import Blobs, Stripes
+from attacks.square_proposals import Blobs, Proposals, Stripes
 
-_PROPOSALS = {"linf": Stripes, "l2": partial(Blobs, norm=2), "l1": partial(Blobs, norm=1)}
+_PROPOSALS: dict[str, Callable[..., Proposals]] = {"linf": Stripes, "l2": partial(Blobs, norm=2), "l1": partial(Blobs, norm=1)}
 
 
 @dataclass(frozen=True)
