@@ -30,6 +30,16 @@ def log_odds(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tenso
     return -values if targeted else values
 
 
+def cross_entropy(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
+    """The cross-entropy itself, for attacks that average gradients of several passes, where their lengths matter.
+
+    Computed from the log-odds, so that it fades only where e^log_odds is no number any more.
+    """
+    values = log_odds(logits, labels)
+    values = torch.logaddexp(values, torch.zeros_like(values))
+    return -values if targeted else values
+
+
 def margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     """The highest other logit minus the label's (Carlini & Wagner, 2017): above 0 exactly where it is left.
 

@@ -72,6 +72,8 @@ class Samples:
 
     def split(self, batch_size: int | None) -> Iterator["Samples"]:
         """The samples in parts of that size (None: in one), in order."""
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more; got {batch_size}")
         for seats in torch.arange(len(self), device=self.rows.device).split(batch_size or max(len(self), 1)):
             if len(seats) > 0:
                 yield self.select(seats)

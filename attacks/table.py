@@ -20,11 +20,12 @@ from attacks.one_pixel import one_pixel
 from attacks.patch import patch
 from attacks.salt_and_pepper import salt_and_pepper
 from attacks.signopt import signopt
-from attacks.sparsefool import sparsefool
 from attacks.simba import simba
+from attacks.sparsefool import sparsefool
 from attacks.spatial import spatial
 from attacks.spsa import spsa
 from attacks.square import square
+from attacks.transfer import TRANSFER_NORMS, combined, difgsm, nifgsm, sifgsm, tifgsm, vmifgsm
 from attacks.universal import universal
 
 Knowledge = Literal["none", "gradients", "scores", "decisions"]
@@ -60,6 +61,12 @@ TABLE: dict[str, Entry] = {
     "pgd": Entry(pgd, _ALL, "gradients"),
     "pgd-kl": Entry(kl_pgd, _ALL, "gradients"),
     # Transfer
+    "nifgsm": Entry(nifgsm, TRANSFER_NORMS, "gradients"),
+    "difgsm": Entry(difgsm, TRANSFER_NORMS, "gradients"),
+    "tifgsm": Entry(tifgsm, TRANSFER_NORMS, "gradients"),
+    "sifgsm": Entry(sifgsm, TRANSFER_NORMS, "gradients"),
+    "vmifgsm": Entry(vmifgsm, TRANSFER_NORMS, "gradients"),
+    "si-ni-di-ti-fgsm": Entry(combined, TRANSFER_NORMS, "gradients"),
     # AutoAttack
     "apgd-ce": Entry(apgd_ce, _LENGTHS, "gradients"),
     "apgd-dlr": Entry(apgd_dlr, _LENGTHS, "gradients"),
@@ -75,7 +82,7 @@ TABLE: dict[str, Entry] = {
     "nes": Entry(nes, _LENGTHS, "scores"),
     "bandits": Entry(bandits, ("linf", "l2"), "scores"),
     "simba": Entry(simba, ("l2", "linf"), "scores"),
-    "one-pixel": Entry(one_pixel, (), "scores", "free"),
+    "one-pixel": Entry(one_pixel, ("l0",), "scores"),
     "hopskipjump": Entry(hopskipjump, ("l2", "linf"), "decisions", "minimal"),
     "boundary": Entry(boundary, ("l2",), "decisions", "minimal"),
     "signopt": Entry(signopt, ("l2",), "decisions", "minimal"),
