@@ -8,10 +8,13 @@ from typing import Literal
 class Finding:
     """One remark beside the scores: what was seen, the numbers that show it, and what to do about it.
 
-    A "warning" says that a number may not mean what it seems to; an "info" only explains.
+    A "warning" says that a number may not mean what it seems to; an "info" only explains. `code` names the kind of
+    finding for programs, such as `zero-gradients`, and stays when the words change; empty in results written before
+    findings had one.
     """
 
     level: Literal["info", "warning"]
     title: str
     evidence: str
     advice: str
+    code: str = ""

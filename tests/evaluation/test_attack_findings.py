@@ -7,7 +7,7 @@ from torch import nn
 from attacks import Classifier, fgsm, gaussian_noise, pgd, uniform_noise
 from attacks.random import uniform
 from evaluation.attack_findings import outcome_findings
-from evaluation.outcomes import attack_outcome
+from evaluation.trials import attack_outcome
 
 
 class Brightness(nn.Module):
