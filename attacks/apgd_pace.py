@@ -140,7 +140,7 @@ class Sparsity:
         since = torch.where(seen.first, 0, self.since + 1)
         due = since == max(4 * self.steps // 100, 1)
         count = _count(seen.best, samples)
-        sparser = due & (count < 0.95 * self.counted)
+        sparser = due & (count / self.counted < 0.95)
         shorter = (self.lengths / _SPARSER).maximum(samples.eps / 10)
         pace = replace(
             self,
