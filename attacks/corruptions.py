@@ -1,8 +1,8 @@
 """The fifteen common corruptions of CIFAR-10-C at its five severities, made while they are needed.
 
 Their constants are those that CIFAR-10-C was made with (Hendrycks & Dietterich, 2019), which for CIFAR-10 are milder
-than for ImageNet. What they say in pixels grows with the image, from 32 pixels; smaller images are blurred less, down
-to 8 pixels. Grey images are corrupted as colours with three equal channels would be.
+than for ImageNet. What they say in pixels grows with the image, from 32 pixels; on smaller ones it shrinks,
+down to 8 pixels, except for defocus. Grey images are corrupted as colours with three equal channels would be.
 
 Differences from the files of CIFAR-10-C, beside the random numbers: images are not rounded to 8 bits at the end, except
 by JPEG; frost is computed (see `attacks.corruption_weather`); the elastic transform reads the picture once.

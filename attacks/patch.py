@@ -35,6 +35,10 @@ class _Plan(NamedTuple):
         """The stream of the placement at a step."""
         return step if self.random_placement else torch.zeros_like(step)
 
+    def length(self, step: Tensor | int) -> Tensor | float:
+        """How far a step moves each pixel: evenly less from step to step, so that the last ones settle."""
+        return self.step_size * (1 - step / self.steps)
+
 
 @dataclass(frozen=True)
 class _Search:
@@ -95,7 +99,7 @@ def patch(
         fooled, _, gradient = _look(classifier, state.samples, state.patches, state.step, plan)
         leaves = state.done | (fooled & (not random_placement))
         climb = momentum * state.climb + unit_mean(gradient)
-        moved = (state.patches + step_size * climb.sign()).clamp(0, 1)
+        moved = (state.patches + plan.length(state.step[:, None, None, None]) * climb.sign()).clamp(0, 1)
         patches = torch.where(leaves[:, None, None, None], state.patches, moved)
         step = state.step + 1
         return replace(state, patches=patches, climb=climb, step=step, done=leaves | (step >= steps))
@@ -145,7 +149,7 @@ def _trained(classifier: Classifier, samples: Samples, plan: _Plan, batch_size: 
                 _, values, gradient = _look(classifier, samples.select(rows), patches, number, plan)
                 gradients.append(torch.where((values < _CAP)[:, None, None, None], gradient, 0))
             climb = plan.momentum * climb + unit_mean(torch.cat(gradients).sum(dim=0, keepdim=True))
-            shared = (shared + plan.step_size * climb.sign()).clamp(0, 1)
+            shared = (shared + plan.length(step) * climb.sign()).clamp(0, 1)
     return shared
 
 
