@@ -24,6 +24,7 @@ from evaluation.attempt import Room
 from evaluation.chunks import Store, num_steps, run_trials
 from evaluation.classifier_findings import classifier_findings
 from evaluation.findings import Finding
+from evaluation.jobs.attack_files import Format, save_images
 from evaluation.jobs.attack_panels import curve_panels, stages_panel, triplet_panels
 from evaluation.jobs.attack_summary import groups, header, headline, verdict
 from evaluation.jobs.judges import choose_classifier
@@ -36,12 +37,12 @@ from evaluation.report.results import Results
 from evaluation.robustness import outcome_scores
 from evaluation.search import Task
 from evaluation.trials import Trial, outcomes_of
+from evaluation.trust import trust_findings
 
 CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
 TARGETS_STREAM = 1 << 32
 SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
-Format = Literal["png", "npz", "torchattacks", "autoattack"]
 
 
 class AttackConfig(AttackOptions):
@@ -124,6 +125,8 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         data=_data_name(data),
         seed=config.seed,
     )
+    about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
+    save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
     results = Results(
         command="attack",
         title=f"{config.model} on {data.name}",
@@ -233,6 +236,20 @@ def _findings(
     return [
         *classifier_findings(task.classifier, task.images, labels, task.clean),
         *outcome_findings(outcomes, attacks),
+        *(
+            trust_findings(
+                task.classifier,
+                task.images,
+                labels,
+                task.clean,
+                outcomes,
+                attacks,
+                seed=config.seed,
+                num_probes=config.probes,
+            )
+            if config.probes
+            else ()
+        ),
     ]
 
 

@@ -1,9 +1,14 @@
 """What there is to choose from, for `advgan ls`."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from advgan.config.presets import preset_file, preset_names
 from advgan.runs import Run
+
+if TYPE_CHECKING:
+    from attacks import Entry
 
 ABOUT_DATA = {
     "digits": "1,797 handwritten digits, 8x8 grey; embedded, the default",
@@ -30,9 +35,19 @@ def listing(what: str) -> list[tuple[str, str]]:
 
 
 def _attacks() -> list[tuple[str, str]]:
-    from attacks import ATTACKS
+    from attacks import TABLE
+    from attacks.foolbox import PREFIX, foolbox_entry, foolbox_names
 
-    return [(name, _first_line(attack)) for name, attack in ATTACKS.items()]
+    ours = [(name, _about(entry)) for name, entry in TABLE.items()]
+    return ours + [(PREFIX + name, _about(foolbox_entry(name))) for name in foolbox_names()]
+
+
+def _about(entry: "Entry") -> str:
+    norms = f"[{', '.join(entry.norms)}]" if entry.norms else "[no norm]"
+    if not isinstance(entry.attack, partial):
+        return f"{norms} {_first_line(entry.attack)}"
+    options = ", ".join(f"{name}={value}" for name, value in entry.attack.keywords.items())
+    return f"{norms} {options}: {_first_line(entry.attack.func)}"
 
 
 def _data() -> list[tuple[str, str]]:
