@@ -213,9 +213,9 @@ def nearest(samples: Samples, norm: Norm, states: Iterable[Search]) -> Tensor:
 
 
 def _noise(seed: int, samples: Samples, streams: Tensor, *, coarseness: int) -> Tensor:
-    """Uniform noise whose cells are 1, 2, 4, ... pixels wide, as wide as the image at most, and then 1 again."""
+    """Uniform noise whose cells are 1, 2, 4, ... pixels wide until one covers the image, and then 1 again."""
     channels, height, width = samples.images.shape[1:]
-    cell = 2 ** (coarseness % max(height, width).bit_length())
+    cell = 2 ** (coarseness % ((max(height, width) - 1).bit_length() + 1))
     shape = (channels, -(-height // cell), -(-width // cell))
     values = random.uniform(seed, samples.indices, shape, stream=streams, dtype=samples.images.dtype)
     return values.repeat_interleave(cell, 2).repeat_interleave(cell, 3)[:, :, :height, :width]
