@@ -223,6 +223,17 @@ def test_a_loss_that_rises_but_stays_below_its_best_halves_at_the_second_check()
     assert halved_at(torch.arange(101.0)[:, None], steps=100) == []
 
 
+def test_three_of_four_steps_must_rise_between_two_checks() -> None:
+    def run(*parts: tuple[int, float]) -> Tensor:
+        """Values from 0 on by (how many steps, how far each)."""
+        return torch.tensor([0.0, *(change for count, change in parts for _ in range(count))]).cumsum(0)[:, None]
+
+    assert halved_at(run((17, 1.0), (5, -1.0)), steps=100) == []
+    assert halved_at(run((16, 1.0), (6, -1.0)), steps=100) == [22]
+    assert halved_at(run((23, 1.0), (18, -1.0)), steps=100) == [41]  # only those since the last check count
+    assert halved_at(run((22, -1.0), (35, 0.1)), steps=100) == [22, 57]  # none at 41, since the last one halved
+
+
 def test_the_first_step_counts_as_a_rise_where_its_loss_is_above_zero() -> None:
     """Three looks a check, of which more than 2.25 must rise; the second value is below the first."""
     values = torch.tensor([1.0, 0.5, 0.6, 0.7])[:, None]
