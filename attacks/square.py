@@ -15,7 +15,11 @@ from attacks.queue import drive
 from attacks.samples import Samples
 from attacks.square_proposals import Blobs, Proposals, Stripes
 
-_PROPOSALS: dict[str, Callable[..., Proposals]] = {"linf": Stripes, "l2": partial(Blobs, norm=2), "l1": partial(Blobs, norm=1)}
+_PROPOSALS: dict[str, Callable[..., Proposals]] = {
+    "linf": Stripes,
+    "l2": partial(Blobs, norm=2),
+    "l1": partial(Blobs, norm=1),
+}
 
 
 @dataclass(frozen=True)
