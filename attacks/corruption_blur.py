@@ -9,7 +9,7 @@ from attacks.warp import warp
 
 
 def defocus_blur(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Blur with a disk, on images below 32 pixels too with that of 32: a smaller one blurs nothing. Nothing is drawn."""
+    """Blur with a disk, which does not shrink below that of 32 pixels, or it would blur nothing. Nothing is drawn."""
     radius, sigma = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))[severity - 1]
     return filtered(images, disk(radius * max(1.0, scale_of(images)), sigma))
 

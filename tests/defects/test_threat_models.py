@@ -130,13 +130,33 @@ def test_foolbox_spatial_returns_the_image_where_nothing_fools() -> None:
     assert classifier.logits(result)[0, 1] > classifier.logits(images)[0, 1]
 
 
-def test_art_patch_is_one_for_all_images_and_shown_where_it_was_trained() -> None:
-    """Its patch is always shared, and nothing keeps the places of training out of the measurement."""
+def test_art_patch_is_one_for_all_images_and_placed_by_the_global_generators() -> None:
+    """Its patch is always shared, and its places, drawn from numpy's and torch's global state, cannot be repeated."""
     images, labels = torch.full((8, 1, 8, 8), 0.2, dtype=torch.float64), torch.zeros(8, dtype=torch.int64)
     own = [patch(Classifier(Never()), images, labels, area=0.1, steps=n) for n in (1, 2)]
     boxes = [(result != images).any(dim=1) for result in own]
     assert torch.equal(boxes[0], boxes[1])  # the place of the result is one that no step has used,
     assert len(torch.unique(boxes[0].flatten(1).double(), dim=0)) > 3  # and each image has its own
+
+
+def test_art_spatial_searches_one_transformation_for_all_images_and_keeps_it_for_later_calls() -> None:
+    """It takes the transformation that changes most answers of its first batch, without looking at the labels."""
+
+    class Sides(nn.Module):
+        """The second of two classes is for a bright pixel in the outermost columns."""
+
+        def forward(self, images: Tensor) -> Tensor:
+            edge = images[..., [0, -1]].amax(dim=(1, 2, 3))
+            return torch.stack([torch.full_like(edge, 0.5), edge], dim=1)
+
+    images = torch.zeros(2, 1, 11, 11, dtype=torch.float64)
+    images[0, 0, 5, 1] = images[1, 0, 5, 9] = 1  # one has to go left, the other right
+    options = {"rotations": 1, "translations": 3, "max_translation": 1 / 11}
+    classifier, labels = Classifier(Sides()), torch.zeros(2, dtype=torch.int64)
+    assert fooled(classifier.logits(spatial(classifier, images, labels, **options)), labels).all()
+    for one in (0, 1):
+        alone = spatial(classifier, images[one : one + 1], labels[:1], **options)
+        assert fooled(classifier.logits(alone), labels[:1]).all()
 
 
 def test_foolbox_salt_and_pepper_draws_anew_in_every_step_and_so_never_knows_its_share() -> None:
