@@ -204,3 +204,12 @@ def test_a_bisection_ends_within_its_tolerance(plane) -> None:
     )
     assert (radius >= distances["l2"] * (1 - 1e-12)).all()
     assert (radius <= distances["l2"] * (1 + 2e-4)).all()
+
+
+def test_of_several_questions_only_those_within_the_budget_are_asked(plane) -> None:
+    classifier, images, labels, _ = plane
+    samples = Samples.of(images, labels, eps=None, norm=L2, targeted=False, indices=None)
+    oracle = Oracle(classifier, L2, 4)
+    near = oracle.start(samples, starts=1 - images, seed=0)
+    near, _ = oracle.ask_each(near, images[:, None].expand(-1, 9, -1, -1, -1), torch.ones(8, 9, dtype=torch.bool))
+    assert (near.spent[~near.within] == 4).all()

@@ -15,13 +15,18 @@ from attacks.gradient import bim
 from attacks.random import seeded
 
 SMALL = {"steps": 3, "num_rotations": 2, "num_translations": 2, "repeats": 2, "directions": 5, "binary_search_steps": 2}
-SLOW = {"HopSkipJumpAttack": {"steps": 1, "initial_gradient_eval_steps": 3}, "GenAttack": {"steps": 1, "population": 4}}
+OWN = {
+    "L1FMNAttack": {"steps": 30},
+    "LInfFMNAttack": {"steps": 30},
+    "HopSkipJumpAttack": {"steps": 1, "initial_gradient_eval_steps": 3},
+    "GenAttack": {"steps": 1, "population": 4},
+}
 RUNNABLE = [name for name in foolbox_names() if "Brendel" not in name]  # those need numba
 
 
 def bound(name: str) -> dict[str, object]:
     known = inspect.signature(foolbox_attack(name)).parameters
-    return {key: value for key, value in (SMALL | SLOW.get(name, {})).items() if key in known}
+    return {key: value for key, value in (SMALL | OWN.get(name, {})).items() if key in known}
 
 
 @pytest.fixture

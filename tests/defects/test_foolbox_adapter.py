@@ -153,8 +153,8 @@ def test_foolbox_virtual_adversarial_fails_for_all_if_one_gradient_vanishes(imag
 
     class Flat(nn.Module):
         def forward(self, inputs: Tensor) -> Tensor:
-            value = inputs.flatten(1).square().sum(dim=1)
-            return torch.stack([value * (inputs[:, 0, 0, 0] > 0.5), -value - 1], dim=1)
+            value = inputs.flatten(1).square().sum(dim=1) * (inputs[:, 0, 0, 0] > 0.5)
+            return torch.stack([value, -value - 1], dim=1)
 
     images = torch.cat([images[:1] * 0, images[1:] * 0.4 + 0.55])
     attack = foolbox_attack("VirtualAdversarialAttack")
