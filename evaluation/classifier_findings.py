@@ -157,7 +157,7 @@ def _saturated(probes: Probes) -> Finding | None:
             code="saturated-logits",
         )
     rounded, exact = (unit_max(torch.nan_to_num(each)).flatten(1) for each in (entropy, probes.found.gradient))
-    astray = int((torch.cosine_similarity(rounded, exact) < FAITHFUL).sum())
+    astray = int(((torch.cosine_similarity(rounded, exact) < FAITHFUL) & ~probes.flat).sum())
     if astray < FEWEST:
         return None
     return Finding(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attacks import Classifier, fgsm, gaussian_noise, pgd, uniform_noise
+from attacks import TABLE, Classifier, bim, fgsm, gaussian_noise, pgd, uniform_noise
 from attacks.random import uniform
 from evaluation.attack_findings import outcome_findings
 from evaluation.trials import attack_outcome
@@ -30,11 +30,15 @@ class Masked(Brightness):
 IMAGES = uniform(0, torch.arange(3000), (1, 2, 2))
 
 
-def found(attacks, *, network=None, images=IMAGES):
+def findings(attacks, *, network=None, images=IMAGES):
     network = network or Brightness()
     classifier, labels = Classifier(network), network(images).argmax(dim=1)
     outcomes = {name: attack_outcome(classifier, images, labels, attack) for name, attack in attacks.items()}
-    return [finding.title for finding in outcome_findings(outcomes, attacks)]
+    return outcome_findings(outcomes, attacks)
+
+
+def found(attacks, **options):
+    return [finding.title for finding in findings(attacks, **options)]
 
 
 def test_sound_attacks_raise_no_alarm():
@@ -88,15 +92,18 @@ def test_an_attack_that_leaves_the_box_is_an_alarm():
     assert found({"bright": bright}) == ["bright leaves [0, 1]"]
 
 
+class Fragile(Brightness):
+    def forward(self, images):
+        return torch.where(images.amax(dim=(1, 2, 3)) < 1, super().forward(images).T, torch.nan).T
+
+
+def white(classifier, images, labels, *, indices=None):
+    return torch.ones_like(images)
+
+
 def test_an_attack_that_breaks_the_numbers_is_an_alarm():
-    class Fragile(Brightness):
-        def forward(self, images):
-            return torch.where(images.amax(dim=(1, 2, 3)) < 1, super().forward(images).T, torch.nan).T
-
-    def white(classifier, images, labels, *, indices=None):
-        return torch.ones_like(images)
-
-    assert found({"white": white}, network=Fragile()) == ["white makes the model answer NaN"]
+    (finding,) = findings({"white": white}, network=Fragile())
+    assert (finding.code, finding.title) == ("attack-answers-nan", "white makes the model answer NaN")
 
 
 def test_damage_that_rounding_undoes_is_said():
@@ -108,3 +115,37 @@ def test_damage_that_rounding_undoes_is_said():
 
     titles = found({"slightly": slightly}, network=Brightness(127.8 / 255), images=images)
     assert titles == ["Rounding to 8 bits undoes part of slightly"]
+
+
+def test_knowledge_that_does_not_help_is_an_alarm():
+    attacks = {
+        "square": partial(TABLE["square"].attack, eps=0.2, queries=30),
+        "pgd": partial(pgd, eps=0.2, steps=3, random_start=False),
+    }
+    assert "square beats the gradient attacks" in found(attacks, network=Masked())
+    assert "square beats the gradient attacks" not in found(attacks)
+
+
+def test_one_step_that_beats_many_is_an_alarm():
+    """Steps of a millionth get nowhere."""
+    attacks = {"fgsm": partial(fgsm, eps=0.1), "pgd": partial(bim, eps=0.1, steps=3, step_size=1e-6)}
+    assert found(attacks) == ["fgsm beats pgd"]
+
+
+class Rejecting(Brightness):
+    """Five levels of brightness, and a sixth class for images that are nearly uniform."""
+
+    def forward(self, images):
+        level = images.flatten(1).mean(dim=1, keepdim=True)
+        even = 10 - 1000 * images.flatten(1).var(dim=1, keepdim=True)
+        return torch.cat([-100 * (level - torch.linspace(0.3, 0.7, 5)).square(), even], dim=1)
+
+
+def test_a_class_that_means_rejection_is_an_alarm():
+    def flatten(classifier, images, labels, *, indices=None):
+        return images.mean(dim=(1, 2, 3), keepdim=True).expand_as(images).clone()
+
+    images = IMAGES[Rejecting()(IMAGES).argmax(dim=1) < 5]
+    assert found({"flatten": flatten}, network=Rejecting(), images=images) == [
+        "flatten ends in what looks like a rejection"
+    ]

@@ -83,6 +83,39 @@ def test_cut_gradients_are_found_out():
     assert finding.evidence.startswith("64 of 64")
 
 
+def test_a_gradient_that_rounds_away_is_found_out():
+    def scaled(factor):
+        network = nn.Sequential(Brightness(), Scaled(factor))
+        return [(finding.level, finding.code) for finding in found(network)]
+
+    assert scaled(3) == []
+    assert scaled(1e5) == [("warning", "saturated-logits")]
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
+class Rejecting(nn.Module):
+    """Five levels of brightness, and a sixth class for what lies between."""
+
+    def forward(self, images):
+        levels = torch.tensor([0.3, 0.4, 0.5, 0.6, 0.7])
+        answers = -100 * (images.flatten(1).mean(dim=1, keepdim=True) - levels).square()
+        return torch.cat([answers, torch.full((len(images), 1), -0.1)], dim=1)
+
+
+def test_a_class_that_is_no_label_is_found_out():
+    images = uniform(0, torch.arange(300), (1, 2, 2))
+    labels = Rejecting()(images)[:, :5].argmax(dim=1)
+    assert "reject-class" in [finding.code for finding in found(Rejecting(), images=images, labels=labels)]
+
+
 def test_normalised_images_are_found_out():
     (finding,) = found(Brightness(), images=IMAGES * 4 - 2, labels=(IMAGES.mean(dim=(1, 2, 3)) > 0.625).long())
     assert finding.title == "Images outside [0, 1]"
