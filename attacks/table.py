@@ -10,8 +10,10 @@ from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
 from attacks.bandits import bandits
 from attacks.boundary import boundary
 from attacks.corruptions import CORRUPTIONS, corruption
+from attacks.ddn import ddn
 from attacks.deepfool import deepfool
 from attacks.fab import fab, fab_t
+from attacks.fmn import fmn
 from attacks.gradient import bim, fgsm, kl_pgd, mifgsm, pgd
 from attacks.hopskipjump import hopskipjump
 from attacks.nes import nes
@@ -76,6 +78,8 @@ TABLE: dict[str, Entry] = {
     # Minimal perturbation
     "deepfool": Entry(deepfool, ("l2", "linf"), "gradients", "minimal"),
     "sparsefool": Entry(sparsefool, ("l1",), "gradients", "minimal"),
+    "ddn": Entry(ddn, ("l2",), "gradients", "minimal"),
+    "fmn": Entry(fmn, ("linf", "l2", "l1", "l0"), "gradients", "minimal"),
     # Black box
     "square": Entry(square, _LENGTHS, "scores"),
     "spsa": Entry(spsa, ("linf", "l2"), "scores"),
