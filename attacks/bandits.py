@@ -47,9 +47,9 @@ def bandits(
 
     In linf or l2. A step asks for the score `radius` away (an l2 norm) along the prior, changed by noise of norm about
     `exploration` to either side; corrects the prior towards the better one by `learning_rate`, by exponentiated
-    gradients in linf; steps along it by `step_size` (default: eps / 10); and looks at the result: three queries. The
-    paper's code looks as well but does not count it. Each sample spends at most `queries` forward passes, the first
-    look included, and leaves when fooled; one that is never fooled comes back where it ended.
+    gradients in linf; steps along it by `step_size` (default: eps / 10, more for few steps); and looks at the result:
+    three queries. The paper's code looks as well but does not count it. Each sample spends at most `queries` forward
+    passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
 
     A prior has one value for `tile` x `tile` pixels. Noise depends on (seed, index, step) alone.
     """
@@ -66,9 +66,9 @@ def bandits(
     )
     if min(rates) <= 0:
         raise ValueError(f"exploration, radius and learning_rate must be above 0; got {', '.join(map(str, rates))}")
-    steps = Plan.of(queries, 1).steps
+    plan = Plan.of(queries, 1)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
-    lengths = samples.eps / 10 if step_size is None else budgets(step_size, images, norm, option="step_size")
+    lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
     size = images.shape[2:]
     shape = (images.shape[1], -(-size[0] // tile), -(-size[1] // tile))
 
@@ -97,4 +97,4 @@ def bandits(
         move = norm.steepest(spread(prior(memory)), climb.at, lengths[climb.samples.rows])
         return norm.project(climb.at + move, climb.samples.images, climb.samples.eps), memory
 
-    return ascend(classifier, samples, rule, steps=steps, memory=shape, batch_size=batch_size, compact=compact)
+    return ascend(classifier, samples, rule, steps=plan.steps, memory=shape, batch_size=batch_size, compact=compact)

@@ -45,6 +45,10 @@ class Plan(NamedTuple):
         pairs = min(pairs, (queries - 2) // 2)
         return cls((queries - 1) // (2 * pairs + 1), pairs) if pairs > 0 else cls(0, 0)
 
+    def step_size(self, eps: Tensor) -> Tensor:
+        """A tenth of eps, or more where the steps are so few that they would not reach across the ball."""
+        return eps * max(0.1, 2.5 / max(self.steps, 3))
+
 
 def slope(classifier: Classifier, samples: Samples, at: Tensor, direction: Tensor, *, radius: float) -> Tensor:
     """Estimate each sample's gradient from two queries: (N, C, H, W) directions to (N, C, H, W).

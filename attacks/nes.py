@@ -32,8 +32,8 @@ def nes(
 
     A step takes `pairs` directions at distance `radius`, both ways, and a look at its result; the defaults, the moving
     average of the estimates (`momentum`) among them, are the paper's. There the step is a fifth of eps, halved where
-    the loss rests; `step_size` (default: eps / 10) stays. Each sample spends at most `queries` forward passes, the
-    first look included, and leaves when fooled; one that is never fooled comes back where it ended.
+    the loss rests; `step_size` (default: eps / 10, more for few steps) stays. Each sample spends at most `queries`
+    forward passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
 
     Directions depend on (seed, index, step) alone, and each sample is weighed by its own scores, so that the estimate
     of one does not suffer from the company of others.
@@ -45,7 +45,7 @@ def nes(
         raise ValueError(f"radius must be above 0 and momentum in [0, 1); got radius={radius}, momentum={momentum}")
     plan = Plan.of(queries, pairs)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
-    lengths = samples.eps / 10 if step_size is None else budgets(step_size, images, norm, option="step_size")
+    lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
 
     def draw(indices: Tensor, stream: Tensor) -> Tensor:
         return random.normal(seed, indices, images.shape[1:], stream=stream, dtype=images.dtype)

@@ -33,7 +33,8 @@ def spsa(
     """Estimate the gradient along random signs, two queries each, and step with Adam (Uesato et al., 2018).
 
     In linf or l2. A step takes `pairs` directions, both ways, each pixel `radius` from where it is, and a look at its
-    result. Adam moves a pixel by about `step_size` (default: eps / 10, in l2 as a norm). Each sample spends at most
+    result. Adam moves a pixel by about `step_size` (default: eps / 10, more for
+    few steps; in l2 as a norm). Each sample spends at most
     `queries` forward passes, the first look included, and leaves when fooled; one that is never fooled comes back where
     it ended. The paper spends up to a million queries, with 4096 pairs a step.
 
@@ -46,7 +47,7 @@ def spsa(
         raise ValueError(f"radius must be above 0; got {radius}")
     plan = Plan.of(queries, pairs)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
-    lengths = samples.eps / 10 if step_size is None else budgets(step_size, images, norm, option="step_size")
+    lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
     if norm.name == "l2":
         lengths = lengths / max(images[0:1].numel(), 1) ** 0.5  # of a pixel, where all move alike
 
