@@ -127,8 +127,9 @@ def test_autoattack_fab_draws_restarts_for_the_batch(images) -> None:
 
     starts: list[Tensor] = []
     handle = classifier.register_forward_pre_hook(lambda module, inputs: starts.append(inputs[0].detach()))
-    fab(classifier, images, labels, steps=1, restarts=2, search_steps=0)
+    fab(classifier, images, labels, steps=1, restarts=3, search_steps=0)
     whole = starts[3]  # after the image, the first start and its step
+    assert not torch.allclose(starts[5], whole)  # and another for each restart
     starts.clear()
     fab(classifier, images[5:6], labels[5:6], steps=1, restarts=2, search_steps=0, indices=torch.tensor([5]))
     handle.remove()
