@@ -9,18 +9,22 @@ from torch import Tensor
 from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
 from attacks.bandits import bandits
 from attacks.boundary import boundary
+from attacks.carlini_wagner import carlini_wagner
 from attacks.corruptions import CORRUPTIONS, corruption
 from attacks.ddn import ddn
 from attacks.deepfool import deepfool
+from attacks.ead import ead
 from attacks.fab import fab, fab_t
 from attacks.fmn import fmn
 from attacks.gradient import bim, fgsm, kl_pgd, mifgsm, pgd
 from attacks.hopskipjump import hopskipjump
+from attacks.jsma import jsma
 from attacks.nes import nes
 from attacks.noise import gaussian_noise, uniform_noise
 from attacks.one_pixel import one_pixel
 from attacks.patch import patch
 from attacks.salt_and_pepper import salt_and_pepper
+from attacks.sigma_zero import sigma_zero
 from attacks.signopt import signopt
 from attacks.simba import simba
 from attacks.sparsefool import sparsefool
@@ -80,6 +84,10 @@ TABLE: dict[str, Entry] = {
     "sparsefool": Entry(sparsefool, ("l1",), "gradients", "minimal"),
     "ddn": Entry(ddn, ("l2",), "gradients", "minimal"),
     "fmn": Entry(fmn, ("linf", "l2", "l1", "l0"), "gradients", "minimal"),
+    "carlini-wagner": Entry(carlini_wagner, ("l2", "linf"), "gradients", "minimal"),
+    "ead": Entry(ead, ("l1",), "gradients", "minimal"),
+    "jsma": Entry(jsma, ("l0",), "gradients", "minimal"),
+    "sigma-zero": Entry(sigma_zero, ("l0",), "gradients", "minimal"),
     # Black box
     "square": Entry(square, _LENGTHS, "scores"),
     "spsa": Entry(spsa, ("linf", "l2"), "scores"),
