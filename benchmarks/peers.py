@@ -1,13 +1,13 @@
 """Other people's attacks behind one signature, for running beside ours. Those that are not installed are left out.
 
-Install what is wanted into an environment of its own: `pip install torchattacks adversarial-robustness-toolbox foolbox`,
-and put the sources of AutoAttack (fra31/auto-attack) and adversarial-library (jeromerony/adversarial-library) on
-PYTHONPATH.
+Install what is wanted into an environment of its own: `pip install torchattacks adversarial-robustness-toolbox`, and
+put the sources of AutoAttack (fra31/auto-attack) and adversarial-library (jeromerony/adversarial-library) on PYTHONPATH.
 """
 
 import importlib.util
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,6 +53,53 @@ def pgd_peers(*, steps: int, norm: str = "linf") -> dict[str, Peer]:
     if has("adv_lib") and norm == "linf":
         found["adversarial-library"] = lambda *given: _advlib_pgd(*given, steps=steps)
     return found
+
+
+def minimal_peers(*, norm: str, steps: int) -> dict[str, Callable[..., Tensor]]:
+    """Attacks that look for the nearest image, by each peer that has them in that norm: (network, images, labels)."""
+    found: dict[str, Callable[..., Tensor]] = {}
+    order: Any = {"linf": float("inf"), "l2": 2, "l1": 1}[norm]
+    if has("adv_lib"):
+        from adv_lib import attacks
+
+        found["adversarial-library FMN"] = partial(attacks.fmn, norm=order, steps=steps)
+        if norm == "l2":
+            found["adversarial-library DDN"] = partial(attacks.ddn, steps=steps, levels=None)
+            found["adversarial-library C&W"] = partial(attacks.carlini_wagner_l2, max_iterations=1000)
+        if norm == "linf":
+            found["adversarial-library C&W"] = attacks.carlini_wagner_linf
+    if has("autoattack"):
+        found["official FAB-T"] = partial(_official_fab, norm=norm, steps=steps)
+    if has("foolbox"):
+        names = {
+            "l2": ("DDNAttack", "L2CarliniWagnerAttack"),
+            "l1": ("EADAttack", "L1FMNAttack"),
+            "linf": ("LinfFMNAttack",),
+        }
+        for name in names[norm]:
+            found[f"foolbox {name}"] = partial(_foolbox_minimal, name=name, steps=steps)
+    return found
+
+
+def _official_fab(network: nn.Module, images: Tensor, labels: Tensor, *, norm: str, steps: int) -> Tensor:
+    from autoattack.fab_pt import FABAttack_PT
+
+    names = {"linf": "Linf", "l2": "L2", "l1": "L1"}
+    attack = FABAttack_PT(
+        network, n_restarts=1, n_iter=steps, eps=1e10, seed=0, norm=names[norm], verbose=False, device="cpu"
+    )
+    attack.targeted, attack.n_target_classes = True, 9
+    return attack.perturb(images, labels)
+
+
+def _foolbox_minimal(network: nn.Module, images: Tensor, labels: Tensor, *, name: str, steps: int) -> Tensor:
+    import foolbox
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
+    own = {} if name in ("L2CarliniWagnerAttack", "EADAttack") else {"steps": steps}
+    return getattr(foolbox.attacks, name)(**own)(model, images, labels, epsilons=None)[1]
 
 
 def bare_loop(network: nn.Module, images: Tensor, labels: Tensor, eps: float, *, steps: int) -> Tensor:
@@ -115,7 +162,14 @@ def _art_pgd(network: nn.Module, images: Tensor, labels: Tensor, eps: float, *, 
     )
     order: Any = {"linf": float("inf"), "l2": 2, "l1": 1}[norm]
     attack = ProjectedGradientDescentPyTorch(
-        model, order, eps=eps, eps_step=2.5 * eps / steps, max_iter=steps, num_random_init=1, batch_size=256, verbose=False
+        model,
+        order,
+        eps=eps,
+        eps_step=2.5 * eps / steps,
+        max_iter=steps,
+        num_random_init=1,
+        batch_size=256,
+        verbose=False,
     )
     return torch.from_numpy(attack.generate(images.numpy(), labels.numpy()))
 
