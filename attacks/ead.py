@@ -44,6 +44,7 @@ def ead(
     ahead of the image (FISTA), moves every pixel by `beta` towards its value in the sample, and leaves those there that
     are nearer than that. `search_steps` descents of at most `steps` find the weight by bisection, from `start_weight`:
     with a hundredth of the default no step is longer than `beta`, and nothing moves.
+
     `rule` says which of all images that fool is returned: the one with the smallest l1 size, or elastic net. With `l1`
     eight halvings then take off what is left too much. `confidence` is the margin of logits by which an image has to
     fool; `abort_early` ends the descent of a sample whose loss no longer falls. Costs two forward passes and a backward

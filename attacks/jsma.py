@@ -12,8 +12,7 @@ from attacks.norms import L0, Budget, Norm, named_norm, rows
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_CANDIDATES = 4096
-_CELLS = 1 << 24  # of the table of pairs at once: 64 MiB of float32
+_CANDIDATES = 128
 
 
 def jsma(
@@ -38,8 +37,10 @@ def jsma(
     Values move up or down, whichever serves the aim (Wiyatno & Xu, 2018), and have no part where [0, 1] leaves no room.
     Where no two have both effects, the two with the largest difference of the slopes are taken. At most a share `gamma`
     of the values (the paper's 14.5 %), but two at least, is chosen. `search_steps` halvings then leave out those that
-    were needless. Above 4096 values only that many, with the largest differences, are tried in pairs. Costs two forward
-    and two backward passes a step.
+    were needless. Costs two forward and two backward passes a step.
+
+    Only the 128 values with the largest differences are tried in pairs. A product is at most the square of half the sum
+    of both differences, so that values with small ones have no place in the best pair.
 
     Without `eps` an image that nothing fools comes back as it was. With `eps`, in changed values, a sample leaves at
     the first image within it that fools; where there is none, the best try is projected. Nothing is drawn, so `indices`
@@ -117,17 +118,15 @@ def _pair(wanted: Tensor, others: Tensor, usable: Tensor) -> Tensor:
     gaps = torch.where(usable, wanted - others, -torch.inf)
     order = gaps.argsort(dim=1, descending=True, stable=True)[:, :_CANDIDATES]
     wanted, others, usable = (values.gather(1, order) for values in (wanted, others, usable))
-    count, number = order.shape
-    places = torch.arange(number, device=order.device)
-    best = torch.zeros(count, dtype=wanted.dtype, device=order.device)
-    pair = places[:2].expand(count, -1)  # the largest gaps
-    for firsts in places.split(max(_CELLS // max(count * number, 1), 1)):
-        raised = wanted[:, firsts, None] + wanted[:, None]
-        lowered = -(others[:, firsts, None] + others[:, None])
-        serves = (raised > 0) & (lowered > 0) & usable[:, firsts, None] & usable[:, None]
-        scores = torch.where(serves & (places > firsts[:, None]), raised * lowered, 0).flatten(1)
-        top, place = scores.max(dim=1)
-        better = (top > best)[:, None]
-        found = torch.stack([firsts[place // number], place % number], dim=1)
-        pair, best = torch.where(better, found, pair), best.maximum(top)
-    return order.gather(1, pair)
+    raised, lowered = _sums(wanted), -_sums(others)
+    serves = (raised > 0) & (lowered > 0) & usable[:, :, None] & usable[:, None]
+    scores = torch.where(serves, raised * lowered, 0).triu(diagonal=1).flatten(1)
+    top, place = scores.max(dim=1)
+    width = order.shape[1]
+    best = torch.stack([place // width, place % width], dim=1)
+    largest_gaps = torch.arange(2, device=order.device).clamp(max=width - 1)
+    return order.gather(1, torch.where((top > 0)[:, None], best, largest_gaps))
+
+
+def _sums(values: Tensor) -> Tensor:
+    return values[:, :, None] + values[:, None]
