@@ -231,7 +231,9 @@ ATTACK = Verb(
         Setting("--queries", key="queries", type=int, help="Forward passes an image, of attacks without gradients."),
         Setting("--targeted/--untargeted", key="targeted", help="Reach a random wrong class."),
         Setting("--cascade/--no-cascade", key="cascade", help="Give each attack only what those before it left."),
-        Setting("-n", "--num-samples", key="num_samples", type=int, help="Test images, drawn evenly; else all."),
+        Setting(
+            "-n", "--num-samples", key="num_samples", type=int, help="Test images, each class in proportion; else all."
+        ),
         Setting(
             "-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must."
         ),

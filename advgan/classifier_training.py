@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from advgan.averaging import update_average, warm_decay
 from advgan.config import ClassifierTraining, DefenseConfig, NetworkConfig
 from advgan.data import ImageSet
+from advgan.devices import memory_format
 from advgan.fast_attack import fast_attack
 from advgan.mixing import mixed_batches, steps_per_epoch
 from advgan.models.catalogues import is_catalogued, names_weights, published_normalisation
@@ -118,7 +119,7 @@ def assemble(
     device: torch.device | str = "cpu",
 ) -> State:
     """Put a network, its average and its optimiser together."""
-    network = network.to(device).to(memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=memory_format(device))
     average = deepcopy(network).requires_grad_(False).eval() if training.average_decay else None
     return State(network, average, build_optimizer(network, training), mean, std)
 

@@ -24,6 +24,15 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def memory_format(device: torch.device | str) -> torch.memory_format:
+    """The order of values in memory in which convolutions train fastest: channels last on an accelerator.
+
+    Not on the CPU, where oneDNN's backward pass of convolutions with few channels (4, in torch 2.14 on an AMD EPYC)
+    writes past the end of its buffers in that order, and the process dies.
+    """
+    return torch.contiguous_format if torch.device(device).type == "cpu" else torch.channels_last
+
+
 def describe_devices() -> dict[str, object]:
     """What this machine computes with, for `advgan env`."""
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

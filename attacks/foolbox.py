@@ -263,6 +263,8 @@ def _options(cls: type) -> dict[str, inspect.Parameter]:
 def _signature(attack: Callable[..., Tensor], cls: type) -> inspect.Signature:
     """The adapter's own parameters and, by name only, those of the class."""
     own = [value for value in inspect.signature(attack).parameters.values() if value.kind is not value.VAR_KEYWORD]
+    if issubclass(cls, _foolbox().attacks.base.FixedEpsilonAttack) and _norms(cls):
+        own = [value.replace(default=value.empty) if value.name == "eps" else value for value in own]
     more = [value.replace(kind=value.KEYWORD_ONLY) for value in _options(cls).values()]
     return inspect.Signature([*own, *more], return_annotation=Tensor)
 

@@ -108,3 +108,16 @@ TABLE: dict[str, Entry] = {
 
 ATTACKS: dict[str, Callable[..., Tensor]] = {name: entry.attack for name, entry in TABLE.items()}
 """Every attack by name, with its options unbound; `TABLE` says which norms each takes."""
+
+
+def entry_of(attack: object) -> Entry | None:
+    """The entry of an attack of the table, with or without options bound to it; None for one of somebody else's.
+
+    Entries that differ in options alone share their facts.
+    """
+    function = _unbound(attack)
+    return next((entry for entry in TABLE.values() if _unbound(entry.attack) is function), None)
+
+
+def _unbound(attack: object) -> object:
+    return attack.func if isinstance(attack, partial) else attack

@@ -1,7 +1,7 @@
 """Other people's attacks behind one signature, for running beside ours. Those that are not installed are left out.
 
-Install what is wanted into an environment of its own: `pip install torchattacks adversarial-robustness-toolbox`, and
-put the sources of AutoAttack (fra31/auto-attack) and adversarial-library (jeromerony/adversarial-library) on PYTHONPATH.
+Install what is wanted into an environment of its own: `pip install torchattacks adversarial-robustness-toolbox`. The
+sources of AutoAttack (fra31/auto-attack) and adversarial-library (jeromerony/adversarial-library) go on PYTHONPATH.
 """
 
 import importlib.util

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from attacks import Attack
+from attacks.table import entry_of
 from evaluation.findings import Finding
 from evaluation.intervals import wilson
 from evaluation.outcomes import Outcome, bound
-from evaluation.trust.bound_attacks import entry_of, same_ball, uses_gradients
+from evaluation.trust.bound_attacks import same_ball, uses_gradients
 from evaluation.trust.probes import FEWEST, enough
 from evaluation.trust.significance import beats
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attacks import L2, LINF, Attack, Classifier, Norm, named_norm
+from attacks.table import entry_of
 from evaluation.attempt import Attempt, Precision, Room, attempt, looked_at
 from evaluation.outcomes import Clean, Outcome, bound, is_label
 
@@ -204,7 +205,9 @@ def _norm(attack: Attack) -> Norm:
 
 
 def _is_minimal(attack: Attack) -> bool:
-    """Attacks that look for the nearest image can do without a budget."""
+    """Whether an attack looks for the nearest image; one that is not ours does if it can do without a budget."""
+    if (entry := entry_of(attack)) is not None:
+        return entry.aim == "minimal"
     parameter = inspect.signature(attack).parameters.get("eps")
     return parameter is not None and parameter.default is None
 

@@ -28,7 +28,7 @@ from evaluation.jobs.attack_files import Format, save_images
 from evaluation.jobs.attack_panels import curve_panels, stages_panel, triplet_panels
 from evaluation.jobs.attack_summary import groups, header, headline, verdict
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, now, progress, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import AttackOptions, attack_entry, setting_name
 from evaluation.outcomes import Outcome as AttackOutcome
@@ -68,6 +68,7 @@ class AttackConfig(AttackOptions):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
     channels_last: bool = False
+    """Order the network's values so; pays off on a GPU. See `advgan.devices.memory_format` for the CPU."""
     compile: bool = False
     """Let torch.compile make the network faster; pays off where an attack takes minutes."""
 
@@ -108,15 +109,19 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
         if not processes.is_first:
             return None
+        some = _drawn(chosen, CURVE_SAMPLES)
         curves = curve_panels(
             classifier,
-            _drawn(data.test, CURVE_SAMPLES),
+            some,
             trials,
-            _targets(config, _drawn(data.test, CURVE_SAMPLES).labels, data.num_classes),
+            _targets(config, some.labels, data.num_classes),
             norm=config.norm,
             points=config.curve_points,
         )
         findings = _findings(config, task, trials, outcomes)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("Warning: %s. %s", finding.title, finding.evidence)
     scores = outcome_scores(
         task.clean,
         outcomes,

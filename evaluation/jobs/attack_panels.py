@@ -112,7 +112,7 @@ def stages_panel(outcomes: Mapping[str, Outcome], *, cascade: bool) -> TablePane
 
 def _is_quick(name: str) -> bool:
     entry = attack_entry(name)
-    return entry.knowledge in ("none", "gradients") and bool(entry.norms) and ":" not in name
+    return entry.knowledge in ("none", "gradients") and entry.aim == "budget" and bool(entry.norms) and ":" not in name
 
 
 def _different_classes(indices: Tensor, labels: Tensor) -> Tensor:

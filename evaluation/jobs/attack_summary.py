@@ -38,7 +38,7 @@ def header(
 
 def _threat_model(config: AttackOptions, budgets: tuple[float, ...]) -> str:
     aim = "reach a random wrong class" if config.targeted else "leave the right class"
-    return f"{config.norm}, eps {', '.join(map(format_eps, budgets))}; {aim}; white box; one image at a time"
+    return f"{config.norm}, eps {', '.join(map(format_eps, budgets))}; {aim}; one image at a time"
 
 
 def headline(scores: list[Score]) -> list[Headline]:

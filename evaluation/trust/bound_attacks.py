@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from attacks import TABLE, Attack, Entry, Norm, named_norm
+from attacks import Attack, Norm, named_norm
+from attacks.table import entry_of
 from evaluation.outcomes import Outcome, bound
 
 
@@ -23,12 +24,6 @@ class Threat:
     eps: float
     survivors: Tensor
     """(N,) bool: correct, and broken by no untargeted gradient attack of this norm and budget."""
-
-
-def entry_of(attack: object) -> Entry | None:
-    """The attack's line in the table; None for one of a user's own."""
-    function = attack.func if isinstance(attack, partial) else attack
-    return next((entry for entry in TABLE.values() if entry.attack is function), None)
 
 
 def norm_of(attack: object) -> Norm | None:

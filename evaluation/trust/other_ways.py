@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from attacks import TABLE, Attack, Classifier, pgd
+from attacks.table import entry_of
 from evaluation.findings import Finding
 from evaluation.outcomes import Clean
-from evaluation.trust.bound_attacks import Threat, entry_of, same_ball, with_options
+from evaluation.trust.bound_attacks import Threat, same_ball, with_options
 from evaluation.trust.probes import Probes, enough, rewrapped
 from evaluation.trust.surrogates import Smoothed, StraightThrough, distilled
 
