@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/advgan demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: setup
 	$(BIN)/ruff format --check
