@@ -13,6 +13,7 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 _DUALS = {"linf": "l1", "l2": "l2", "l1": "linf"}
+_FIRST_GROWTH = 0.2  # of a number of values that has not fooled yet: a hundred of them in 23 steps instead of 61
 
 
 def fmn(
@@ -36,12 +37,14 @@ def fmn(
     Every step moves along the gradient by an l2 length that falls from `step_size` to a hundredth of it, and projects
     onto the ball. Its radius is first, but for a small share more, the distance at which a linear function would fool;
     once one image has fooled, it falls or grows by a share that itself falls from `gamma` to 0.001. In l0 it counts
-    single values and starts at 1. The nearest image that fools is kept, from whatever step; `search_steps` halvings
-    then take off what the steps left too much. Costs a forward and a backward pass a step and a forward pass a halving.
+    single values, starts at 1 and grows by a fifth until one image has fooled. The nearest image that fools is kept,
+    from whatever step; `search_steps` halvings then take off what the steps left too much. Costs a forward and a
+    backward pass a step and a forward pass a halving.
 
-    Three things differ from the paper, each because more images are fooled, or by less, on trained networks. The
+    Some things differ from the paper, each because more images are fooled, or by less, on trained networks. The
     gradient is that of the log-odds until one image has fooled, and only then that of the margin. Pixels that it would
-    drive out of [0, 1] have no part in it. In l2 the change is drawn out to the ball's surface, as in DDN.
+    drive out of [0, 1] have no part in it, and in l0 it is weighed by the room that is left. In l2 the change is drawn
+    out to the ball's surface, as in DDN.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -96,7 +99,8 @@ def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor
     share = shares[step]
     if norm.name == "l0":
         smaller = (state.radius - 1).minimum((state.radius * (1 - share)).floor()).minimum(nearest.sizes).clamp(min=1)
-        larger = (state.radius + 1).maximum((state.radius * (1 + share)).floor())
+        growth = torch.where(nearest.sizes.isfinite(), share, _FIRST_GROWTH)
+        larger = (state.radius + 1).maximum((state.radius * (1 + growth)).floor())
     else:
         slope = NORMS[_DUALS[norm.name]].size(gradient)
         ahead = finite(found.values.abs() / torch.where(slope > 0, slope, 1))
@@ -105,6 +109,8 @@ def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor
     radius = torch.where(fooled, smaller, larger).minimum(norm.size(farthest(images)))
 
     # Step, then back into ball and bounds.
+    if norm.name == "l0":  # where a bound is near, a steep slope is of little use
+        gradient = gradient * torch.where(gradient > 0, 1 - state.current, state.current)
     candidate = state.current + L2.steepest(gradient, images, lengths[step])
     if norm.name == "l2":
         candidate = images + onto_sphere(candidate - images, radius)

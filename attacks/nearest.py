@@ -118,6 +118,7 @@ def conclude(
     *,
     search_steps: int = 0,
     confidence: float = 0.0,
+    reach: float = 1.0,
     batch_size: int | None = None,
     compact: bool = True,
 ) -> Tensor:
@@ -125,7 +126,8 @@ def conclude(
 
     Bisection asks for the smallest ball onto which what was found can be projected and still fools, by one forward pass
     a step. It has no part in samples with an eps: either something within fools, or the nearest, which may not fool at
-    all, is projected onto the ball. Without eps, a sample that nothing fools comes back as it was.
+    all, is projected onto the ball. `reach` draws changes out before they are projected, so that in linf those well
+    within the ball move to its surface too. Without eps, a sample that nothing fools comes back as it was.
     """
     images, sizes = samples.images.clone(), torch.full_like(samples.eps, torch.inf)
     for state in states:
@@ -138,7 +140,7 @@ def conclude(
         wanted = (sizes.isfinite() & (sizes > 0) & unbounded).nonzero().squeeze(1)
         for found in drive(
             samples.select(wanted),
-            begin=lambda fresh: _Bisection.of(fresh, images[fresh.rows], norm),
+            begin=lambda fresh: _Bisection.of(fresh, images[fresh.rows], norm, reach),
             advance=lambda state: _halve(classifier, norm, confidence, search_steps, state),
             batch_size=batch_size,
             compact=compact,
@@ -163,10 +165,10 @@ class _Bisection:
     done: Tensor
 
     @classmethod
-    def of(cls, samples: Samples, source: Tensor, norm: Norm) -> "_Bisection":
-        size = norm.size(source - samples.images)
-        step = torch.zeros_like(samples.rows)
-        return cls(samples, source, source, torch.zeros_like(size), size, step, step > 0)
+    def of(cls, samples: Samples, found: Tensor, norm: Norm, reach: float) -> "_Bisection":
+        delta, step = found - samples.images, torch.zeros_like(samples.rows)
+        source, size = found + (reach - 1) * delta, norm.size(delta)
+        return cls(samples, source, found, torch.zeros_like(size), size, step, step > 0)
 
 
 def _halve(classifier: Classifier, norm: Norm, confidence: float, steps: int, state: _Bisection) -> _Bisection:
