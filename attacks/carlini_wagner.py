@@ -52,8 +52,8 @@ def carlini_wagner(
     next goes on from there, and a sample has at most `search_steps` (default 60). Steps shrink with the limit.
 
     `confidence` is the margin of logits by which an image has to fool. `abort_early` ends the descent of a sample whose
-    loss no longer falls; every sample has its own descents. Eight halvings towards the image then take off what is
-    left too much. Costs a forward and a backward pass a step.
+    loss no longer falls, unless its pixels still move one way, as black and white ones do for long before it shows.
+    Eight halvings towards the image then take off what is left too much. Costs a forward and a backward pass a step.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -160,12 +160,13 @@ def _advance(plan: _Plan, state: _State) -> _State:
     # End the descent of those that are through with it.
     advanced = replace(state, point=state.point + move, adam=adam, nearest=nearest)
     end = _end_in_l2 if plan.norm is L2 else _end_in_linf
-    return end(plan, advanced, loss, success, sizes)
+    settling = rows(move).abs().mean(dim=1) < length / 2 if plan.abort_early else torch.zeros_like(success)
+    return end(plan, advanced, loss, success, sizes, settling)
 
 
-def _end_in_l2(plan: _Plan, state: _State, loss: Tensor, success: Tensor, sizes: Tensor) -> _State:
+def _end_in_l2(plan: _Plan, state: _State, loss: Tensor, success: Tensor, sizes: Tensor, settling: Tensor) -> _State:
     reached_now = state.progress.reached | success
-    progress, ended = state.progress.after(loss, success, steps=plan.steps, abort_early=plan.abort_early)
+    progress, ended = state.progress.after(loss, success, steps=plan.steps, may_stop=settling)
     return replace(
         state,
         point=start_over(ended, state.point, _unbounded(state.samples.images)),
@@ -176,10 +177,10 @@ def _end_in_l2(plan: _Plan, state: _State, loss: Tensor, success: Tensor, sizes:
     )
 
 
-def _end_in_linf(plan: _Plan, state: _State, loss: Tensor, success: Tensor, sizes: Tensor) -> _State:
+def _end_in_linf(plan: _Plan, state: _State, loss: Tensor, success: Tensor, sizes: Tensor, settling: Tensor) -> _State:
     reached_now, best = state.progress.reached | success, state.nearest.sizes
     nil = success & (sizes <= state.limit)
-    progress, ended = state.progress.after(loss, success, steps=plan.steps, abort_early=plan.abort_early, also=nil)
+    progress, ended = state.progress.after(loss, success, steps=plan.steps, may_stop=settling, stops=nil)
     fell = ended & reached_now & (best <= state.limit * (1 + 1e-6))
     held = ended & ~fell
     out_of_weight = state.weight.value >= _LARGEST

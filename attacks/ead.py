@@ -32,7 +32,6 @@ def ead(
     beta: float = 0.01,
     rule: Rule = "l1",
     confidence: float = 0.0,
-    abort_early: bool = True,
     targeted: bool = False,
     batch_size: int | None = None,
     compact: bool = True,
@@ -47,8 +46,8 @@ def ead(
 
     `rule` says which of all images that fool is returned: the one with the smallest l1 size, or elastic net. With `l1`
     eight halvings then take off what is left too much. `confidence` is the margin of logits by which an image has to
-    fool; `abort_early` ends the descent of a sample whose loss no longer falls. Costs two forward passes and a backward
-    pass a step, since the point ahead and the image are two.
+    fool. No descent ends early, since the loss at the point ahead does not fall steadily. Costs two forward passes and
+    a backward pass a step, because the point ahead and the image are two.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps`, in
     l1, a sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing
@@ -57,7 +56,7 @@ def ead(
     norm = named_norm(norm)
     _check(norm, steps, search_steps, step_size, start_weight, beta, confidence, rule)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
-    plan = _Plan(classifier, steps, step_size, search_steps, beta, rule, confidence, abort_early)
+    plan = _Plan(classifier, steps, step_size, search_steps, beta, rule, confidence)
     with classifier.frozen():
         states = drive(
             samples,
@@ -87,7 +86,6 @@ class _Plan:
     beta: float
     rule: Rule
     confidence: float
-    abort_early: bool
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def _advance(plan: _Plan, state: _State) -> _State:
     # End the descent of those that are through with it.
     loss = _elastic_net(delta, plan.beta) + state.weight.value * lacking
     reached_now = state.progress.reached | success
-    progress, ended = state.progress.after(loss, success, steps=plan.steps, abort_early=plan.abort_early)
+    progress, ended = state.progress.after(loss, success, steps=plan.steps, may_stop=torch.zeros_like(success))
     return _State(
         samples=samples,
         current=start_over(ended, current, images),

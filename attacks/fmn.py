@@ -9,6 +9,7 @@ from torch import Tensor
 from attacks.classifier import Classifier
 from attacks.nearest import Nearest, conclude, cosine, farthest, finite, free, margins, onto_sphere
 from attacks.norms import L2, LINF, NORMS, Budget, Norm, named_norm
+from attacks.objectives import log_odds
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -41,10 +42,10 @@ def fmn(
     from whatever step; `search_steps` halvings then take off what the steps left too much. Costs a forward and a
     backward pass a step and a forward pass a halving.
 
-    Some things differ from the paper, each because more images are fooled, or by less, on trained networks. The
-    gradient is that of the log-odds until one image has fooled, and only then that of the margin. Pixels that it would
-    drive out of [0, 1] have no part in it, and in l0 it is weighed by the room that is left. In l2 the change is drawn
-    out to the ball's surface, as in DDN.
+    Some things differ from the paper, each because more images are fooled, or by less, on trained networks. Until one
+    image has fooled, the gradient is that of a soft margin, in which all other classes have a part, by their logits in
+    the unit of their spread; only then that of the margin. Pixels that it would drive out of [0, 1] have no part in it,
+    and in l0 it is weighed by the room that is left. In l2 the change is drawn out to the ball's surface, as in DDN.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -86,7 +87,7 @@ class _State:
 def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor, state: _State) -> _State:
     samples, images, step = state.samples, state.samples.images, state.step.clamp(max=len(lengths) - 1)
 
-    # Look: for a way past the boundary by all other classes together, once past it by the highest of them.
+    # Look: before one has fooled, for a way by all other classes together; after, by the highest of them.
     found_none = state.nearest.sizes.isinf()
     found = classifier.gradient(state.current, partial(_objective, samples, found_none), rows=samples.rows)
     fooled, sizes = samples.fooled(found.logits), norm.size(state.current - images)
@@ -120,7 +121,14 @@ def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor
 
 def _objective(samples: Samples, found_none: Tensor, logits: Tensor) -> Tensor:
     unaided = found_none.clone()  # in inference mode autograd would refuse the mask itself
-    return torch.where(unaided, samples.objective(logits), margins(samples, logits))
+    return torch.where(unaided, samples.objective(logits, loss=_soft_margin), margins(samples, logits))
+
+
+def _soft_margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
+    """The log-odds of logits that were brought to a standard deviation of 3, in their own unit."""
+    unit = logits.detach().std(dim=1) / 3
+    unit = torch.where(unit > 0, unit, 1)
+    return unit * log_odds(logits / unit[:, None], labels, targeted=targeted)
 
 
 def _check(norm: Norm, *, steps: int, step_size: float, gamma: float, search_steps: int) -> None:

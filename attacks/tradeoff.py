@@ -57,16 +57,15 @@ class Progress:
         return cls(zero, zero, zero > 0, torch.full_like(samples.eps, torch.inf))
 
     def after(
-        self, loss: Tensor, reached: Tensor, *, steps: int, abort_early: bool, also: Tensor | None = None
+        self, loss: Tensor, reached: Tensor, *, steps: int, may_stop: Tensor, stops: Tensor | None = None
     ) -> tuple["Progress", Tensor]:
-        """Count a step; and (N,) whether it was the last of its descent.
+        """Count a step; and (N,) whether it was the last of its descent: where it `stops`, or the steps are used up.
 
-        With `abort_early` it is where the loss has not fallen by a ten thousandth within a tenth of the steps.
+        Where it `may_stop`, it does if the loss has not fallen by a ten thousandth within a tenth of the steps.
         """
         looks = self.step % max(steps // 10, 1) == 0
-        stalled = looks & (loss > self.earlier * 0.9999) if abort_early else looks & ~looks
-        ended = stalled | (self.step + 1 >= steps)
-        ended = ended if also is None else ended | also
+        ended = (may_stop & looks & (loss > self.earlier * 0.9999)) | (self.step + 1 >= steps)
+        ended = ended if stops is None else ended | stops
         return (
             Progress(
                 step=torch.where(ended, 0, self.step + 1),
