@@ -126,7 +126,9 @@ def _objective(samples: Samples, found_none: Tensor, logits: Tensor) -> Tensor:
 
 def _soft_margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     """The log-odds of logits that were brought to a standard deviation of 3, in their own unit."""
-    unit = logits.detach().std(dim=1) / 3
+    values = logits.detach()
+    spread = (values - values.mean(dim=1, keepdim=True)).square().mean(dim=1)  # std() rounds by the size of the batch
+    unit = spread.sqrt() / 3
     unit = torch.where(unit > 0, unit, 1)
     return unit * log_odds(logits / unit[:, None], labels, targeted=targeted)
 

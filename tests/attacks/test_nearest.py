@@ -24,7 +24,7 @@ ATTACKS = {
     "fmn-l0": partial(fmn, norm="l0"),
     "carlini-wagner-l2": partial(carlini_wagner, norm="l2", steps=120, search_steps=7),
     "carlini-wagner-linf": partial(carlini_wagner, norm="linf", steps=100),
-    "ead-l1": partial(ead, steps=80, search_steps=6, beta=0.03),
+    "ead-l1": partial(ead, steps=120, search_steps=7, beta=0.03),
     "jsma-l0": partial(jsma, gamma=1.0),
     "sigma-zero-l0": partial(sigma_zero, steps=200),
 }
