@@ -91,7 +91,9 @@ def _advance(classifier: Classifier, lengths: Tensor, sigma: float, state: _Stat
     # Descend.
     count = 2 * sigma * delta / (delta * delta + sigma) ** 2 / delta[0].numel()
     lacking = per_sample(found.values < 0, images)
-    adam, move = state.adam.move(unit_max(count - lacking * finite(found.gradient)), step, lengths[step])
+    adam, move = state.adam.move(
+        unit_max(count - lacking * finite(found.gradient)), step, lengths[(step - 1).clamp(min=0)]
+    )
     delta = (state.current + move).clamp(0, 1) - images
 
     # Set the small changes back.

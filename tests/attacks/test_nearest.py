@@ -124,6 +124,16 @@ def test_an_image_that_fools_already_is_the_answer_and_one_that_nothing_fools_co
     assert torch.equal(ATTACKS[name](Classifier(Constant()), images, labels), images)
 
 
+def test_a_try_that_fooled_nobody_is_returned_within_a_budget_and_not_without(rowwise, draw) -> None:
+    images = draw(8)
+    labels = rowwise.logits(images).argmax(dim=1)
+    options = {"steps": 4, "start_size": 0.01, "search_steps": 3}
+    assert torch.equal(ddn(rowwise, images, labels, **options), images)
+    tried = ddn(rowwise, images, labels, eps=0.005, **options)
+    assert (tried != images).flatten(1).any(dim=1).all()
+    torch.testing.assert_close(L2.size(tried - images), torch.full((8,), 0.005, dtype=torch.float64))
+
+
 class Window(nn.Module):
     """Fools only while the brightness is between 0.6 and 0.85; beyond, as before, it does not."""
 
