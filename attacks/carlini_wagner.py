@@ -184,10 +184,9 @@ def _end_in_linf(plan: _Plan, state: _State, loss: Tensor, success: Tensor, size
     fell = ended & reached_now & (best <= state.limit * (1 + 1e-6))
     held = ended & ~fell
     out_of_weight = state.weight.value >= _LARGEST
-    floor = torch.where(held & out_of_weight, state.limit.maximum(state.floor), state.floor)
+    floor = torch.where(held & out_of_weight & best.isfinite(), state.limit.maximum(state.floor), state.floor)
     value = torch.where(held & ~out_of_weight, state.weight.value * _GROWTH, state.weight.value)
     lower = torch.where(best.isfinite(), (_SHRINK * best).maximum((floor + best) / 2), state.limit)
-    exhausted = held & out_of_weight & best.isinf()
     narrow = best.isfinite() & (best - floor <= _PRECISION * best)
     return replace(
         state,
@@ -196,7 +195,7 @@ def _end_in_linf(plan: _Plan, state: _State, loss: Tensor, success: Tensor, size
         limit=torch.where(fell | (held & out_of_weight), lower, state.limit),
         floor=floor,
         progress=progress,
-        done=state.nearest.settled | exhausted | narrow | (progress.search >= plan.search_steps),
+        done=state.nearest.settled | narrow | (progress.search >= plan.search_steps),
     )
 
 
