@@ -24,11 +24,12 @@ def header(
     """What was measured and how."""
     options = {"steps": config.steps, "restarts": config.restarts, "queries": config.queries}
     given = ", ".join(f"{value} {name}" for name, value in options.items() if value is not None)
+    given = given or ("options as in config.yaml" if config.options else "each with its own defaults")
     return (
         ("threat model", _threat_model(config, config.budgets(data.channels))),
         ("data", data.summary()),
         ("model", subject),
-        ("attacks", ", ".join(config.attacks) + (f"; {given}" if given else "; each with its own defaults")),
+        ("attacks", ", ".join(config.attacks) + f"; {given}"),
         ("order", "a cascade: each gets what those before it left" if config.cascade else "each gets all images"),
         ("images", f"{count:,} of the test split; those classified rightly are attacked"),
         ("precision", precision + ", every success confirmed in float32" * (precision != "float32")),
@@ -62,5 +63,8 @@ def _is_worst_case(score: Score) -> bool:
 def verdict(scores: list[Score]) -> str:
     """The outcome in one sentence."""
     clean = next(score for score in scores if score.metric == "clean_accuracy")
-    robust = min((score for score in scores if score.metric == "robust_accuracy"), key=lambda score: score.value)
+    robust = min(
+        (score for score in scores if score.metric == "robust_accuracy"),
+        key=lambda score: (score.value, not _is_worst_case(score)),
+    )
     return f"clean accuracy {format_score(clean)}; under {robust.setting}: {format_score(robust)}"

@@ -114,6 +114,16 @@ def test_a_queue_changes_nothing_and_every_pass_is_counted(name, norm, targeted,
 
 
 @every_attack
+def test_compaction_changes_nothing(name, norm, targeted, rowwise, images, labels, eps) -> None:
+    if "compact" not in inspect.signature(ATTACKS[name]).parameters:
+        pytest.skip("nobody leaves")
+    labels = (labels + targeted) % 5
+    whole = bound(name, norm, targeted, eps=eps)(rowwise, images, labels, indices=INDICES)
+    riding = bound(name, norm, targeted, eps=eps, compact=False)(rowwise, images, labels, indices=INDICES)
+    assert torch.equal(riding, whole)
+
+
+@every_attack
 def test_a_constant_added_to_the_logits_changes_nothing(name, norm, targeted, rowwise, images, labels) -> None:
     class Shifted(nn.Module):
         def __init__(self, constant: float) -> None:
