@@ -159,8 +159,8 @@ def test_art_takes_a_size_above_eps_by_rounding_for_a_failure(images) -> None:
         assert LINF.size(adversarial - image) <= 8 / 255 + 1e-7
 
 
-def test_foolbox_l0_fmn_keeps_one_value_too_many_on_ties() -> None:
-    """There a threshold decides what is kept, so that values of equal size stay together, however many they are."""
+def test_l0_keeps_no_value_too_many_on_ties() -> None:
+    """A threshold would keep values of equal size together, however many they are."""
     images = torch.full((1, 1, 6, 6), 0.5, dtype=torch.float64)
     classifier = halfspace(torch.ones(1, 6, 6, dtype=torch.float64), -18.0 - 1.2)  # three values, at their bounds
     for attack in (fmn, sigma_zero, jsma):
@@ -194,16 +194,16 @@ class Once(nn.Module):
 
 
 @pytest.mark.parametrize("attack", [ddn, fmn])
-def test_art_and_foolbox_lose_the_best_where_it_is_not_the_last(attack) -> None:
-    """There the last iterate is what is returned, whether it fools or not."""
+def test_the_best_is_kept_where_it_is_not_the_last(attack) -> None:
+    """The last iterate need not fool."""
     images, labels = torch.full((1, 1, 4, 4), 0.55, dtype=torch.float64), torch.tensor([0])
     for steps in range(2, 12):
         adversarial = attack(Classifier(Once()), images, labels, steps=steps)
         assert fooled(Classifier(Once()).logits(adversarial), labels).all()
 
 
-def test_torchattacks_jsma_and_others_change_values_that_are_not_needed(network, images) -> None:
-    """There the last pair stays whole where one of its values would do; an l1 attack's noise counts as changes."""
+def test_no_value_is_changed_that_is_not_needed(network, images) -> None:
+    """One value of the last pair may do; the noise of an l1 attack would count as changes."""
     classifier, labels = seen(network, images)
     adversarial = jsma(classifier, images, labels, gamma=1.0)
     whole = jsma(classifier, images, labels, gamma=1.0, search_steps=0)
