@@ -14,7 +14,7 @@ from attacks.apgd_ascent import Engine, Round
 from attacks.classifier import Classifier
 from attacks.kept import Kept
 from attacks.norms import LINF, Budget, Norm, named_norm
-from attacks.objectives import Loss, dlr, dlr_targeted, log_odds
+from attacks.objectives import Loss, dlr, dlr_targeted, log_odds, rivals
 from attacks.samples import Samples
 
 
@@ -123,8 +123,7 @@ def _towards_each(
     for part in samples.split(batch_size):
         logits = classifier.logits(part.images, rows=part.rows)
         kept.offer(part, part.images, logits, part.objective(logits, loss=dlr))
-        others = logits.scatter(1, part.labels[:, None], -torch.inf)
-        ranked.append(others.argsort(dim=1, descending=True, stable=True)[:, : min(num_targets, logits.shape[1] - 1)])
+        ranked.append(rivals(logits, part.labels, num_targets))
     if not ranked:
         return
     for number, targets in enumerate(torch.cat(ranked).unbind(dim=1)):

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from attacks import random
 from attacks.apgd_pace import Halving, Pace, Seen, Sparsity
-from attacks.ascent import answer, finite, look
+from attacks.ascent import answer, look
 from attacks.classifier import Classifier
 from attacks.kept import Kept
-from attacks.norms import Norm, per_sample
+from attacks.norms import Norm, finite, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 

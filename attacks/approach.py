@@ -62,13 +62,6 @@ class Record:
                 getattr(self.nearest, field.name)[state.samples.rows] = getattr(state.nearest, field.name)
 
 
-def rivals(logits: Tensor, labels: Tensor, most: int) -> Tensor:
-    """The likeliest classes beside the label, in order: (N, min(most, classes - 1))."""
-    others = logits.scatter(1, labels[:, None], -torch.inf).nan_to_num(nan=-torch.finfo(logits.dtype).max)
-    ranked = others.argsort(dim=1, descending=True, stable=True)
-    return ranked[:, : min(most, logits.shape[1] - 1)]
-
-
 def approach(
     classifier: Classifier,
     record: Record,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attacks.classifier import Classifier, Gradient
 from attacks.kept import Kept
-from attacks.norms import Norm, unit_max
+from attacks.norms import Norm, finite, unit_max
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -108,11 +108,6 @@ def answer(
     """Offer images without a gradient: forward passes alone."""
     logits = torch.stack([classifier.logits(images, rows=samples.rows) for _ in range(passes)]).mean(dim=0)
     kept.offer(samples, images, logits, objective(samples, logits))
-
-
-def finite(gradient: Tensor) -> Tensor:
-    """NaN to 0 and infinity to the largest number: one broken pixel must not spoil the others."""
-    return torch.nan_to_num(gradient, nan=0.0)
 
 
 def unit_mean(gradient: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from attacks.classifier import Classifier
 from attacks.hyperplanes import distances, move_onto
-from attacks.nearest import finite
-from attacks.norms import Norm
+from attacks.norms import Norm, finite
 from attacks.objectives import margin
 from attacks.samples import Samples
 

@@ -49,11 +49,7 @@ class Jacobian(NamedTuple):
     """(N, classes)."""
 
 
-_NO_GRADIENTS = "{name} gives no gradients: use an attack that needs none (uniform, gaussian, square)"
-_CUT_GRADIENTS = (
-    "{name} cuts its own gradients (torch.no_grad, detach or rounding inside the network?): "
-    "use an attack that needs none (uniform, gaussian, square)"
-)
+_WITHOUT = "use an attack that needs none (uniform, gaussian, square)"
 
 
 class Classifier(nn.Module):
@@ -123,14 +119,8 @@ class Classifier(nn.Module):
         Works under `torch.no_grad` and `torch.inference_mode` too, touches no parameter's `.grad`, and computes no
         parameter's gradient. Values that are not finite come back as they are.
         """
-        if not self.differentiable:
-            raise ValueError(_NO_GRADIENTS.format(name=self.name))
-        with self.frozen(), torch.inference_mode(False), torch.enable_grad():
-            inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
-            logits = self(inputs)
-            values = objective(logits)
-            if not values.requires_grad:
-                raise ValueError(_CUT_GRADIENTS.format(name=self.name))
+        with self._attached(images) as (inputs, logits):
+            values = self._not_cut(objective(logits))
             (gradient,) = torch.autograd.grad(values.sum(), inputs)
         self.passes.backwards += len(images)
         self._count(images, rows, backwards=1)
@@ -141,16 +131,10 @@ class Classifier(nn.Module):
 
         `classes` (N, K) are those of each sample (None: all, in order). `rows` as in `tallied`.
         """
-        if not self.differentiable:
-            raise ValueError(_NO_GRADIENTS.format(name=self.name))
-        with self.frozen(), torch.inference_mode(False), torch.enable_grad():
-            inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
-            logits = self(inputs)
-            if not logits.requires_grad:
-                raise ValueError(_CUT_GRADIENTS.format(name=self.name))
+        with self._attached(images) as (inputs, logits):
             if classes is None:
                 classes = torch.arange(logits.shape[1], device=images.device).expand(len(images), -1)
-            chosen = logits.gather(1, classes)
+            chosen = self._not_cut(logits).gather(1, classes)
             gradients = [
                 torch.autograd.grad(values.sum(), inputs, retain_graph=number + 1 < chosen.shape[1])[0]
                 for number, values in enumerate(chosen.unbind(dim=1))
@@ -172,6 +156,21 @@ class Classifier(nn.Module):
             yield self._tally
         finally:
             self._tally = outer
+
+    @contextmanager
+    def _attached(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """A copy of the images whose gradients are recorded, and its logits, whatever is switched off outside."""
+        if not self.differentiable:
+            raise ValueError(f"{self.name} gives no gradients: {_WITHOUT}")
+        with self.frozen(), torch.inference_mode(False), torch.enable_grad():
+            inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
+            yield inputs, self(inputs)
+
+    def _not_cut(self, values: Tensor) -> Tensor:
+        if not values.requires_grad:
+            why = "torch.no_grad, detach or rounding inside the network?"
+            raise ValueError(f"{self.name} cuts its own gradients ({why}): {_WITHOUT}")
+        return values
 
     def _count(self, images: Tensor, rows: Tensor | None, *, backwards: int) -> None:
         if self._tally is None:

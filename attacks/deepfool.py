@@ -7,11 +7,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attacks.approach import Record, approach, rivals
+from attacks.approach import Record, approach
 from attacks.boundaries import boundary_ahead, nearest_boundary
 from attacks.classifier import Classifier
 from attacks.nearest import Nearest, conclude, margins
 from attacks.norms import L2, Budget, Norm, named_norm, per_sample
+from attacks.objectives import rivals
 from attacks.queue import drive
 from attacks.samples import Samples
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.nearest import Nearest, conclude, finite, margins, reached
-from attacks.norms import L1, L2, Budget, Norm, named_norm, per_sample
+from attacks.nearest import Nearest, conclude, margins, reached
+from attacks.norms import L1, L2, Budget, Norm, finite, named_norm, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 from attacks.tradeoff import Progress, Weight, start_over

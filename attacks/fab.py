@@ -7,12 +7,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attacks.approach import Record, approach, rivals
+from attacks.approach import Record, approach
 from attacks.boundaries import Boundary, boundary_ahead, boundary_to, nearest_boundary
 from attacks.classifier import Classifier
 from attacks.hyperplanes import HYPERPLANE_NORMS
 from attacks.nearest import Nearest, conclude, margins
 from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
+from attacks.objectives import rivals
 from attacks.queue import drive
 from attacks.samples import Samples
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.nearest import Nearest, conclude, cosine, farthest, finite, free, margins, onto_sphere
-from attacks.norms import L2, LINF, NORMS, Budget, Norm, named_norm
+from attacks.nearest import Nearest, conclude, cosine, farthest, free, margins, onto_sphere
+from attacks.norms import L2, LINF, NORMS, Budget, Norm, finite, named_norm
 from attacks.objectives import log_odds
 from attacks.queue import drive
 from attacks.samples import Samples

@@ -276,7 +276,9 @@ def _class(name: str) -> type:
         raise ValueError(f"{PREFIX}{name} is refused: {_REFUSED[name]}")
     if name not in classes:
         near = difflib.get_close_matches(name, classes, n=1, cutoff=0)
-        raise ValueError(f"unknown attack {PREFIX}{name}: did you mean {PREFIX}{near[0]}? (foolbox_names lists them)")
+        raise ValueError(
+            f"unknown attack {PREFIX}{name}: did you mean {PREFIX}{near[0]}? (advgan ls attacks lists them)"
+        )
     return classes[name]
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from attacks import random
-from attacks.ascent import answer, ascend, finite
+from attacks.ascent import answer, ascend
 from attacks.classifier import Classifier
 from attacks.kept import Keep, Kept
-from attacks.norms import LINF, Budget, Norm, named_norm
+from attacks.norms import LINF, Budget, Norm, finite, named_norm
 from attacks.objectives import kl, named_loss
 from attacks.samples import Samples, budgets
 

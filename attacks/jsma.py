@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.nearest import Nearest, conclude, finite, margins
-from attacks.norms import L0, Budget, Norm, named_norm, rows
+from attacks.nearest import Nearest, conclude, margins
+from attacks.norms import L0, Budget, Norm, finite, named_norm, rows
 from attacks.queue import drive
 from attacks.samples import Samples
 

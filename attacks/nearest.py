@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.norms import L2, Norm, per_sample
+from attacks.norms import L2, Norm, finite, per_sample
 from attacks.objectives import margin
 from attacks.queue import State, drive
 from attacks.samples import Samples
@@ -78,11 +78,6 @@ def cosine(first: float, last: float, steps: int, images: Tensor) -> Tensor:
     """(steps,) values that fall from `first` towards `last` along half a period (Loshchilov & Hutter, 2017)."""
     shares = [(1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
     return images.new_tensor([last + (first - last) * share for share in shares])
-
-
-def finite(gradient: Tensor) -> Tensor:
-    """NaN to 0 and infinity to the largest number: one broken pixel must not spoil the others."""
-    return torch.nan_to_num(gradient, nan=0.0)
 
 
 def free(gradient: Tensor, current: Tensor) -> Tensor:

@@ -58,6 +58,11 @@ def rows(values: Tensor) -> Tensor:
     return values.flatten(1)
 
 
+def finite(gradient: Tensor) -> Tensor:
+    """NaN to 0 and infinity to the largest number: one broken pixel must not spoil the others."""
+    return torch.nan_to_num(gradient, nan=0.0)
+
+
 def unit_max(gradient: Tensor) -> Tensor:
     """Each sample's gradient divided by its largest entry, so that squares and sums neither vanish nor overflow."""
     largest = gradient.abs().amax(dim=(1, 2, 3), keepdim=True)

@@ -117,3 +117,10 @@ def _others(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _one_hot(logits: Tensor, labels: Tensor) -> Tensor:
     return labels[:, None] == torch.arange(logits.shape[1], device=logits.device)
+
+
+def rivals(logits: Tensor, labels: Tensor, most: int) -> Tensor:
+    """The likeliest classes beside the label, in order: (N, min(most, classes - 1))."""
+    others = logits.scatter(1, labels[:, None], -torch.inf).nan_to_num(nan=-torch.finfo(logits.dtype).max)
+    ranked = others.argsort(dim=1, descending=True, stable=True)
+    return ranked[:, : min(most, logits.shape[1] - 1)]

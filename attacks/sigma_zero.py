@@ -8,8 +8,8 @@ from torch import Tensor
 
 from attacks.adam import Adam
 from attacks.classifier import Classifier
-from attacks.nearest import Nearest, conclude, cosine, finite, margins
-from attacks.norms import L0, Budget, Norm, named_norm, per_sample, unit_max
+from attacks.nearest import Nearest, conclude, cosine, margins
+from attacks.norms import L0, Budget, Norm, finite, named_norm, per_sample, unit_max
 from attacks.queue import drive
 from attacks.samples import Samples
 

@@ -6,13 +6,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attacks.approach import Record, approach, rivals
+from attacks.approach import Record, approach
 from attacks.boundaries import boundary_ahead
 from attacks.classifier import Classifier
 from attacks.deepfool import check_steps, crossings
 from attacks.hyperplanes import move_onto
 from attacks.nearest import Nearest, conclude, margins
 from attacks.norms import L1, L2, Budget, Norm, named_norm
+from attacks.objectives import rivals
 from attacks.queue import drive
 from attacks.samples import Samples
 

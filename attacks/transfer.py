@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attacks.ascent import finite, unit_mean
+from attacks.ascent import unit_mean
 from attacks.classifier import Classifier
-from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
+from attacks.norms import LINF, Budget, Norm, finite, named_norm, per_sample
 from attacks.objectives import cross_entropy
 from attacks.samples import Samples, budgets
 from attacks.transfer_inputs import gaussian_smoothing, resize_and_pad

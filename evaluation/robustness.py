@@ -45,13 +45,15 @@ def robustness(
     for less. `targets` (N,) go to the attacks that are bound with `targeted=True`. `seed` is recorded, not used: an
     attack brings its own. The facts for each image, rather than their counts: `evaluation.trials`.
     """
+    from evaluation.attempt import Room
     from evaluation.outcomes import bound, clean_outcome
     from evaluation.trials import attack_outcome
     from evaluation.trials import cascade as in_a_row
 
-    clean = clean_outcome(classifier, images, labels, batch_size=256 if batch_size == "auto" else batch_size)
+    room = Room.of(batch_size)
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     if cascade:
-        outcomes = in_a_row(classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=batch_size)
+        outcomes = in_a_row(classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=room)
     else:
         outcomes = {
             name: attack_outcome(
@@ -61,7 +63,7 @@ def robustness(
                 attack,
                 targets=targets if bound(attack, "targeted") else None,
                 clean=clean,
-                batch_size=batch_size,
+                batch_size=room,
             )
             for name, attack in attacks.items()
         }

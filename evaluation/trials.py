@@ -32,7 +32,7 @@ def attack_outcome(
     *,
     targets: Tensor | None = None,
     clean: Clean | None = None,
-    batch_size: int | Literal["auto"] = 256,
+    batch_size: int | Literal["auto"] | Room = 256,
 ) -> Outcome:
     """Attack the images (N, C, H, W) in [0, 1] that are classified correctly, and look at the results once.
 
@@ -54,7 +54,7 @@ def sweep(
     *,
     targets: Tensor | None = None,
     clean: Clean | None = None,
-    batch_size: int | Literal["auto"] = 256,
+    batch_size: int | Literal["auto"] | Room = 256,
 ) -> dict[float, Outcome]:
     """Attack at several budgets, sharing work as `evaluation.search` says; `attack` lacks only `eps`.
 
@@ -75,7 +75,7 @@ def cascade(
     *,
     targets: Tensor | None = None,
     clean: Clean | None = None,
-    batch_size: int | Literal["auto"] = 256,
+    batch_size: int | Literal["auto"] | Room = 256,
 ) -> dict[str, Outcome]:
     """Attack with one after the other, each only what those before it left; the attacks lack no option.
 
@@ -104,10 +104,10 @@ def _task(
     attacks: Iterable[Attack],
     targets: Tensor | None,
     clean: Clean | None,
-    batch_size: int | Literal["auto"],
+    batch_size: int | Literal["auto"] | Room,
 ) -> Task:
     room = Room.of(batch_size)
-    clean = clean or clean_outcome(classifier, images, labels, batch_size=room.size)
+    clean = clean or room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     return Task(
         classifier=classifier,
         images=images,

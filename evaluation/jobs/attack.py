@@ -30,7 +30,7 @@ from evaluation.jobs.attack_summary import groups, header, headline, verdict
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import AttackOptions, attack_entry, setting_name
+from evaluation.jobs.suites import AttackOptions, attack_entry
 from evaluation.outcomes import Outcome as AttackOutcome
 from evaluation.outcomes import clean_outcome
 from evaluation.report.results import Results
@@ -117,6 +117,7 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
             _targets(config, some.labels, data.num_classes),
             norm=config.norm,
             points=config.curve_points,
+            room=task.room,
         )
         findings = _findings(config, task, trials, outcomes)
     for finding in findings:
@@ -171,7 +172,7 @@ def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Tas
         classifier.network.compile()
     room = Room.of(config.batch_size)
     images, labels = chosen.unit(), chosen.labels
-    clean = clean_outcome(classifier, images, labels, batch_size=room.size)
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     targets = _targets(config, labels, clean.logits.shape[1])
     return Task(
         classifier=classifier,
@@ -198,8 +199,8 @@ def _attack_all(
     """Every trial at every budget, by the names of the settings."""
     smallest = task.room.size if config.batch_size != "auto" else AttackConfig().batch_size
     chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
-    settings = config.model_dump(mode="json", exclude={"model", "data", "save", "curve_points", "probes", "batch_size"})
-    store = Store(run.folder / "searches", {"subject": subject, "settings": settings, "chunk_size": chunk_size})
+    identity = config.model_dump(mode="json", exclude={"model", "data", "save", "curve_points", "probes", "batch_size"})
+    store = Store(run.folder / "searches", {"subject": subject, "settings": identity, "chunk_size": chunk_size})
     total = num_steps(len(task.numbers), len(trials), chunk_size, processes)
     try:
         with progress(total, "attack") as bar:
@@ -219,11 +220,12 @@ def _attack_all(
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"What was done is kept: advgan attack --resume {run.folder}") from None
+    settings = config.settings(task.images.shape[1])
     return {
-        trial.name if trial.budgets is None else setting_name(trial.name, config.norm, eps): outcome
+        setting: outcome
         for trial in trials
         if trial.name in found
-        for eps, outcome in outcomes_of(trial, found[trial.name], task)
+        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
     }
 
 
@@ -231,12 +233,13 @@ def _findings(
     config: AttackConfig, task: Task, trials: Sequence[Trial], outcomes: Mapping[str, AttackOutcome]
 ) -> list[Finding]:
     """What speaks against the numbers: of the classifier, of the attacks, and of both under a closer look."""
+    settings = config.settings(task.images.shape[1])
     attacks: dict[str, Attack] = {}
     for trial in trials:
-        for eps in trial.budgets or ():
-            attacks[setting_name(trial.name, config.norm, eps)] = partial(trial.attack, eps=eps)  # type: ignore[call-arg]
-        if trial.budgets is None:
-            attacks[trial.name] = trial.attack
+        bound: list[Attack] = [trial.attack]
+        if trial.budgets is not None:
+            bound = [partial(trial.attack, eps=eps) for eps in trial.budgets]  # type: ignore[call-arg]
+        attacks.update(zip(settings[trial.name], bound, strict=True))
     labels = task.clean.labels
     return [
         *classifier_findings(task.classifier, task.images, labels, task.clean),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from advgan.data import ImageSet
 from attacks import Classifier
+from evaluation.attempt import Room
 from evaluation.eps_curve import eps_curve
 from evaluation.jobs.suites import attack_entry, format_eps
 from evaluation.outcomes import Outcome, bound, clean_outcome
@@ -24,7 +25,14 @@ CURVES = 4
 
 
 def curve_panels(
-    classifier: Classifier, some: ImageSet, trials: Sequence[Trial], targets: Tensor | None, *, norm: str, points: int
+    classifier: Classifier,
+    some: ImageSet,
+    trials: Sequence[Trial],
+    targets: Tensor | None,
+    *,
+    norm: str,
+    points: int,
+    room: Room,
 ) -> list[CurvePanel]:
     """Accuracy against eps, to twice the budget: beyond it every attack should win in the end.
 
@@ -38,11 +46,12 @@ def curve_panels(
     if norm == "linf":
         budgets = sorted({min(budget, 1.0) for budget in budgets})
     images, labels = some.unit(), some.labels
-    clean = clean_outcome(classifier, images, labels)
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     series = []
     for trial in chosen:
         aims = targets if bound(trial.attack, "targeted") else None
-        curve = eps_curve(sweep(classifier, images, labels, trial.attack, budgets, targets=aims, clean=clean))
+        swept = sweep(classifier, images, labels, trial.attack, budgets, targets=aims, clean=clean, batch_size=room)
+        curve = eps_curve(swept)
         series.append(Series(name=trial.name, x=curve.eps, y=curve.robust_accuracy, low=curve.low, high=curve.high))
     return [
         CurvePanel(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attacks import Classifier, pgd
 from evaluation.attempt import LARGEST_BATCH, Room, attempt
+from evaluation.trials import attack_outcome
 
 
 class Brightness(nn.Module):
@@ -43,6 +44,13 @@ def test_an_automatic_batch_halves_until_it_fits_and_changes_nothing() -> None:
     whole = attacked(Brightness(), Room(64))
     assert torch.equal(found.images, whole.images)
     assert torch.equal(found.forwards, whole.forwards)
+
+
+def test_the_pass_over_unchanged_images_halves_too() -> None:
+    outcome = attack_outcome(Classifier(Narrow()), IMAGES, LABELS, ATTACK, batch_size="auto")
+    whole = attack_outcome(Classifier(Brightness()), IMAGES, LABELS, ATTACK)
+    assert torch.equal(outcome.clean.logits, whole.clean.logits)
+    assert torch.equal(outcome.robust, whole.robust)
 
 
 def test_a_fixed_batch_that_does_not_fit_says_what_to_do() -> None:
