@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from advgan.latents import latents
 from advgan.models.interface import Generator
 from advgan.ranges import from_signed
 
@@ -34,7 +33,7 @@ def sample(
     try:
         images = []
         for rows in torch.arange(len(indices), device=home).split(batch_size):
-            noise = latents(seed, indices[rows], dim=generator.latent_dim, kind=generator.latent_kind)
+            noise = generator.space.draw(seed, indices[rows])
             signed = generator(noise, None if labels is None else labels[rows])
             images.append(from_signed(signed).to(device or home))
         return torch.cat(images)

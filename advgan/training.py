@@ -17,7 +17,6 @@ from torch.optim import Adam
 from advgan.averaging import update_average, warm_decay
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet, batches
-from advgan.latents import latents
 from advgan.losses import LOSSES
 from advgan.models.gans import build_discriminator, build_generator
 from advgan.models.interface import Discriminator, Generator, Network
@@ -115,7 +114,7 @@ def start(
             size=size,
             channels=channels,
             num_classes=num_classes,
-            normalization="layer" if training.penalty_weight else "batch",
+            penalised=training.penalises_gradients,
         )
     generator, discriminator = generator.to(device), discriminator.to(device)
     betas = (training.beta1, training.beta2)
@@ -152,13 +151,7 @@ def train(state: State, data: ImageSet, training: GanTraining) -> Iterator[Step]
                 real, labels = to_signed(to_unit(batch.images)), batch.labels
                 first = (state.step * turns + turn) * rows
                 numbers = torch.arange(first, first + rows, device=device)
-                noise = latents(
-                    training.seed,
-                    numbers,
-                    dim=generator.latent_dim,
-                    kind=generator.latent_kind,
-                    stream=TRAINING_LATENTS,
-                )
+                noise = generator.space.draw(training.seed, numbers, stream=TRAINING_LATENTS)
                 with torch.set_grad_enabled(turn == turns - 1):
                     fake = generator(noise, labels)
 

@@ -2,7 +2,8 @@
 
 from advgan.config.classifier import ClassifierTraining, DefenseConfig, NetworkConfig
 from advgan.config.data import DataConfig
-from advgan.config.gan import GanNetworks, GanTraining
+from advgan.config.gan_networks import GanNetworks
+from advgan.config.gan_training import GanTraining
 from advgan.config.section import Budget, Number, Positive, Section, Share
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""How a class label enters a generator and a discriminator. With `num_classes` 0 both let labels pass unseen."""
+"""How a class label enters a generator and a discriminator. With `num_classes` 0 all let labels pass unseen."""
 
 import torch
 from torch import Tensor, nn
@@ -25,21 +25,22 @@ class LabelledLatents(nn.Module):
         return torch.cat([latents, self.embedding(needed(labels))], dim=1)
 
 
-class ProjectionHead(nn.Module):
-    """Read logits (N,) from features (N, D): w.h + b, plus v_label.h with a vector per class (Miyato and Koyama, 2018).
+class LabelledImages(nn.Module):
+    """Append a map that is learnt for each class to the channels of images (Mirza and Osindero, 2014).
 
-    The class vectors start at 0, so the discriminator starts out blind to the label and learns what it is worth.
+    `extra` is the number of channels that it adds. The maps start at N(0, 0.02).
     """
 
-    def __init__(self, num_features: int, *, num_classes: int) -> None:
+    def __init__(self, size: int, *, num_classes: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(num_features, 1)
-        self.embedding = nn.Embedding(num_classes, num_features) if num_classes else None
+        self.size = size
+        self.embedding = nn.Embedding(num_classes, size * size) if num_classes else None
+        self.extra = 1 if num_classes else 0
         if self.embedding is not None:
-            nn.init.zeros_(self.embedding.weight)
+            nn.init.normal_(self.embedding.weight, 0, 0.02)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
-        logits: Tensor = self.linear(features).squeeze(1)
+    def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.embedding is None:
-            return logits
-        return logits + (self.embedding(needed(labels)) * features).sum(dim=1)
+            return images
+        maps = self.embedding(needed(labels)).view(-1, 1, self.size, self.size)
+        return torch.cat([images, maps], dim=1)

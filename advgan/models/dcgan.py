@@ -5,13 +5,17 @@ odd side m = 2n - 1 is reached exactly by a stride-2 kernel of 3, an even side m
 the same kernels lead back. So nothing is cropped: images of 28 go 4, 7, 14, 28, and images of 12 go 3, 6, 12.
 """
 
-from typing import Literal
-
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
-from advgan.models.conditioning import LabelledLatents, ProjectionHead
-
-Normalization = Literal["batch", "layer"]
+from advgan.config import GanNetworks
+from advgan.latents import LatentSpace
+from advgan.models.conditioning import LabelledImages, LabelledLatents, needed
+from advgan.models.interface import Shape
+from advgan.models.minibatch import MinibatchFeatures
+from advgan.models.normalization import discriminator_norm, generator_norm
+from advgan.models.spectral import constrain
+from advgan.models.verdict import Verdict, judged_classes
 
 
 def sides(size: int) -> list[int]:
@@ -28,35 +32,41 @@ def depths(size: int, width: int) -> list[int]:
 
 
 class DcganGenerator(nn.Module):
-    """Latents to signed images through transposed convolutions, with batch norm and ReLU between."""
+    """Latents to signed images through transposed convolutions, with a norm and ReLU between.
 
-    def __init__(
-        self, *, size: int, channels: int, num_classes: int, latent_dim: int, latent_kind: str, width: int
-    ) -> None:
+    With `generator_labels` "batch-norm" the label scales and shifts the norms, else it is appended to the latents.
+    """
+
+    def __init__(self, networks: GanNetworks, shape: Shape) -> None:
         super().__init__()
-        self.latent_dim, self.latent_kind, self.num_classes = latent_dim, latent_kind, num_classes
-        self.inputs = LabelledLatents(latent_dim, num_classes=num_classes)
-        maps, outputs = depths(size, width), sides(size)
-        seed_map = (maps[-1], outputs[-1], outputs[-1])
-        layers: list[nn.Module] = [
+        self.space = LatentSpace.of(networks)
+        self.num_classes = shape.num_classes
+        condition_dim = shape.num_classes if networks.generator_labels == "batch-norm" else 0
+        self.scales_norms = condition_dim > 0
+        self.inputs = LabelledLatents(self.space.dim, num_classes=0 if self.scales_norms else shape.num_classes)
+        maps, outputs = depths(shape.size, networks.width), sides(shape.size)
+        self.seed = nn.Sequential(
             nn.Linear(self.inputs.width, maps[-1] * outputs[-1] ** 2, bias=False),
-            nn.Unflatten(1, seed_map),
-            nn.BatchNorm2d(maps[-1]),
-            nn.ReLU(),
-        ]
-        for level in range(len(maps) - 1, 0, -1):
-            layers += [
-                nn.ConvTranspose2d(maps[level], maps[level - 1], _kernel(outputs[level]), 2, 1, bias=False),
-                nn.BatchNorm2d(maps[level - 1]),
-                nn.ReLU(),
-            ]
-        layers += [nn.ConvTranspose2d(maps[0], channels, _kernel(size), 2, 1), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
-        initialize(self.layers)
+            nn.Unflatten(1, (maps[-1], outputs[-1], outputs[-1])),
+        )
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(maps[level], maps[level - 1], _kernel(outputs[level]), 2, 1, bias=False)
+            for level in range(len(maps) - 1, 0, -1)
+        )
+        self.norms = nn.ModuleList(
+            generator_norm(channels, networks, condition_dim=condition_dim) for channels in reversed(maps)
+        )
+        self.last = nn.ConvTranspose2d(maps[0], shape.channels, _kernel(shape.size), 2, 1)
+        initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        images: Tensor = self.layers(self.inputs(latents, labels))
-        return images
+        condition = one_hot(needed(labels), self.num_classes).to(latents.dtype) if self.scales_norms else None
+        maps: Tensor = self.seed(self.inputs(latents, labels))
+        maps = self.norms[0](maps, condition).relu()
+        for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
+            maps = norm(up(maps), condition).relu()
+        images: Tensor = self.last(maps)
+        return images.tanh()
 
 
 class DcganDiscriminator(nn.Module):
@@ -66,34 +76,36 @@ class DcganDiscriminator(nn.Module):
     generated images, which it never does in training: on MNIST it would call 4 of 5 held-out images fake that it
     accepts in training. So score real and generated images apart, in shuffled batches like those of training.
 
-    `normalization` "layer" replaces batch norm by layer norm, which keeps the samples of a batch apart: a gradient
+    `discriminator_norm` "layer" replaces batch norm by layer norm, which keeps the samples of a batch apart: a gradient
     penalty is defined for each sample alone (Gulrajani et al., 2017, section 4).
     """
 
-    def __init__(
-        self, *, size: int, channels: int, num_classes: int, width: int, normalization: Normalization = "batch"
-    ) -> None:
+    def __init__(self, networks: GanNetworks, shape: Shape) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        maps, inputs = depths(size, width), sides(size)
-        layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], _kernel(size), 2, 1), nn.LeakyReLU(0.2)]
+        self.num_classes = judged_classes(networks, shape)
+        joined = self.num_classes if networks.discriminator_labels == "concat" else 0
+        self.inputs = LabelledImages(shape.size, num_classes=joined)
+        maps, inputs = depths(shape.size, networks.width), sides(shape.size)
+        layers = [*_down(shape.channels + self.inputs.extra, maps[0], shape.size, networks), _bend(networks)]
         for level in range(1, len(maps)):
             layers += [
-                nn.Conv2d(maps[level - 1], maps[level], _kernel(inputs[level]), 2, 1, bias=False),
-                _norm(maps[level], normalization),
-                nn.LeakyReLU(0.2),
+                *_down(maps[level - 1], maps[level], inputs[level], networks, bias=False),
+                discriminator_norm(maps[level], networks),
+                _bend(networks),
             ]
-        self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.head = ProjectionHead(maps[-1] * inputs[-1] ** 2, num_classes=num_classes)
-        initialize(self.layers)
-        nn.init.normal_(self.head.linear.weight, 0, 0.02)
+        self.layers = nn.Sequential(*layers)
+        self.batch = MinibatchFeatures((maps[-1], inputs[-1], inputs[-1]), networks)
+        self.head = Verdict(self.batch.num_features, networks=networks, num_classes=shape.num_classes)
+        initialize(self)
+        if networks.discriminator_norm == "spectral":
+            constrain(self)
 
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(images)
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
         return features
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images), labels)
+        logits: Tensor = self.head(self.features(images, labels), labels)
         return logits
 
 
@@ -104,14 +116,19 @@ def initialize(network: nn.Module) -> None:
             nn.init.normal_(module.weight, 0, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1, 0.02)
 
 
-def _norm(channels: int, normalization: Normalization) -> nn.Module:
-    if normalization == "layer":
-        return nn.GroupNorm(1, channels)
-    return nn.BatchNorm2d(channels, track_running_stats=False)
+def _down(inputs: int, outputs: int, side: int, networks: GanNetworks, *, bias: bool = True) -> list[nn.Module]:
+    """Halve the side of maps: by a strided convolution, or by one of stride 1 and the maximum of each 2x2."""
+    if networks.sparse:
+        return [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=bias), nn.MaxPool2d(2, ceil_mode=True)]
+    return [nn.Conv2d(inputs, outputs, _kernel(side), 2, 1, bias=bias)]
+
+
+def _bend(networks: GanNetworks) -> nn.Module:
+    return nn.ReLU() if networks.sparse else nn.LeakyReLU(0.2)
 
 
 def _kernel(side: int) -> int:

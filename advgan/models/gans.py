@@ -1,98 +1,113 @@
 """The table of GAN families, and networks from a configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from advgan.config import GanNetworks
-from advgan.models.dcgan import DcganDiscriminator, DcganGenerator, Normalization
-from advgan.models.interface import Discriminator, Generator
+from advgan.models.dcgan import DcganDiscriminator, DcganGenerator
+from advgan.models.interface import Discriminator, Generator, Shape
 from advgan.models.mlp_gan import MlpDiscriminator, MlpGenerator
 
 
-class Shape(NamedTuple):
-    """What the data decide: the side and channels of the images, and the classes that a network is told (0: none)."""
-
-    size: int
-    channels: int
-    num_classes: int
-
-
 class Family(NamedTuple):
-    """How one family of networks is built, and the smallest images that it draws."""
+    """How one family of networks is built, and which settings it follows."""
 
     generator: Callable[[GanNetworks, Shape], Generator]
-    discriminator: Callable[[GanNetworks, Shape, Normalization], Discriminator]
-    smallest: int
+    discriminator: Callable[[GanNetworks, Shape], Discriminator]
+    sizes: Callable[[int], bool]
+    says: str
+    """The sizes in words."""
+    choices: Mapping[str, tuple[str, ...]]
+    """Settings of GanNetworks that are words, with the values that this family has; the first is what `auto` means.
+    One that is not here must stay at its default."""
+    numbers: tuple[str, ...]
+    """The same for settings that are numbers or switches."""
 
 
-def _mlp_generator(networks: GanNetworks, shape: Shape) -> Generator:
-    return MlpGenerator(
-        size=shape.size,
-        channels=shape.channels,
-        num_classes=shape.num_classes,
-        latent_dim=networks.latent_dim,
-        latent_kind=networks.latent_kind,
-        units=8 * networks.width,
-    )
-
-
-def _mlp_discriminator(networks: GanNetworks, shape: Shape, normalization: Normalization) -> Discriminator:
-    return MlpDiscriminator(
-        size=shape.size, channels=shape.channels, num_classes=shape.num_classes, units=8 * networks.width
-    )
-
-
-def _dcgan_generator(networks: GanNetworks, shape: Shape) -> Generator:
-    return DcganGenerator(
-        size=shape.size,
-        channels=shape.channels,
-        num_classes=shape.num_classes,
-        latent_dim=networks.latent_dim,
-        latent_kind=networks.latent_kind,
-        width=networks.width,
-    )
-
-
-def _dcgan_discriminator(networks: GanNetworks, shape: Shape, normalization: Normalization) -> Discriminator:
-    return DcganDiscriminator(
-        size=shape.size,
-        channels=shape.channels,
-        num_classes=shape.num_classes,
-        width=networks.width,
-        normalization=normalization,
-    )
-
+LABELS = ("projection", "concat", "auxiliary", "classes")
+CODES = ("categorical", "continuous")
 
 GANS: dict[str, Family] = {
-    "mlp": Family(_mlp_generator, _mlp_discriminator, smallest=1),
-    "dcgan": Family(_dcgan_generator, _dcgan_discriminator, smallest=8),
+    "mlp": Family(
+        MlpGenerator,
+        MlpDiscriminator,
+        sizes=lambda size: size >= 1,
+        says="of any size",
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("none",),
+            "discriminator_norm": ("none", "spectral"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("dropout", "packing", *CODES),
+    ),
+    "dcgan": Family(
+        DcganGenerator,
+        DcganDiscriminator,
+        sizes=lambda size: size >= 8,
+        says="from 8 pixels up",
+        choices={
+            "generator_labels": ("concat", "batch-norm"),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("batch", "virtual", "none"),
+            "discriminator_norm": ("batch", "layer", "spectral", "none"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("synchronised", "sparse", "dropout", "packing", *CODES),
+    ),
 }
+WORDS = ("generator_labels", "discriminator_labels", "generator_norm", "discriminator_norm", "minibatch")
+NUMBERS = ("synchronised", "sparse", "dropout", "packing", *CODES)
+
+
+def resolved(networks: GanNetworks, *, penalised: bool = False) -> GanNetworks:
+    """Replace every `auto` by what it means; `penalised`: gradients at single images are penalised.
+
+    Raises ValueError for a setting that the family would not follow.
+    """
+    family, chosen = GANS[networks.family], {}
+    for name in WORDS:
+        value, known = getattr(networks, name), family.choices.get(name, ())
+        if value == "auto" and known:
+            chosen[name] = "layer" if penalised and known[0] == "batch" and name == "discriminator_norm" else known[0]
+        elif value not in known and value != GanNetworks.model_fields[name].default:
+            raise ValueError(
+                f"networks.{name} {value}: family {networks.family} has {', '.join(known) or 'no such choice'}"
+            )
+    for name in NUMBERS:
+        if name not in family.numbers and getattr(networks, name) != GanNetworks.model_fields[name].default:
+            raise ValueError(
+                f"networks.{name} {getattr(networks, name)}: family {networks.family} has no such setting; leave it out"
+            )
+    return networks.model_copy(update=chosen)
 
 
 def build_generator(networks: GanNetworks, *, size: int, channels: int, num_classes: int) -> Generator:
     """Build a generator with the global random generator's weights; `num_classes` counts the classes of the data."""
-    return _family(networks, size).generator(networks, _shape(networks, size, channels, num_classes))
+    shape = _shape(networks, size, channels, num_classes if networks.conditional else 0)
+    return GANS[networks.family].generator(resolved(networks), shape)
 
 
 def build_discriminator(
-    networks: GanNetworks, *, size: int, channels: int, num_classes: int, normalization: Normalization = "batch"
+    networks: GanNetworks, *, size: int, channels: int, num_classes: int, penalised: bool = False
 ) -> Discriminator:
-    """Build a discriminator; `normalization` "layer" for one whose samples must not see each other (penalties)."""
-    shape = _shape(networks, size, channels, num_classes)
-    return _family(networks, size).discriminator(networks, shape, normalization)
+    """Build a discriminator; `penalised` for one whose samples must not see each other.
 
-
-def _family(networks: GanNetworks, size: int) -> Family:
-    family = GANS[networks.family]
-    if size < family.smallest:
-        raise ValueError(
-            f"family {networks.family} draws images from {family.smallest} pixels up, these have {size}: "
-            f"resize them to {family.smallest} or choose family mlp"
-        )
-    return family
+    It takes the channels of `packing` images, one after the other.
+    """
+    knows = networks.conditional or networks.discriminator_labels == "classes"
+    shape = _shape(networks, size, channels * networks.packing, num_classes if knows else 0)
+    return GANS[networks.family].discriminator(resolved(networks, penalised=penalised), shape)
 
 
 def _shape(networks: GanNetworks, size: int, channels: int, num_classes: int) -> Shape:
-    if networks.conditional and num_classes < 1:
+    family = GANS[networks.family]
+    if not family.sizes(size):
+        raise ValueError(
+            f"family {networks.family} draws images {family.says}, these have {size}: "
+            "resize them with --set data.resize=N, or choose family mlp"
+        )
+    if networks.conditional and num_classes == 0:
         raise ValueError("a conditional GAN needs labelled data, and these have no classes: set conditional false")
-    return Shape(size, channels, num_classes if networks.conditional else 0)
+    return Shape(size, channels, num_classes)

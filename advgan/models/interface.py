@@ -1,10 +1,20 @@
 """What training and sampling ask of a generator and a discriminator; nothing inherits from this."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from advgan.latents import LatentSpace
+
+
+class Shape(NamedTuple):
+    """What the data decide: side and channels of the images, and the classes that a network knows (0: none)."""
+
+    size: int
+    channels: int
+    num_classes: int
 
 
 class Network(Protocol):
@@ -14,6 +24,7 @@ class Network(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
     def buffers(self) -> Iterator[Tensor]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
     def train(self, mode: bool = True) -> Self: ...
     def to(self, device: torch.device | str) -> Self: ...
     def eval(self) -> Self: ...
@@ -23,25 +34,76 @@ class Network(Protocol):
 
 
 class Generator(Network, Protocol):
-    """Latents (N, latent_dim) and labels (N,) to signed images (N, C, H, W) in [-1, 1].
+    """Latents (N, space.dim) and labels (N,) to signed images (N, C, H, W) in [-1, 1].
 
     Labels are needed, and looked at, where `num_classes` > 0. In eval mode each image depends on its own row alone.
     """
 
-    latent_dim: int
-    latent_kind: str
+    space: LatentSpace
     num_classes: int
 
     def __call__(self, latents: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
 
+class Head(Protocol):
+    """Reads from features (N, D) what a discriminator has to say."""
+
+    @property
+    def names_classes(self) -> bool:
+        """Whether `classify` is there."""
+        ...
+
+    @property
+    def num_codes(self) -> int:
+        """Columns of `guess`; 0 where there is none."""
+        ...
+
+    def __call__(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (N,); above 0 means real."""
+        ...
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits of the classes (N, K)."""
+        ...
+
+    def guess(self, features: Tensor) -> Tensor:
+        """The codes of an InfoGAN (N, categorical + continuous): logits of the categorical one, means of the others."""
+        ...
+
+
 class Discriminator(Network, Protocol):
-    """Signed images (N, C, H, W) and labels (N,) to logits (N,); above 0 means real."""
+    """Signed images (N, C, H, W) and labels (N,) to logits (N,): `head(features(images, labels), labels)`.
+
+    Labels are needed, and looked at, where `num_classes` > 0.
+    """
 
     num_classes: int
 
+    @property
+    def head(self) -> Head: ...
+
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
-    def features(self, images: Tensor) -> Tensor:
-        """The last hidden layer (N, D), which the logits are read from."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The last hidden layer (N, D), which everything is read from."""
+        ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A network that changes its form as training goes on; `progress` is the share of the steps done, in [0, 1]."""
+
+    def grow(self, progress: float) -> None: ...
+
+
+@runtime_checkable
+class Practising(Protocol):
+    """A generator whose discriminator sees something else than its images (a Laplacian pyramid's levels)."""
+
+    def exhibit(self, images: Tensor) -> Tensor:
+        """What the discriminator is shown of real signed images (N, C, H, W): any (N, ...)."""
+        ...
+
+    def practise(self, latents: Tensor, labels: Tensor | None, real: Tensor) -> Tensor:
+        """What it is shown instead, made from latents with the help of the real images (N, C, H, W): same shape."""
         ...

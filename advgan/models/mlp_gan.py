@@ -2,26 +2,32 @@
 
 from torch import Tensor, nn
 
-from advgan.models.conditioning import LabelledLatents, ProjectionHead
+from advgan.config import GanNetworks
+from advgan.latents import LatentSpace
+from advgan.models.conditioning import LabelledImages, LabelledLatents
+from advgan.models.interface import Shape
+from advgan.models.minibatch import MinibatchFeatures
+from advgan.models.spectral import constrain
+from advgan.models.verdict import Verdict, judged_classes
 
 
 class MlpGenerator(nn.Module):
     """Latents to signed images of any size through two hidden layers, LeakyReLU inside and tanh at the end."""
 
-    def __init__(
-        self, *, size: int, channels: int, num_classes: int, latent_dim: int, latent_kind: str, units: int
-    ) -> None:
+    def __init__(self, networks: GanNetworks, shape: Shape) -> None:
         super().__init__()
-        self.latent_dim, self.latent_kind, self.num_classes = latent_dim, latent_kind, num_classes
-        self.inputs = LabelledLatents(latent_dim, num_classes=num_classes)
+        self.space = LatentSpace.of(networks)
+        self.num_classes = shape.num_classes
+        self.inputs = LabelledLatents(self.space.dim, num_classes=shape.num_classes)
+        units = 8 * networks.width
         self.layers = nn.Sequential(
             nn.Linear(self.inputs.width, units),
             nn.LeakyReLU(0.2),
             nn.Linear(units, units),
             nn.LeakyReLU(0.2),
-            nn.Linear(units, channels * size * size),
+            nn.Linear(units, shape.channels * shape.size**2),
             nn.Tanh(),
-            nn.Unflatten(1, (channels, size, size)),
+            nn.Unflatten(1, (shape.channels, shape.size, shape.size)),
         )
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -30,24 +36,31 @@ class MlpGenerator(nn.Module):
 
 
 class MlpDiscriminator(nn.Module):
-    """Signed images of any size to logits through two hidden layers, without normalisation: fit for any penalty."""
+    """Signed images of any size to logits through two hidden layers, without norms of maps: fit for any penalty."""
 
-    def __init__(self, *, size: int, channels: int, num_classes: int, units: int) -> None:
+    def __init__(self, networks: GanNetworks, shape: Shape) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.num_classes = judged_classes(networks, shape)
+        joined = self.num_classes if networks.discriminator_labels == "concat" else 0
+        self.inputs = LabelledImages(shape.size, num_classes=joined)
+        units = 8 * networks.width
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * size * size, units),
+            nn.Linear((shape.channels + self.inputs.extra) * shape.size**2, units),
             nn.LeakyReLU(0.2),
             nn.Linear(units, units),
             nn.LeakyReLU(0.2),
+            nn.Unflatten(1, (units, 1, 1)),
         )
-        self.head = ProjectionHead(units, num_classes=num_classes)
+        self.batch = MinibatchFeatures((units, 1, 1), networks)
+        self.head = Verdict(self.batch.num_features, networks=networks, num_classes=shape.num_classes)
+        if networks.discriminator_norm == "spectral":
+            constrain(self)
 
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(images)
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
         return features
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images), labels)
+        logits: Tensor = self.head(self.features(images, labels), labels)
         return logits

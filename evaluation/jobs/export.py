@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,7 +102,7 @@ def _read(config: ExportConfig) -> _Exportable:
 
 def _generator(path: Path) -> _Exportable:
     gan = load_gan(path)
-    latents = torch.zeros(2, gan.networks.latent_dim)
+    latents = torch.zeros(2, gan.generator.space.dim)
     conditional = gan.generator.num_classes > 0
     example = (latents, torch.zeros(2, dtype=torch.int64)) if conditional else (latents,)
     about = {
@@ -110,8 +111,7 @@ def _generator(path: Path) -> _Exportable:
         "size": gan.size,
         "channels": gan.channels,
         "classes": list(gan.classes) if conditional else [],
-        "latent_dim": gan.networks.latent_dim,
-        "latent_kind": gan.networks.latent_kind,
+        "latents": asdict(gan.generator.space),
         "output": "images in [0, 1], NCHW",
         "networks": gan.networks.model_dump(mode="json"),
     }

@@ -49,8 +49,8 @@ def test_the_sides_halve_down_to_three_or_four(size: int, expected: list[int]) -
 def test_the_maps_of_a_dcgan_of_64_pixels_are_those_of_the_paper() -> None:
     assert depths(64, 128) == [128, 256, 512, 1024]
     assert depths(128, 128) == [128, 256, 512, 1024, 1024]
-    generator = DcganGenerator(size=64, channels=3, num_classes=0, latent_dim=100, latent_kind="uniform", width=8)
-    ups = [layer for layer in generator.layers if isinstance(layer, nn.ConvTranspose2d)]
+    generator = build_generator(networks("dcgan", width=8), size=64, channels=3, num_classes=0)
+    ups = [layer for layer in generator.modules() if isinstance(layer, nn.ConvTranspose2d)]
     assert [(layer.in_channels, layer.out_channels) for layer in ups] == [(64, 32), (32, 16), (16, 8), (8, 3)]
     assert {layer.kernel_size for layer in ups} == {(4, 4)}
 
@@ -59,7 +59,7 @@ def test_the_maps_of_a_dcgan_of_64_pixels_are_those_of_the_paper() -> None:
 def test_every_pixel_of_the_image_reaches_the_discriminator_and_is_reached_by_the_generator(family: str) -> None:
     for size in (8, 9, 11, 12, 28):
         shape = {"size": size, "channels": 1, "num_classes": 3}
-        discriminator = build_discriminator(networks(family, width=8), **shape, normalization="layer")
+        discriminator = build_discriminator(networks(family, width=8), **shape, penalised=True)
         images = torch.zeros(1, 1, size, size).uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
         images.requires_grad_()
         discriminator(images).sum().backward()
@@ -95,7 +95,7 @@ def test_weights_of_a_dcgan_start_as_in_the_paper() -> None:
 @pytest.mark.parametrize("conditional", [False, True])
 def test_under_a_penalty_a_logit_depends_on_its_own_image_alone(family: str, conditional: bool) -> None:
     shape = {"size": 28, "channels": 1, "num_classes": 3}
-    critic = build_discriminator(networks(family, conditional=conditional), **shape, normalization="layer").train()
+    critic = build_discriminator(networks(family, conditional=conditional), **shape, penalised=True).train()
     images = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).requires_grad_()
     critic(images, torch.tensor([0, 1, 2, 0]))[0].backward()
     assert images.grad is not None

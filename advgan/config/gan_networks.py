@@ -1,0 +1,59 @@
+"""The two networks of a GAN."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from advgan.config.section import Section, Share
+
+Families = Literal["mlp", "points", "dcgan", "sngan", "biggan", "progressive", "r3gan", "lapgan"]
+
+
+class GanNetworks(Section):
+    """A generator and its discriminator. Their image size, channels and classes come from the data."""
+
+    family: Families = "dcgan"
+    width: int = Field(default=32, ge=1)
+    """Units (mlp, times 8) or channels of the layer nearest to the image."""
+    latent_dim: int = Field(default=64, ge=1)
+    """Length of the noise; codes come on top."""
+    latent_kind: Literal["normal", "uniform", "sphere"] = "normal"
+    """`normal`: N(0, 1); `uniform`: U(-1, 1); `sphere`: normal, scaled to the length sqrt(latent_dim)."""
+    conditional: bool = False
+    """Give the class label to both networks."""
+    generator_labels: Literal["auto", "concat", "batch-norm"] = "auto"
+    """How a conditional generator uses the label: appended to the latents, or as scale and shift of its batch norms."""
+    discriminator_labels: Literal["projection", "concat", "auxiliary", "classes"] = "projection"
+    """How the discriminator uses it: `projection` and `concat` ask whether image and label fit; `auxiliary` also names
+    the class (AC-GAN); `classes` has a logit per class and none for fake (the K+1 classes of a semi-supervised GAN)."""
+    generator_norm: Literal["auto", "batch", "virtual", "none"] = "auto"
+    """`auto`: what the paper of the family has."""
+    discriminator_norm: Literal["auto", "batch", "layer", "spectral", "none"] = "auto"
+    """`auto`: what the paper of the family has, but layer norm for batch norm under a penalty on gradients, which is
+    defined for each sample alone."""
+    synchronised: bool = False
+    """Batch norm over the batches of all processes of torchrun instead of each its own."""
+    minibatch: Literal["none", "discrimination", "deviation"] = "none"
+    """What the discriminator learns of the rest of its batch: learnt distances, or the standard deviation."""
+    sparse: bool = False
+    """ReLU and max pooling in a dcgan's discriminator, whose gradients are mostly 0: what is advised against."""
+    dropout: Share = 0.0
+    """Dropout before the last layer of the discriminator."""
+    packing: int = Field(default=1, ge=1)
+    """Images that the discriminator judges together (PacGAN)."""
+    categorical: int = Field(default=0, ge=0)
+    """Values of the categorical code of an InfoGAN; 0: none."""
+    continuous: int = Field(default=0, ge=0)
+    """Continuous codes of an InfoGAN, U(-1, 1) each."""
+
+    @model_validator(mode="after")
+    def _labels_are_used_once(self) -> "GanNetworks":
+        if self.packing > 1 and self.conditional:
+            raise ValueError("networks.packing joins images of different classes: set networks.conditional false")
+        if self.discriminator_labels == "classes" and self.conditional:
+            raise ValueError(
+                "networks.discriminator_labels classes has an unconditional generator: leave networks.conditional false"
+            )
+        if self.categorical == 1:
+            raise ValueError("networks.categorical 1 is a code with a single value: use 0, or 2 and more")
+        return self

@@ -1,0 +1,132 @@
+"""How a GAN is trained."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from advgan.config.section import Positive, Section, Share
+
+Losses = Literal[
+    "minimax",
+    "non-saturating",
+    "hinge",
+    "least-squares",
+    "wasserstein",
+    "relativistic",
+    "relativistic-average",
+]
+CROSS_ENTROPY = ("minimax", "non-saturating")
+"""Losses whose logits are log-odds, with targets that can be smoothed."""
+Weight = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+class GanTraining(Section):
+    """The training recipe of a GAN. A weight of 0 leaves its term out."""
+
+    loss: Losses = "non-saturating"
+    gradient_penalty: float | None = Field(default=None, ge=0)
+    """Weight of the penalty on the critic's gradient norm between real and fake images; None: 10 for `wasserstein`
+    without `clip`, 0 for the others."""
+    dragan: float = Weight
+    """The same around real images alone (DRAGAN)."""
+    r1: float = Weight
+    """Squared gradient norm at real images, times a half."""
+    r2: float = Weight
+    """Squared gradient norm at fake images, times a half."""
+    lecam: float = Weight
+    """Pull towards the moving average of the other side's logits (LeCam)."""
+    clip: float = Weight
+    """Bound of each weight of the critic after every step (WGAN); 0: none."""
+    penalty_every: int = Field(default=1, ge=1)
+    """Discriminator steps between gradient penalties, which then weigh as much more (lazy regularisation)."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """How far the target of real images stays below 1; that of fakes stays 0."""
+    feature_matching: float = Weight
+    """Weight of the squared distance between mean features of real and fake images in the generator's loss."""
+    adversarial: float = Field(default=1.0, ge=0)
+    """Weight of the adversarial loss in the generator's; 0 leaves the other terms alone to teach it."""
+    historical_averaging: float = Weight
+    """Weight of the squared distance of each player's parameters from their mean over training."""
+    orthogonal: float = Weight
+    """Weight of the off-diagonal part of the Gram matrices of the generator's weights (BigGAN)."""
+    information: float = 1.0
+    """Weight of the mutual information between codes and images, where the networks have codes (InfoGAN)."""
+    classification: float = 1.0
+    """Weight of the class terms, where the discriminator names classes."""
+    labelled: int | None = Field(default=None, ge=1)
+    """Training images whose label a semi-supervised discriminator is told, as many of each class; None: all."""
+    augmentation: tuple[Literal["colour", "translation", "cutout", "flip"], ...] = ()
+    """What is done to real and fake images alike before the discriminator sees them (DiffAugment)."""
+    augmentation_target: float | None = Field(default=None, gt=0, lt=1)
+    """Adapt the share of augmented images so that the mean sign of the logits of real images stays here (0.6 in the
+    paper); None: augment every image."""
+    steps: int = Field(default=2000, ge=1)
+    """Generator steps."""
+    discriminator_steps: int = Field(default=1, ge=1)
+    """Discriminator steps before each generator step."""
+    adaptive_steps: bool = False
+    """Take only one discriminator step while it sorts more than three quarters of its images rightly."""
+    batch_size: int = Field(default=64, ge=2)
+    """Images a step, over all processes and accumulated parts together."""
+    accumulation: int = Field(default=1, ge=1)
+    """Parts of a batch that pass one after the other, to save memory; batch norm sees a part."""
+    generator_learning_rate: Positive = 2e-4
+    discriminator_learning_rate: Positive = 2e-4
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How both learning rates fall to 0 over the steps."""
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Of Adam; the momentum of sgd."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Of Adam; the smoothing of rmsprop."""
+    average_decay: Share = 0.999
+    """Decay of the averaged generator, which is what is sampled and scored; 0: the live generator itself."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of both networks; weights, losses and optimisers stay float32."""
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def penalty_weight(self) -> float:
+        """The gradient penalty that is in force."""
+        if self.gradient_penalty is not None:
+            return self.gradient_penalty
+        return 10.0 if self.loss == "wasserstein" and not self.clip else 0.0
+
+    @property
+    def penalises_gradients(self) -> bool:
+        """Whether the discriminator's gradient at single images matters, so that it must not mix them."""
+        return any((self.penalty_weight, self.dragan, self.r1, self.r2))
+
+    @model_validator(mode="after")
+    def _wasserstein_needs_a_bound(self) -> "GanTraining":
+        if self.loss == "wasserstein" and not (self.penalises_gradients or self.clip):
+            raise ValueError(
+                "loss wasserstein needs gradient_penalty > 0 (10 is usual) or clip (0.01): its critic must be Lipschitz"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_needs_targets(self) -> "GanTraining":
+        if self.label_smoothing and self.loss not in CROSS_ENTROPY:
+            raise ValueError(
+                f"label_smoothing {self.label_smoothing:g} needs a loss with targets ({', '.join(CROSS_ENTROPY)}), "
+                f"{self.loss} has none: set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_divide_the_batch(self) -> "GanTraining":
+        if self.batch_size % self.accumulation:
+            raise ValueError(
+                f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}: parts must be equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapting_needs_augmentation(self) -> "GanTraining":
+        if self.augmentation_target is not None and not self.augmentation:
+            raise ValueError(
+                f"augmentation_target {self.augmentation_target:g} adapts nothing: name what to do in augmentation "
+                "(colour, translation, cutout, flip)"
+            )
+        return self

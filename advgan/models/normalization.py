@@ -1,0 +1,70 @@
+"""The normalisation layers of GANs, chosen by name."""
+
+from torch import Tensor, nn
+
+from advgan.config import GanNetworks
+from advgan.models.synchronised import SynchronisedBatchNorm2d
+
+
+def batch_norm(channels: int, networks: GanNetworks, *, affine: bool = True, running: bool = True) -> nn.Module:
+    """Batch norm of maps (N, C, H, W), over all processes where the configuration says so."""
+    kind = SynchronisedBatchNorm2d if networks.synchronised else nn.BatchNorm2d
+    return kind(channels, affine=affine, track_running_stats=running)
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch norm whose scale and shift are linear in a condition (N, D) (Dumoulin et al., 2016; de Vries et al., 2017).
+
+    The scale is 1 plus a linear map, the shift a linear map without bias; both start near the plain normalisation.
+    """
+
+    def __init__(self, channels: int, *, condition_dim: int, networks: GanNetworks) -> None:
+        super().__init__()
+        self.norm = batch_norm(channels, networks, affine=False)
+        self.scale = nn.Linear(condition_dim, channels, bias=False)
+        self.shift = nn.Linear(condition_dim, channels, bias=False)
+        nn.init.normal_(self.scale.weight, 0, 0.02)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, maps: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = 1 + self.scale(condition), self.shift(condition)
+        normalised: Tensor = self.norm(maps)
+        return normalised * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+class Plain(nn.Module):
+    """A normalisation that looks at no condition, called like one that does."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, maps: Tensor, condition: Tensor | None = None) -> Tensor:
+        normalised: Tensor = self.norm(maps)
+        return normalised
+
+
+def generator_norm(channels: int, networks: GanNetworks, *, condition_dim: int = 0) -> nn.Module:
+    """The normalisation of a generator's maps, called with (maps, condition); `condition_dim` 0: unconditional."""
+    if networks.generator_norm == "none":
+        return Plain(nn.Identity())
+    if networks.generator_norm == "virtual":
+        from advgan.models.virtual_batch_norm import VirtualBatchNorm2d
+
+        return Plain(VirtualBatchNorm2d(channels))
+    if condition_dim:
+        return ConditionalBatchNorm2d(channels, condition_dim=condition_dim, networks=networks)
+    return Plain(batch_norm(channels, networks))
+
+
+def discriminator_norm(channels: int, networks: GanNetworks) -> nn.Module:
+    """The normalisation of a discriminator's maps; spectral norm is not one of maps.
+
+    Batch norm takes the statistics of the batch at hand in eval mode too: running ones would mix real and generated
+    images, which training never does.
+    """
+    if networks.discriminator_norm == "batch":
+        return batch_norm(channels, networks, running=False)
+    if networks.discriminator_norm == "layer":
+        return nn.GroupNorm(1, channels)
+    return nn.Identity()
