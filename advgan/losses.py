@@ -27,6 +27,8 @@ class Loss(NamedTuple):
     generator_equilibrium: float
     """The generator's loss where all logits are 0. A Wasserstein critic has no fixed zero, so there only the
     discriminator's value says something."""
+    compares: bool = False
+    """Whether the generator's loss looks at the real logits."""
 
 
 def cross_entropy_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -64,6 +66,33 @@ def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tenso
     return fake_logits.mean() - real_logits.mean()
 
 
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E log sigmoid(real - fake): a real image should look more real than a fake one."""
+    return softplus(-_gaps(real_logits, fake_logits)).mean()
+
+
+def relativistic_generator(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+    """-E log sigmoid(fake - real): the same game with the sides exchanged."""
+    return softplus(_gaps(real_logits, fake_logits)).mean()
+
+
+def average_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Cross-entropy of real logits less the mean fake one, and of fake logits less the mean real one."""
+    return cross_entropy_discriminator(real_logits - fake_logits.mean(), fake_logits - real_logits.mean())
+
+
+def average_generator(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+    """The same with the sides exchanged."""
+    return average_discriminator(fake_logits, real_logits)
+
+
+def _gaps(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Real minus fake logits, pair by pair as they come, or of every pair where there are not as many of both."""
+    if len(real_logits) == len(fake_logits):
+        return real_logits - fake_logits
+    return real_logits[:, None] - fake_logits
+
+
 def score_generator(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
     """-E fake: raise the score itself; shared by hinge and Wasserstein."""
     return -fake_logits.mean()
@@ -79,4 +108,22 @@ LOSSES: dict[str, Loss] = {
     "least-squares": Loss(least_squares_discriminator, least_squares_generator, 0.25, 0.125),
     # Arjovsky et al. (2017).
     "wasserstein": Loss(wasserstein_discriminator, score_generator, 0.0, 0.0),
+    # Jolicoeur-Martineau (2018); the paired form is the one of Huang et al. (2024).
+    "relativistic": Loss(relativistic_discriminator, relativistic_generator, math.log(2), math.log(2), compares=True),
+    "relativistic-average": Loss(
+        average_discriminator, average_generator, 2 * math.log(2), 2 * math.log(2), compares=True
+    ),
 }
+
+
+def smoothed(loss: Loss, smoothing: float) -> Loss:
+    """Lower the target of real images from 1 to 1 - smoothing in a cross-entropy loss, that of fakes stays 0.
+
+    The best discriminator is then (1 - smoothing) p / (p + q) (Salimans et al., 2016, section 3.4): smoothing the fakes
+    too would put q into the numerator and reward the generator for staying where it is. Both equilibrium values hold.
+    """
+
+    def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return loss.discriminator(real_logits, fake_logits) + smoothing * real_logits.mean()
+
+    return loss._replace(discriminator=discriminator)

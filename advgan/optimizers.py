@@ -1,13 +1,14 @@
-"""The optimiser of a classifier, and how its moments come back from a checkpoint."""
+"""The optimisers of a classifier and of the players of a GAN, and how their moments come back from a checkpoint."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from advgan.config import ClassifierTraining
+from advgan.config import ClassifierTraining, GanTraining
+from advgan.models.interface import Network
 
 
 def build_optimizer(network: nn.Module, training: ClassifierTraining) -> Optimizer:
@@ -20,6 +21,16 @@ def build_optimizer(network: nn.Module, training: ClassifierTraining) -> Optimiz
     if training.optimizer == "adamw":
         return AdamW(groups, lr=training.learning_rate, fused=True)
     return SGD(groups, lr=training.learning_rate, momentum=0.9, nesterov=True, fused=True)
+
+
+def player_optimizer(network: Network, training: GanTraining, learning_rate: float) -> Optimizer:
+    """Build the optimiser of one player of a GAN, whole-network kernels throughout."""
+    parameters = list(network.parameters())
+    if training.optimizer == "adam":
+        return Adam(parameters, learning_rate, (training.beta1, training.beta2), fused=True)
+    if training.optimizer == "rmsprop":
+        return RMSprop(parameters, learning_rate, alpha=training.beta2, foreach=True)
+    return SGD(parameters, learning_rate, momentum=training.beta1, fused=True)
 
 
 def load_moments(optimizer: Optimizer, moments: Mapping[int, Mapping[str, Any]]) -> None:

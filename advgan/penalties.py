@@ -1,4 +1,4 @@
-"""Penalties on the gradient of a discriminator with respect to its images, sample by sample."""
+"""Penalties that keep a discriminator tame: on its gradient, sample by sample, and on its logits."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,8 @@ from torch import Tensor
 
 Scores = Callable[[Tensor, Tensor | None], Tensor]
 """(signed images, labels) -> logits (N,); the logit of a sample must not depend on the rest of the batch."""
+DRAGAN_SPREAD = 0.5
+"""Size of the cloud around real images, in standard deviations of the batch, as in the paper's code."""
 
 
 def gradient_norms(discriminator: Scores, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -14,9 +16,12 @@ def gradient_norms(discriminator: Scores, images: Tensor, labels: Tensor | None)
 
     A discriminator with batch norm mixes the samples of a batch; the norms then mean nothing.
     """
-    images = images.detach().requires_grad_(True)
-    (gradients,) = torch.autograd.grad(discriminator(images, labels).sum(), images, create_graph=True)
-    return gradients.flatten(1).norm(dim=1)
+    return _gradients(discriminator, images, labels).norm(dim=1)
+
+
+def squared_gradient(discriminator: Scores, images: Tensor, labels: Tensor | None) -> Tensor:
+    """Half the mean squared gradient norm at images: R1 at real, R2 at generated ones (Mescheder et al., 2018)."""
+    return _gradients(discriminator, images, labels).square().sum(dim=1).mean() / 2
 
 
 def gradient_penalty(
@@ -30,3 +35,25 @@ def gradient_penalty(
     share = mixing.view(-1, *[1] * (real.dim() - 1))
     between = torch.lerp(fake, real, share)
     return (gradient_norms(discriminator, between, labels) - 1).square().mean()
+
+
+def dragan_penalty(discriminator: Scores, real: Tensor, labels: Tensor | None, *, noise: Tensor) -> Tensor:
+    """Pull the gradient norm to 1 in a cloud around real images: the mean of (norm - 1)^2 (Kodali et al., 2017).
+
+    `noise` has the shape of `real`, in [0, 1]; it is scaled to half the standard deviation of the batch.
+    """
+    cloud = real + DRAGAN_SPREAD * real.std() * noise
+    return (gradient_norms(discriminator, cloud, labels) - 1).square().mean()
+
+
+def lecam_penalty(real_logits: Tensor, fake_logits: Tensor, *, real_mean: Tensor, fake_mean: Tensor) -> Tensor:
+    """Pull real logits to the moving average of fake ones and the other way round (Tseng et al., 2021, equation 3)."""
+    return (real_logits - fake_mean).square().mean() + (fake_logits - real_mean).square().mean()
+
+
+def _gradients(discriminator: Scores, images: Tensor, labels: Tensor | None) -> Tensor:
+    """(N, C, H, W) to (N, C*H*W)."""
+    images = images.detach().requires_grad_(True)
+    logits = discriminator(images, labels)
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.flatten(1).float()

@@ -1,13 +1,13 @@
-"""The processes that `torchrun` started for one job, or the only one; what they tell each other goes over the CPU."""
+"""The processes that `torchrun` started for one job, or the only one; what they tell each other."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 T = TypeVar("T")
 
@@ -45,6 +45,16 @@ class Processes:
         distributed.gather_object(value, box, dst=0)
         return box or []
 
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors in place by their means over the processes, in one exchange."""
+        if self.count == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:
@@ -64,7 +74,7 @@ def joined() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
-    distributed.init_process_group("gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Processes(distributed.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
     finally:

@@ -10,11 +10,14 @@ END_DIVISOR = 1e4  # below the start
 def learning_rate(schedule: str, step: int, *, total_steps: int, peak: float) -> float:
     """The learning rate of step `step` (0 is the first) of `total_steps`.
 
-    `constant` stays at `peak`; `cosine` falls from it to 0 (Loshchilov and Hutter, 2016); `one-cycle` rises from a 25th
+    `constant` stays at `peak`; `linear` falls from it to 0 along a line; `cosine` along half a cosine (Loshchilov and
+    Hutter, 2016); `one-cycle` rises from a 25th
     of it over the first 30 % and falls to a 250,000th (Smith and Topin, 2017), along half cosines, as torch's does.
     """
     if schedule == "constant":
         return peak
+    if schedule == "linear":
+        return peak * (1 - step / total_steps)
     if schedule == "cosine":
         return _between(peak, 0.0, step / total_steps)
     assert schedule == "one-cycle"

@@ -1,70 +1,45 @@
-"""GAN training: the state, and the loop, whole.
+"""GAN training: the loop, whole.
 
-Everything random is a function of (seed, step): the order of the images, the latents, the points of the penalty and any
-dropout. So a state holds no generator, and a resumed run equals an uninterrupted one bit for bit.
+Everything random is a function of (seed, step): the order of the images, the latents, the points of the penalty, the
+augmentation and any dropout. So a state holds no generator, and a resumed run equals an uninterrupted one bit for bit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import Adam
+from torch.nn.utils import get_total_norm, parametrize
 
 from advgan.averaging import update_average, warm_decay
-from advgan.config import GanNetworks, GanTraining
-from advgan.data import ImageSet, batches
-from advgan.losses import LOSSES
-from advgan.models.gans import build_discriminator, build_generator
-from advgan.models.interface import Discriminator, Generator, Network
-from advgan.penalties import gradient_penalty
-from advgan.ranges import to_signed, to_unit
-from attacks.random import seeded, uniform
+from advgan.config import GanTraining
+from advgan.data import ImageSet
+from advgan.game import (
+    Sight,
+    Turn,
+    discriminator_turn,
+    discriminator_weights,
+    generator_turn,
+    generator_weights,
+    loss_of,
+)
+from advgan.gan_state import Gauges, State, start
+from advgan.history import remember
+from advgan.models.interface import Growing, Network
+from advgan.processes import Processes
+from advgan.rounds import TRAINING_LATENTS, make, rounds, see
+from advgan.schedules import learning_rate
+from attacks.random import seeded
 
-# Streams of attacks.random: what is drawn for the same image must not repeat. Sampling uses stream 0.
-TRAINING_LATENTS, MIXING = 1, 2
-INITIALIZATION = -1
+__all__ = ["TRAINING_LATENTS", "Gauges", "State", "Step", "frozen", "start", "train"]
 
-
-@dataclass
-class State:
-    """All that changes in training, which is all that a checkpoint holds."""
-
-    generator: Generator
-    discriminator: Discriminator
-    average: Generator
-    """The moving average of the generator, in eval mode: what is sampled and scored."""
-    generator_optimizer: Adam
-    discriminator_optimizer: Adam
-    step: int = 0
-    """Generator steps done."""
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.generator.parameters()).device
-
-    def to_tree(self) -> dict[str, Any]:
-        """Nest everything as dicts of tensors and plain values, not copied."""
-        return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.average.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict()["state"],
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict()["state"],
-            "step": self.step,
-        }
-
-    def load(self, tree: Mapping[str, Any]) -> None:
-        """Take over what `to_tree` gave. Learning rates and betas stay those of this state: they are configuration."""
-        self.generator.load_state_dict(tree["generator"])
-        self.discriminator.load_state_dict(tree["discriminator"])
-        self.average.load_state_dict(tree["average"])
-        _load_moments(self.generator_optimizer, tree["generator_optimizer"])
-        _load_moments(self.discriminator_optimizer, tree["discriminator_optimizer"])
-        self.step = tree["step"]
+WON = 0.75
+"""Share of images sorted rightly above which an adaptive schedule gives the discriminator a single step."""
+MEMORY = 0.99
+"""Decay of the moving averages of logits, as in LeCam's code, and of their signs."""
+ADAPTATION = 100_000
+"""Images in which the share of augmented ones can go from 0 to 1. The paper's 500,000 are for runs of 25 million."""
 
 
 class Step(NamedTuple):
@@ -72,6 +47,7 @@ class Step(NamedTuple):
 
     Reading one waits for the device, so read them at log points only, and look for NaN there: nothing is masked and
     nothing stops by itself. Probabilities are sigmoid(logits), calibrated under `minimax` and `non-saturating` alone.
+    With several processes the values are those of this one's images, but gradient norms are of the whole batch.
     """
 
     step: int
@@ -79,10 +55,11 @@ class Step(NamedTuple):
     images_seen: int
     """Real images that the discriminator has seen."""
     discriminator_loss: Tensor
-    """Without the penalty."""
     generator_loss: Tensor
-    penalty: Tensor
-    """Mean of (gradient norm - 1)^2 before its weight; 0 where no penalty is in force."""
+    """The adversarial ones, without further terms."""
+    terms: dict[str, Tensor]
+    """Terms of both players before their weights, by `discriminator.NAME` and `generator.NAME`; a lazy one is 0 between
+    its steps."""
     real_logit: Tensor
     fake_logit: Tensor
     """Mean logits of the discriminator step; under `wasserstein` their difference estimates the distance."""
@@ -92,104 +69,69 @@ class Step(NamedTuple):
     real_accuracy: Tensor
     fake_accuracy: Tensor
     """Shares of real and of generated images that the discriminator sorted rightly."""
+    discriminator_gradient: Tensor
+    generator_gradient: Tensor
+    """Euclidean norms of the gradients of all parameters."""
+    augmentation: Tensor
+    """Share of images that are augmented."""
 
 
-def start(
-    networks: GanNetworks,
-    training: GanTraining,
-    *,
-    size: int,
-    channels: int,
-    num_classes: int,
-    device: torch.device | str = "cpu",
-) -> State:
-    """Build the state before the first step. The weights are a function of the configuration, on every device.
-
-    Under a gradient penalty the discriminator is built with layer norm, since batch norm would couple its samples.
-    """
-    with seeded(training.seed, stream=INITIALIZATION):
-        generator = build_generator(networks, size=size, channels=channels, num_classes=num_classes)
-        discriminator = build_discriminator(
-            networks,
-            size=size,
-            channels=channels,
-            num_classes=num_classes,
-            penalised=training.penalises_gradients,
-        )
-    generator, discriminator = generator.to(device), discriminator.to(device)
-    betas = (training.beta1, training.beta2)
-    return State(
-        generator=generator,
-        discriminator=discriminator,
-        average=deepcopy(generator).requires_grad_(False).eval(),
-        generator_optimizer=Adam(generator.parameters(), training.generator_learning_rate, betas, fused=True),
-        discriminator_optimizer=Adam(
-            discriminator.parameters(), training.discriminator_learning_rate, betas, fused=True
-        ),
-    )
-
-
-def train(state: State, data: ImageSet, training: GanTraining) -> Iterator[Step]:
+def train(state: State, data: ImageSet, training: GanTraining, *, processes: Processes | None = None) -> Iterator[Step]:
     """Train in place until `training.steps`, yielding after each generator step (Goodfellow et al., 2014, algorithm 1).
 
     The caller decides when to log, sample, save or stop; between steps it may switch modes and use the networks, but
     must leave weights alone. The last generated batch of a step serves both players, so the generator runs forward
-    `discriminator_steps` times a step. Fakes take the labels of the real batch, hence its mix of classes.
+    once a discriminator step; with accumulation it runs once more. Fakes take the labels of the real batch, hence its
+    mix of classes. Under torchrun every process calls this with the same arguments and its own `processes`; each takes
+    its share of every batch, and gradients are averaged, so the players stay the same everywhere.
     """
-    loss, turns, rows = LOSSES[training.loss], training.discriminator_steps, training.batch_size
-    generator, discriminator, device = state.generator, state.discriminator, state.device
-    real_batches = batches(data, rows, seed=training.seed, start=state.step * turns, device=device)
-    penalty = torch.zeros((), device=device)
+    processes = processes or Processes()
+    generator, discriminator, parts = state.generator, state.discriminator, training.accumulation
+    loss = loss_of(training)
+    discriminator_terms, generator_terms = discriminator_weights(state, training), generator_weights(state, training)
+    stream = rounds(state, data, training, processes)
 
     while state.step < training.steps:
+        # Form: learning rates, modes, and the stage of networks that grow.
+        _set_rates(state, training)
+        for network in (generator, discriminator, state.average):
+            if isinstance(network, Growing):
+                network.grow(state.step / training.steps)
         generator.train()
         discriminator.train()
         with seeded(training.seed, stream=state.step):
+            turns = _turns(state, training)
             for turn in range(turns):
-                # Batch: real images, and generated ones with the same labels; only the last keep their graph.
-                batch = next(real_batches)
-                real, labels = to_signed(to_unit(batch.images)), batch.labels
-                first = (state.step * turns + turn) * rows
-                numbers = torch.arange(first, first + rows, device=device)
-                noise = generator.space.draw(training.seed, numbers, stream=TRAINING_LATENTS)
-                with torch.set_grad_enabled(turn == turns - 1):
-                    fake = generator(noise, labels)
-
-                # Discriminator: score real images above generated ones. They pass apart, each with its own batch norm.
-                real_logits = discriminator(real, labels)
-                fake_logits = discriminator(fake.detach(), labels)
-                discriminator_loss = loss.discriminator(real_logits, fake_logits)
-                if training.penalty_weight:
-                    mixing = uniform(training.seed, numbers, (), stream=MIXING)
-                    penalty = gradient_penalty(discriminator, real, fake, labels, mixing=mixing)
+                # Discriminator: score real images above generated ones. Only the last of these keep their graph.
+                batch, keeps = next(stream), turn == turns - 1 and parts == 1
                 state.discriminator_optimizer.zero_grad()
-                (discriminator_loss + training.penalty_weight * penalty).backward()
-                state.discriminator_optimizer.step()
+                for part in batch:
+                    with torch.set_grad_enabled(keeps), _precision(state, training):
+                        fake = make(state, part)
+                    with parametrize.cached(), _precision(state, training):
+                        sight = see(state, training, part, fake.detach(), generator=False)
+                        told = discriminator_turn(sight, loss, discriminator_terms)
+                    (told.total / parts).backward()
+                discriminator_gradient = _descend(state, training, sight, processes)
 
             # Generator: move the same images towards a better score.
+            state.generator_optimizer.zero_grad()
             with frozen(discriminator):
-                generator_loss = loss.generator(discriminator(fake, labels), real_logits.detach())
-                state.generator_optimizer.zero_grad()
-                generator_loss.backward()
-                state.generator_optimizer.step()
+                for part in batch:
+                    with parametrize.cached(), _precision(state, training):
+                        view = see(state, training, part, fake if keeps else make(state, part), generator=True)
+                        asked = generator_turn(view, loss, generator_terms)
+                    (asked.total / parts).backward()
+            generator_gradient = _gradient(generator, processes)
+            state.generator_optimizer.step()
 
         # Average: the weights that are sampled, saved and scored.
         update_average(state.average, generator, decay=warm_decay(training.average_decay, state.step))
-
         state.step += 1
-        yield Step(
-            step=state.step,
-            images_seen=state.step * turns * rows,
-            discriminator_loss=discriminator_loss.detach(),
-            generator_loss=generator_loss.detach(),
-            penalty=penalty.detach(),
-            real_logit=real_logits.detach().mean(),
-            fake_logit=fake_logits.detach().mean(),
-            real_probability=real_logits.detach().sigmoid().mean(),
-            fake_probability=fake_logits.detach().sigmoid().mean(),
-            real_accuracy=(real_logits > 0).float().mean(),
-            fake_accuracy=(fake_logits < 0).float().mean(),
-        )
+        if training.historical_averaging:
+            remember(state.generator_mean, list(generator.parameters()), step=state.step)
+            remember(state.discriminator_mean, list(discriminator.parameters()), step=state.step)
+        yield _step(state, training, sight, told, asked, discriminator_gradient, generator_gradient)
 
 
 @contextmanager
@@ -202,11 +144,80 @@ def frozen(network: Network) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def _load_moments(optimizer: Adam, moments: Mapping[int, Any]) -> None:
-    """Copy the moments in: an optimiser would otherwise go on writing into the tensors that it was given."""
-    parameters = optimizer.param_groups[0]["params"]
-    for number, held in moments.items():
-        if number >= len(parameters) or held["exp_avg"].shape != parameters[number].shape:
-            raise ValueError(f"the moments of parameter {number} have another shape than the parameter")
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": deepcopy(dict(moments)), "param_groups": groups})
+def _set_rates(state: State, training: GanTraining) -> None:
+    peaks = training.generator_learning_rate, training.discriminator_learning_rate
+    for optimizer, peak in zip((state.generator_optimizer, state.discriminator_optimizer), peaks, strict=True):
+        rate = learning_rate(training.schedule, state.step, total_steps=training.steps, peak=peak)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+def _turns(state: State, training: GanTraining) -> int:
+    """Discriminator steps now. An adaptive schedule reads the last accuracy, for which the host waits."""
+    if training.adaptive_steps and float(state.gauges.accuracy) > WON:
+        return 1
+    return training.discriminator_steps
+
+
+def _precision(state: State, training: GanTraining) -> torch.autocast:
+    """Casts of weights are kept until the block ends, so no optimiser may step inside."""
+    return torch.autocast(state.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
+
+
+def _gradient(network: Network, processes: Processes, *more: Tensor) -> Tensor:
+    """Average the gradients, and `more` scalars with them, over the processes; return the norm of the whole."""
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    processes.average([*gradients, *more])
+    return get_total_norm(gradients)
+
+
+@torch.no_grad()
+def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> Tensor:
+    """Step the discriminator, bound its weights where the recipe says so, and read the gauges."""
+    real, fake = sight.real_logits.detach(), sight.fake_logits.detach()
+    accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+    seen = [real.sign().mean(), real.mean(), fake.mean(), accuracy]
+    norm = _gradient(state.discriminator, processes, *seen)
+    state.discriminator_optimizer.step()
+    if training.clip:
+        weights = list(state.discriminator.parameters())
+        torch._foreach_clamp_min_(weights, -training.clip)
+        torch._foreach_clamp_max_(weights, training.clip)
+    state.batches += 1
+    gauges = state.gauges
+    for gauge, value in zip((gauges.sign, gauges.real_logit, gauges.fake_logit), seen, strict=False):
+        gauge.lerp_(value, 1 - min(MEMORY, (state.batches - 1) / state.batches))
+    gauges.accuracy.copy_(accuracy)
+    if training.augmentation_target is not None:
+        step = (gauges.sign - training.augmentation_target).sign() * training.batch_size / ADAPTATION
+        gauges.augmentation.add_(step).clamp_(0, 1)
+    return norm
+
+
+def _step(
+    state: State,
+    training: GanTraining,
+    sight: Sight,
+    told: Turn,
+    asked: Turn,
+    discriminator_gradient: Tensor,
+    generator_gradient: Tensor,
+) -> Step:
+    real, fake = sight.real_logits.detach(), sight.fake_logits.detach()
+    terms = {f"discriminator.{name}": value.detach() for name, value in told.terms.items()}
+    return Step(
+        step=state.step,
+        images_seen=state.batches * training.batch_size,
+        discriminator_loss=told.adversarial.detach(),
+        generator_loss=asked.adversarial.detach(),
+        terms=terms | {f"generator.{name}": value.detach() for name, value in asked.terms.items()},
+        real_logit=real.mean(),
+        fake_logit=fake.mean(),
+        real_probability=real.sigmoid().mean(),
+        fake_probability=fake.sigmoid().mean(),
+        real_accuracy=(real > 0).float().mean(),
+        fake_accuracy=(fake < 0).float().mean(),
+        discriminator_gradient=discriminator_gradient,
+        generator_gradient=generator_gradient,
+        augmentation=state.gauges.augmentation.clone(),
+    )

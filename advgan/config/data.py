@@ -11,7 +11,8 @@ class DataConfig(Section):
     """A source of labelled images and how to read it. Everything here changes the pixels or the split."""
 
     source: str = "digits"
-    """`digits`, a torchvision name, or the path of a folder, archive, `.npz` or `.pt`."""
+    """`digits`, a torchvision name, the path of a folder, archive, `.npz` or `.pt`, `stacked:` before a source of
+    digits, or `gaussian`, `ring` or `grid`."""
     resize: int | None = Field(default=None, ge=4, le=1024)
     """Side of the square to which every image is resized; None keeps the stored size."""
     channels: Literal[1, 3] | None = None
@@ -19,4 +20,6 @@ class DataConfig(Section):
     skip_bad: bool = False
     """Leave out images that cannot be read, and count them, instead of stopping."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the split, where the source does not bring one."""
+    """Seed of the split, where the source does not bring one, and of points and stacks."""
+    count: int | None = Field(default=None, ge=10)
+    """Training points or stacks to draw; None: 100,000 points, 128,000 stacks. No other source has this."""

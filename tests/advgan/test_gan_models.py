@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from advgan.config import GanNetworks
-from advgan.models.dcgan import DcganDiscriminator, DcganGenerator, depths, sides
+from advgan.models.dcgan import depths, sides
 from advgan.models.gans import GANS, build_discriminator, build_generator
 from attacks.random import seeded
 
@@ -74,8 +74,8 @@ def test_weights_of_a_dcgan_start_as_in_the_paper() -> None:
     with seeded(0):
         both = nn.ModuleList(
             [
-                DcganGenerator(size=32, channels=3, num_classes=0, latent_dim=64, latent_kind="normal", width=32),
-                DcganDiscriminator(size=32, channels=3, num_classes=0, width=32),
+                build_generator(networks("dcgan", width=32), size=32, channels=3, num_classes=0),
+                build_discriminator(networks("dcgan", width=32), size=32, channels=3, num_classes=0),
             ]
         )
     layers = [module for module in both.modules() if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
@@ -161,7 +161,7 @@ def test_a_conditional_network_without_labels_says_so(family: str) -> None:
 
 
 def test_images_too_small_for_a_dcgan_are_refused_with_the_way_out() -> None:
-    with pytest.raises(ValueError, match="8 pixels up, these have 7: resize them to 8 or choose family mlp"):
+    with pytest.raises(ValueError, match="from 8 pixels up, these have 7: resize them with --set data.resize=N, or choose family mlp"):
         build_generator(networks("dcgan"), size=7, channels=1, num_classes=0)
     assert build_generator(networks("mlp"), size=7, channels=1, num_classes=0)(torch.zeros(1, 6)).shape[-1] == 7
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from advgan import game
 from advgan import training as gan_training
 from advgan.averaging import update_average, warm_decay
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet, batches
 from advgan.generators import load_state, save_gan
-from advgan.latents import latents
+from advgan.latents import LatentSpace, latents
 from advgan.losses import LOSSES
 from advgan.penalties import gradient_norms, gradient_penalty
 from advgan.sampling import sample
@@ -81,7 +82,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(loss: str, family: str, condi
     assert_equal_steps(first + rest, steps)
     assert_equal_trees(resumed.to_tree(), whole.to_tree())
     assert whole.step == 12
-    assert all(value.isfinite() for step in steps for value in step if isinstance(value, Tensor))
+    assert all(value.isfinite() for step in steps for value in scalars(step))
 
 
 def test_a_loaded_state_has_its_own_moments() -> None:
@@ -124,16 +125,29 @@ def test_another_seed_is_another_run() -> None:
     assert ends[0] != ends[1]
 
 
+def scalars(step: Step) -> list[Tensor]:
+    return [*step.terms.values(), *(value for value in step if isinstance(value, Tensor))]
+
+
 class Recorder(nn.Module):
     """Stands in for a player and writes down what it is given and in which state it is then."""
 
     def __init__(self, player: nn.Module, calls: list[tuple[Any, ...]]) -> None:
         super().__init__()
         self.player, self.calls = player, calls
-        self.latent_dim, self.latent_kind, self.num_classes = 6, "normal", 3
+        self.space, self.num_classes = LatentSpace(6), 3
+
+    @property
+    def head(self) -> nn.Module:
+        return self.player.head
+
+    def features(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.remember(inputs, labels, self.player.features(inputs, labels))
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
-        outputs = self.player(inputs, labels)
+        return self.remember(inputs, labels, self.player(inputs, labels))
+
+    def remember(self, inputs: Tensor, labels: Tensor | None, outputs: Tensor) -> Tensor:
         learning = next(self.player.parameters()).requires_grad
         assert labels is not None
         self.calls.append(
@@ -289,13 +303,14 @@ def test_every_step_holds_detached_scalars_that_agree_with_each_other(loss: str)
     training = recipe(loss, steps=3, discriminator_steps=2)
     for number, step in enumerate(train(begin("dcgan", training), images(), training), start=1):
         assert (step.step, step.images_seen) == (number, number * 2 * 8)
-        for value in step[2:]:
+        for value in scalars(step):
             assert isinstance(value, Tensor)
             assert value.shape == ()
             assert not value.requires_grad
         assert 0 <= step.real_accuracy <= 1
         assert 0 < step.fake_probability < 1
-        assert (step.penalty > 0) == (loss == "wasserstein")
+        assert list(step.terms) == (["discriminator.gradient_penalty"] if loss == "wasserstein" else [])
+        assert all(value > 0 for value in step.terms.values())
         if loss == "wasserstein":
             torch.testing.assert_close(step.discriminator_loss, step.fake_logit - step.real_logit)
 
@@ -320,9 +335,9 @@ def test_the_values_of_a_step_are_those_of_its_definitions(loss: str) -> None:
     assert step.real_accuracy == sum(logit > 0 for logit in real_logits.tolist()) / 8
     assert step.fake_accuracy == sum(logit < 0 for logit in fake_logits.tolist()) / 8
     assert step.fake_accuracy != 0.5, "the images do not tell a right sign from a wrong one"
-    mixing = uniform(5, numbers, (), stream=gan_training.MIXING)
+    mixing = uniform(5, numbers, (), stream=game.MIXING)
     penalty = gradient_penalty(before.discriminator, real, fake, None, mixing=mixing).detach()
-    assert step.penalty == (penalty if loss == "wasserstein" else 0)
+    assert step.terms == ({"discriminator.gradient_penalty": penalty} if loss == "wasserstein" else {})
 
 
 def test_no_value_is_read_from_the_device_within_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,7 @@ def test_a_configuration_that_does_not_fit_is_refused_in_one_line(
 
 @pytest.mark.parametrize(
     "name",
-    ["average.layers.0.weight", "discriminator.head.linear.weight", "generator_optimizer.0.exp_avg"],
+    ["average.seed.0.weight", "discriminator.head.linear.weight", "generator_optimizer.0.exp_avg"],
 )
 def test_a_tensor_of_the_wrong_shape_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "gan.safetensors"
