@@ -16,6 +16,7 @@ from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.normalization import discriminator_norm, generator_norm
 from advgan.models.spectral import constrain
 from advgan.models.verdict import Verdict, judged_classes
+from advgan.models.virtual_batch_norm import ReferenceBatch, VirtualBatchNorm2d
 
 
 def sides(size: int) -> list[int]:
@@ -34,7 +35,8 @@ def depths(size: int, width: int) -> list[int]:
 class DcganGenerator(nn.Module):
     """Latents to signed images through transposed convolutions, with a norm and ReLU between.
 
-    With `generator_labels` "batch-norm" the label scales and shifts the norms, else it is appended to the latents.
+    With `generator_labels` "batch-norm" the label scales and shifts the norms, else it is appended to the latents. With
+    `generator_norm` "virtual" a fixed reference batch goes through the layers before every batch.
     """
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -57,15 +59,21 @@ class DcganGenerator(nn.Module):
             generator_norm(channels, networks, condition_dim=condition_dim) for channels in reversed(maps)
         )
         self.last = nn.ConvTranspose2d(maps[0], shape.channels, _kernel(shape.size), 2, 1)
+        self.reference = (
+            ReferenceBatch(self.space, num_classes=shape.num_classes) if networks.generator_norm == "virtual" else None
+        )
         initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        rows = len(latents)
+        if self.reference is not None:
+            latents, labels = self.reference.before(latents, labels)
         condition = one_hot(needed(labels), self.num_classes).to(latents.dtype) if self.scales_norms else None
         maps: Tensor = self.seed(self.inputs(latents, labels))
         maps = self.norms[0](maps, condition).relu()
         for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
             maps = norm(up(maps), condition).relu()
-        images: Tensor = self.last(maps)
+        images: Tensor = self.last(maps[len(maps) - rows :])
         return images.tanh()
 
 
@@ -116,7 +124,7 @@ def initialize(network: nn.Module) -> None:
             nn.init.normal_(module.weight, 0, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d) and module.affine:
+        elif isinstance(module, (nn.BatchNorm2d, VirtualBatchNorm2d)) and module.weight is not None:
             nn.init.normal_(module.weight, 1, 0.02)
 
 

@@ -5,8 +5,13 @@ from typing import NamedTuple
 
 from advgan.config import GanNetworks
 from advgan.models.dcgan import DcganDiscriminator, DcganGenerator
+from advgan.models.doubling import doubles
 from advgan.models.interface import Discriminator, Generator, Shape
+from advgan.models.lapgan import LapganDiscriminator, LapganGenerator
 from advgan.models.mlp_gan import MlpDiscriminator, MlpGenerator
+from advgan.models.points import PointsDiscriminator, PointsGenerator
+from advgan.models.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from advgan.models.r3gan import R3ganDiscriminator, R3ganGenerator
 
 
 class Family(NamedTuple):
@@ -26,6 +31,7 @@ class Family(NamedTuple):
 
 LABELS = ("projection", "concat", "auxiliary", "classes")
 CODES = ("categorical", "continuous")
+DOUBLED = "of 4 to 7 pixels doubled any number of times (8, 16, 28, 32, 64, 128, ...)"
 
 GANS: dict[str, Family] = {
     "mlp": Family(
@@ -37,6 +43,20 @@ GANS: dict[str, Family] = {
             "generator_labels": ("concat",),
             "discriminator_labels": LABELS,
             "generator_norm": ("none",),
+            "discriminator_norm": ("none", "spectral"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("dropout", "packing", *CODES),
+    ),
+    "points": Family(
+        PointsGenerator,
+        PointsDiscriminator,
+        sizes=lambda size: size == 1,
+        says="of one pixel, which are points",
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("batch", "none"),
             "discriminator_norm": ("none", "spectral"),
             "minibatch": ("none", "discrimination", "deviation"),
         },
@@ -55,6 +75,47 @@ GANS: dict[str, Family] = {
             "minibatch": ("none", "discrimination", "deviation"),
         },
         numbers=("synchronised", "sparse", "dropout", "packing", *CODES),
+    ),
+    "progressive": Family(
+        ProgressiveGenerator,
+        ProgressiveDiscriminator,
+        sizes=doubles,
+        says=DOUBLED,
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("none",),
+            "discriminator_norm": ("none",),
+            "minibatch": ("deviation", "none"),
+        },
+        numbers=("dropout", "packing", *CODES),
+    ),
+    "r3gan": Family(
+        R3ganGenerator,
+        R3ganDiscriminator,
+        sizes=doubles,
+        says=DOUBLED,
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("none",),
+            "discriminator_norm": ("none",),
+        },
+        numbers=("dropout", "packing", *CODES),
+    ),
+    "lapgan": Family(
+        LapganGenerator,
+        LapganDiscriminator,
+        sizes=lambda size: size >= 8,
+        says="from 8 pixels up",
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": ("concat", "projection"),
+            "generator_norm": ("batch", "none"),
+            "discriminator_norm": ("none", "batch", "layer", "spectral"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("synchronised", "dropout"),
     ),
 }
 WORDS = ("generator_labels", "discriminator_labels", "generator_norm", "discriminator_norm", "minibatch")

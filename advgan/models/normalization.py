@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from advgan.config import GanNetworks
 from advgan.models.synchronised import SynchronisedBatchNorm2d
+from advgan.models.virtual_batch_norm import VirtualBatchNorm2d
 
 
 def batch_norm(channels: int, networks: GanNetworks, *, affine: bool = True, running: bool = True) -> nn.Module:
@@ -15,12 +16,16 @@ def batch_norm(channels: int, networks: GanNetworks, *, affine: bool = True, run
 class ConditionalBatchNorm2d(nn.Module):
     """Batch norm whose scale and shift are linear in a condition (N, D) (Dumoulin et al., 2016; de Vries et al., 2017).
 
-    The scale is 1 plus a linear map, the shift a linear map without bias; both start near the plain normalisation.
+    With `generator_norm` "virtual" the normalisation is virtual, and the maps begin with the reference batch. The scale
+    is 1 plus a linear map, the shift a linear map without bias; both start near the plain normalisation.
     """
 
     def __init__(self, channels: int, *, condition_dim: int, networks: GanNetworks) -> None:
         super().__init__()
-        self.norm = batch_norm(channels, networks, affine=False)
+        is_virtual = networks.generator_norm == "virtual"
+        self.norm = (
+            VirtualBatchNorm2d(channels, affine=False) if is_virtual else batch_norm(channels, networks, affine=False)
+        )
         self.scale = nn.Linear(condition_dim, channels, bias=False)
         self.shift = nn.Linear(condition_dim, channels, bias=False)
         nn.init.normal_(self.scale.weight, 0, 0.02)
@@ -48,13 +53,11 @@ def generator_norm(channels: int, networks: GanNetworks, *, condition_dim: int =
     """The normalisation of a generator's maps, called with (maps, condition); `condition_dim` 0: unconditional."""
     if networks.generator_norm == "none":
         return Plain(nn.Identity())
-    if networks.generator_norm == "virtual":
-        from advgan.models.virtual_batch_norm import VirtualBatchNorm2d
-
-        return Plain(VirtualBatchNorm2d(channels))
     if condition_dim:
         return ConditionalBatchNorm2d(channels, condition_dim=condition_dim, networks=networks)
-    return Plain(batch_norm(channels, networks))
+    return Plain(
+        VirtualBatchNorm2d(channels) if networks.generator_norm == "virtual" else batch_norm(channels, networks)
+    )
 
 
 def discriminator_norm(channels: int, networks: GanNetworks) -> nn.Module:

@@ -1,33 +1,55 @@
 """Batch norm over the batches of all processes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over the processes; what each puts in has the sum of everybody's gradients, and theirs in turn."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradients: Tensor) -> Tensor:
+        total: Tensor = _Sum.apply(gradients)
+        return total
 
 
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
-    """Normalise by mean and variance over every process's batch; alone it is plain batch norm.
+    """Normalise by mean and variance over every process's batch; alone, and in eval mode, it is plain batch norm.
 
     torch's own needs a GPU; this one works wherever the processes talk. Every process must bring a batch of one size.
-    Both moments are summed over the processes with a sum that gradients flow through.
+    Gradients flow to the batches of all: that of a loss which is summed over the processes is exact. Eval mode asks
+    nobody, so a process may look at a network while the others do not.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        is_batch = self.training or self.running_mean is None
-        if not (is_batch and distributed.is_initialized()):
+        if not (self.training and distributed.is_initialized()):
             return super().forward(input)
-        count = distributed.get_world_size()
-        mean = input.mean(dim=(0, 2, 3))
-        moments = all_reduce(torch.cat([mean, input.square().mean(dim=(0, 2, 3))])) / count
-        mean, square = moments.chunk(2)
-        variance = (square - mean.square()).clamp(min=0)
-        if self.training and self.running_mean is not None:
-            self._remember(mean.detach(), variance.detach(), input.numel() // input.shape[1] * count)
-        scale = torch.rsqrt(variance + self.eps)
-        normalised = (input - mean[:, None, None]) * scale[:, None, None]
-        if self.weight is None:
-            return normalised
-        return normalised * self.weight[:, None, None] + self.bias[:, None, None]
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
+        means, variances = self._gathered(values)
+        mean = means.mean(dim=0)
+        # The variance within the processes' batches and the one between them: no difference of large numbers.
+        variance = (variances + (means - mean).square()).mean(dim=0)
+        if self.running_mean is not None:
+            self._remember(mean.detach(), variance.detach(), len(means) * values.numel() // values.shape[1])
+        normalised = (values - mean[:, None, None]) * torch.rsqrt(variance + self.eps)[:, None, None]
+        if self.weight is not None:
+            normalised = normalised * self.weight[:, None, None] + self.bias[:, None, None]
+        return normalised.to(input.dtype)
+
+    def _gathered(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and variances (processes, C) of the batches, in the order of the processes."""
+        own = torch.cat(torch.var_mean(values, dim=(0, 2, 3), correction=0)[::-1])
+        mine = torch.arange(distributed.get_world_size(), device=values.device) == distributed.get_rank()
+        means, variances = _Sum.apply(mine[:, None] * own).chunk(2, dim=1)
+        return means, variances
 
     def _remember(self, mean: Tensor, variance: Tensor, values: int) -> None:
         assert self.running_mean is not None
