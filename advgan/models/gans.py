@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from advgan.config import GanNetworks
+from advgan.models.biggan import BigganDiscriminator, BigganGenerator
 from advgan.models.dcgan import DcganDiscriminator, DcganGenerator
 from advgan.models.doubling import doubles
 from advgan.models.interface import Discriminator, Generator, Shape
@@ -12,6 +13,7 @@ from advgan.models.mlp_gan import MlpDiscriminator, MlpGenerator
 from advgan.models.points import PointsDiscriminator, PointsGenerator
 from advgan.models.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 from advgan.models.r3gan import R3ganDiscriminator, R3ganGenerator
+from advgan.models.sngan import SnganDiscriminator, SnganGenerator
 
 
 class Family(NamedTuple):
@@ -75,6 +77,34 @@ GANS: dict[str, Family] = {
             "minibatch": ("none", "discrimination", "deviation"),
         },
         numbers=("synchronised", "sparse", "dropout", "packing", *CODES),
+    ),
+    "sngan": Family(
+        SnganGenerator,
+        SnganDiscriminator,
+        sizes=doubles,
+        says=DOUBLED,
+        choices={
+            "generator_labels": ("batch-norm",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("batch",),
+            "discriminator_norm": ("spectral", "none"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("synchronised", "dropout", "packing", *CODES),
+    ),
+    "biggan": Family(
+        BigganGenerator,
+        BigganDiscriminator,
+        sizes=doubles,
+        says=DOUBLED,
+        choices={
+            "generator_labels": ("batch-norm",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("batch",),
+            "discriminator_norm": ("spectral", "none"),
+            "minibatch": ("none", "discrimination", "deviation"),
+        },
+        numbers=("synchronised", "dropout", "packing", *CODES),
     ),
     "progressive": Family(
         ProgressiveGenerator,
