@@ -275,12 +275,30 @@ SAMPLE = Verb(
     help="""Draw images from a trained generator: PNG folders, one .npz and a grid.
 
     \b
-    Example:
-      advgan sample --ckpt runs/train/00001-digits -n 100""",
+    Examples:
+      advgan sample --ckpt runs/train/00001-digits -n 100
+      advgan sample --ckpt RUN --indices 3,17,200-210 --truncation 0.7
+      advgan sample --ckpt RUN --interpolate slerp
+      advgan sample --ckpt RUN --arithmetic "7 - 1 + 0" """,
     params=[
         CHECKPOINT,
-        Setting("-n", "--num-samples", key="num_samples", type=int, help="How many images."),
+        Setting("-n", "--num-samples", key="num_samples", type=int, help="How many images, paths or rows."),
+        Setting("--indices", key="indices", metavar="3,17,200-210", help="These samples of the seed, not the first."),
         Setting("--label", key="label", help="Only this class, of a conditional generator."),
+        Setting("--truncation", key="truncation", metavar="PSI", help="Draw noise beyond this threshold again."),
+        Setting("--grid", key="grid", type=click.Choice(["images", "class"]), help="class: z by row, class by column."),
+        Setting(
+            "--interpolate", key="interpolate", type=click.Choice(["lerp", "slerp"]), help="Paths between latents."
+        ),
+        Setting("--traverse", key="traverse", metavar="COORD", help="Move a noise entry, code0, ... or categorical."),
+        Setting("--steps", key="steps", type=int, help="Images along a path or a traversal."),
+        Setting("--arithmetic", key="arithmetic", metavar="'A - B + C'", help="Add up mean latents of classes."),
+        Setting("-m", "--model", key="model", help="Classifier that tells the classes for --arithmetic."),
+        Setting("--data", key="data.source", metavar="SOURCE", help="What it knows; else the data of the GAN's run."),
+        Setting("--reject/--no-reject", key="reject", help="Keep images as the discriminator's odds say."),
+        Setting(
+            "--reject-percentile", key="reject_percentile", metavar="P", help="Higher keeps fewer and corrects more."
+        ),
         BATCH,
     ],
 )

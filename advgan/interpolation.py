@@ -51,8 +51,8 @@ _COLLINEAR = 1e-6
 def interpolate(space: LatentSpace, first: Tensor, last: Tensor, *, way: str, steps: int) -> Tensor:
     """Latents along the ways between the rows of two tensors (N, space.dim), both ends included: (N, steps, dim).
 
-    The noise goes the `way` named in WAYS and continuous codes go straight; a categorical code cannot be in between, and
-    stays that of `first`. Raises ValueError for slerp between uniform latents, which would leave their cube.
+    The noise goes the `way` named in WAYS and continuous codes go straight; a categorical code cannot be in between,
+    and stays that of `first`. Raises ValueError for slerp between uniform latents, which would leave their cube.
     """
     if way == "slerp" and space.kind == "uniform":
         raise ValueError("interpolate slerp: leaves the cube of uniform latents; choose lerp")

@@ -21,13 +21,8 @@ def parse_terms(text: str) -> tuple[Term, ...]:
     Raises ValueError where a name is missing.
     """
     pieces = re.split(r"(?:^|\s+)([+-])(?:\s+|$)", text.strip())
-    if pieces[0] == "":
-        pieces = pieces[1:]
-    else:
-        pieces = ["+", *pieces]
-    terms = tuple(
-        Term(-1 if sign == "-" else 1, group) for sign, group in zip(pieces[::2], pieces[1::2], strict=True)
-    )
+    pieces = pieces[1:] if pieces[0] == "" else ["+", *pieces]
+    terms = tuple(Term(-1 if sign == "-" else 1, group) for sign, group in zip(pieces[::2], pieces[1::2], strict=True))
     if not terms or not all(term.group for term in terms):
         raise ValueError(f"arithmetic {text!r}: write classes with signs between spaces, such as '7 - 1 + 0'")
     return terms
@@ -44,7 +39,9 @@ def group_means(latents: Tensor, classes: Tensor, names: Sequence[str], wanted: 
             raise ValueError(f"arithmetic: no class {name!r}; the classes are {', '.join(names)}")
         members = latents[classes == names.index(name)]
         if not len(members):
-            raise ValueError(f"arithmetic: none of {len(latents):,} samples is a {name!r}: draw more with --num-samples")
+            raise ValueError(
+                f"arithmetic: none of {len(latents):,} samples is a {name!r}: draw more with --num-samples"
+            )
         means[name] = members.mean(dim=0)
     return means
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from attacks.random import uniform
 
-COINS = 3
-"""Stream of attacks.random that decides what is kept; sampling uses 0, training 1 and 2."""
+COINS = 1 << 15
+"""Stream of attacks.random that decides what is kept, far from those of sampling and training."""
 Logits = Callable[[Tensor], Tensor]
 """Sample indices (N,) to the discriminator's logits of those samples (N,)."""
 

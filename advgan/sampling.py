@@ -5,15 +5,16 @@ from torch import Tensor
 
 from advgan.models.interface import Generator
 from advgan.ranges import from_signed
+from advgan.truncation import truncate_latents
 
 
-@torch.no_grad()
 def sample(
     generator: Generator,
     indices: Tensor | int,
     *,
     seed: int = 0,
     labels: Tensor | None = None,
+    truncation: float | None = None,
     batch_size: int = 256,
     device: torch.device | str | None = None,
 ) -> Tensor:
@@ -21,20 +22,43 @@ def sample(
 
     Image k depends on (seed, k) and its label alone: the latents are the same bits in any batch, and the images agree
     to the rounding of the network's own products (about 1e-6) at any `batch_size`. A conditional generator draws the
-    classes of `labels` (N,), by default those of `sample_labels`. The images come to rest on `device`, by default that
-    of the generator, which is used in eval mode and left in the mode that it was in.
+    classes of `labels` (N,), by default those of `sample_labels`. With `truncation` normal noise beyond that threshold
+    is drawn again (`advgan.truncation`).
     """
-    home = next(generator.parameters()).device
-    indices = torch.arange(indices) if isinstance(indices, int) else indices
-    indices = indices.to(home)
+    home = home_of(generator)
+    indices = (torch.arange(indices) if isinstance(indices, int) else indices).to(home)
     labels = _checked(generator, indices, labels)
-    training = generator.training
+    latents = draw(generator, indices, seed=seed, truncation=truncation)
+    return decode(generator, latents, labels, batch_size=batch_size, device=device)
+
+
+def draw(generator: Generator, indices: Tensor, *, seed: int = 0, truncation: float | None = None) -> Tensor:
+    """The latents (N, space.dim) of sample indices (N,), on the generator's device."""
+    latents = generator.space.draw(seed, indices.to(home_of(generator)))
+    return latents if truncation is None else truncate_latents(latents, generator.space, truncation)
+
+
+@torch.no_grad()
+def decode(
+    generator: Generator,
+    latents: Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Turn latents (N, space.dim) into float images (N, C, H, W) in [0, 1].
+
+    The images come to rest on `device`, by default that of the generator, which is used in eval mode and left in the
+    mode that it was in.
+    """
+    home, training = home_of(generator), generator.training
     generator.eval()
     try:
         images = []
-        for rows in torch.arange(len(indices), device=home).split(batch_size):
-            noise = generator.space.draw(seed, indices[rows])
-            signed = generator(noise, None if labels is None else labels[rows])
+        for rows in torch.arange(len(latents)).split(batch_size):
+            given = None if labels is None else labels[rows.to(labels.device)].to(home)
+            signed = generator(latents[rows.to(latents.device)].to(home), given)
             images.append(from_signed(signed).to(device or home))
         return torch.cat(images)
     finally:
@@ -44,6 +68,11 @@ def sample(
 def sample_labels(generator: Generator, indices: Tensor) -> Tensor | None:
     """Give the classes that samples have by default: index modulo the number of classes, None if unconditional."""
     return indices % generator.num_classes if generator.num_classes else None
+
+
+def home_of(generator: Generator) -> torch.device:
+    """The device that a generator is on."""
+    return next(generator.parameters()).device
 
 
 def _checked(generator: Generator, indices: Tensor, labels: Tensor | None) -> Tensor | None:
