@@ -1,7 +1,7 @@
 """The doors between the ranges of image tensors; nothing else in the project rescales pixels.
 
 Stored images are uint8 in 0..255, images that cross a package border are float in [0, 1], and inside GAN code they are
-`signed`: float in [-1, 1].
+`signed`: float in [-1, 1]. Points, (N, D, 1, 1), are stored as float32 in the unit range, and may leave it.
 """
 
 import torch
@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 in 0..255 to float in [0, 1]."""
+    """uint8 in 0..255 to float in [0, 1]; float, as points are stored, is in that range already."""
+    if images.is_floating_point():
+        return images.to(dtype)
     assert images.dtype == torch.uint8
     return images.to(dtype) / 255
 
@@ -25,5 +27,6 @@ def to_signed(images: Tensor) -> Tensor:
 
 
 def from_signed(signed: Tensor) -> Tensor:
-    """Signed float in [-1, 1] to float in [0, 1]."""
-    return ((signed + 1) / 2).clamp(0, 1)
+    """Signed float in [-1, 1] to float in [0, 1]. What lies beyond is clipped, except points: (N, D, 1, 1)."""
+    unit = (signed + 1) / 2
+    return unit if signed.shape[-2:] == (1, 1) else unit.clamp(0, 1)

@@ -18,14 +18,18 @@ Look = Callable[[Tensor], tuple[Tensor, Tensor]]
 class Extractor:
     """A network that is looked through, with all that names it in a result.
 
-    `function` takes images (N, C, H, W) in [0, 1], whose values are whole grey levels, and returns features (N, D) and
-    class probabilities (N, classes). `digest` names the weights, `protocol` says how images were prepared.
+    `function` takes images (N, C, H, W) in [0, 1], whose values are whole grey levels if `rounds`, and returns features
+    (N, D) and class probabilities (N, classes). `digest` names the weights, `protocol` says how images were prepared.
     """
 
     name: str
     digest: str
     function: Look
     protocol: str = ""
+    rounds: bool = True
+    """Whether images are rounded to 8 bits before. False for points, which may leave [0, 1] too."""
+    confidence: float = 0.0
+    """The least probability with which an image counts as one of its most probable class."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Features:
     extractor: str
     digest: str
     protocol: str = ""
+    confidence: float = 0.0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -45,6 +50,11 @@ class Features:
     def classes(self) -> Tensor:
         """The most probable class of each image: (N,) int64."""
         return self.probabilities.argmax(dim=1)
+
+    @property
+    def sure(self) -> Tensor:
+        """Which images count as one of their most probable class: (N,) bool."""
+        return self.probabilities.amax(dim=1) >= self.confidence
 
     @property
     def is_inception(self) -> bool:
@@ -60,19 +70,27 @@ def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_si
 
     `images` are float in [0, 1], one tensor (N, C, H, W) or an iterable of such batches, so that a generator's samples
     need never be in memory together. They are rounded to 8 bits first, as they would be in a file: the numbers are then
-    those of the saved images, and exact for real ones. Raises ValueError for images out of range, or for none at all.
+    those of the saved images, and exact for real ones; points stay as they are. Raises ValueError for images out of
+    range, or for none at all.
     """
     values, probabilities = [], []
     batches = images.split(batch_size) if isinstance(images, Tensor) else images
     for batch in batches:
         if len(batch) == 0:
             continue
-        seen = extractor.function(to_unit(to_bytes(_checked(batch))))
+        seen = extractor.function(to_unit(to_bytes(_checked(batch))) if extractor.rounds else batch)
         values.append(seen[0])
         probabilities.append(seen[1])
     if not values:
         raise ValueError("there are no images to look at: features need at least one")
-    return Features(torch.cat(values), torch.cat(probabilities), extractor.name, extractor.digest, extractor.protocol)
+    return Features(
+        torch.cat(values),
+        torch.cat(probabilities),
+        extractor.name,
+        extractor.digest,
+        extractor.protocol,
+        extractor.confidence,
+    )
 
 
 def classifier_extractor(classifier: Classifier, *, name: str | None = None, digest: str | None = None) -> Extractor:

@@ -31,15 +31,15 @@ class Modes:
         return (~self.hit & (self.real_counts > 0)).nonzero().flatten().tolist()
 
 
-def modes(real: Features, fake: Features, *, least: int = 1, confidence: float = 0.0) -> Modes:
+def modes(real: Features, fake: Features, *, least: int = 1, confidence: float | None = None) -> Modes:
     """Sort images into classes. A class is hit by `least` fakes, each assigned to it with at least that `confidence`.
 
-    The default, one fake with any confidence, is the field's rule for digits (Metz et al., 2017); it takes one
-    misclassified image for a mode, which a higher `least` or `confidence` prevents.
+    By default the confidence is the extractor's: for digits any, and one fake is the field's rule (Metz et al., 2017).
+    It takes one misclassified image for a mode, which a higher `least` or `confidence` prevents.
     """
     num_classes = real.probabilities.shape[1]
-    sure = fake.probabilities.amax(dim=1) >= confidence
-    real_counts = real.classes.bincount(minlength=num_classes).cpu()
+    sure = fake.sure if confidence is None else fake.probabilities.amax(dim=1) >= confidence
+    real_counts = real.classes[real.sure].bincount(minlength=num_classes).cpu()
     fake_counts = fake.classes[sure].bincount(minlength=num_classes).cpu()
     return Modes(real_counts, fake_counts, fake_counts >= least)
 
@@ -58,11 +58,17 @@ def class_divergence(real_classes: Tensor, fake_classes: Tensor) -> float:
 
 
 def divergence_estimate(real: Features, fake: Features, *, seed: int = 0) -> Estimate:
-    """The divergence of the class histograms with its jackknife interval; none where it is infinite."""
-    value = class_divergence(real.classes, fake.classes)
+    """The divergence of the class histograms with its jackknife interval; none where it is infinite.
+
+    Images that the extractor is not sure of are left out; without a sure one on either side the value is NaN.
+    """
+    seen, drawn = real.classes[real.sure], fake.classes[fake.sure]
+    if not len(seen) or not len(drawn):
+        return Estimate(math.nan, *UNKNOWN)
+    value = class_divergence(seen, drawn)
     if not math.isfinite(value):
         return Estimate(value, *UNKNOWN)
-    _, low, high = jackknife(class_divergence, real.classes, fake.classes, seed=seed)
+    _, low, high = jackknife(class_divergence, seen, drawn, seed=seed)
     return Estimate(value, max(0.0, low) if math.isfinite(low) else low, high)
 
 
@@ -70,4 +76,4 @@ def label_agreement(fake: Features, labels: Tensor) -> Estimate:
     """Share of fakes that the classifier assigns to the class they were drawn for: (M,) labels."""
     if labels.shape != (len(fake),):
         raise ValueError(f"{len(fake)} images need as many labels; got {tuple(labels.shape)}")
-    return rate(fake.classes == labels.to(fake.classes.device))
+    return rate((fake.classes == labels.to(fake.classes.device)) & fake.sure)

@@ -1,5 +1,6 @@
 """Typed configuration: frozen pydantic sections, and how files, environment and command line become one of them."""
 
+from advgan.config.baseline import Baseline
 from advgan.config.classifier import ClassifierTraining, DefenseConfig, NetworkConfig
 from advgan.config.data import DataConfig
 from advgan.config.gan_networks import GanNetworks
@@ -7,6 +8,7 @@ from advgan.config.gan_training import GanTraining
 from advgan.config.section import Budget, Number, Positive, Section, Share
 
 __all__ = [
+    "Baseline",
     "Budget",
     "ClassifierTraining",
     "DataConfig",

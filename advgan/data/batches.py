@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     indices: Tensor
     """(N,) int64: where in the set each image stands, to key augmentation and noise by sample."""
     images: Tensor
-    """(N,C,H,W) uint8."""
+    """(N,C,H,W) uint8, or float32 points."""
     labels: Tensor
     """(N,) int64."""
     epoch: int

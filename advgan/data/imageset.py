@@ -18,6 +18,7 @@ _HASHED_AT_ONCE = 1 << 26  # bytes, so that a memory-mapped set is never in memo
 class ImageSet:
     """Square images as uint8 (N,C,H,W), their int64 labels (N,), and the names of the classes.
 
+    Images of one pixel may also be float32, where 0 to 1 is the range of the data: points, with a coordinate a channel.
     The images may lie in a memory-mapped file; writing to them changes neither that file nor another set.
     """
 
@@ -27,14 +28,19 @@ class ImageSet:
     name: str = ""
 
     def __post_init__(self) -> None:
-        assert self.images.dtype == torch.uint8
         assert self.images.ndim == 4
+        assert self.images.dtype == torch.uint8 or self.are_points
         assert self.images.shape[2] == self.images.shape[3]
         assert self.labels.dtype == torch.int64
         assert self.labels.shape == self.images.shape[:1]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def are_points(self) -> bool:
+        """Whether these are float32 points, not pictures."""
+        return self.images.dtype == torch.float32 and self.images.shape[2:] == (1, 1)
 
     @property
     def size(self) -> int:
@@ -82,6 +88,8 @@ class Data:
     validation: ImageSet
     test: ImageSet
     skipped: tuple[str, ...] = ()
+    parts: "Data | None" = None
+    """The images that these are put together of, where they are: stacked digits."""
 
     @property
     def size(self) -> int:
@@ -121,10 +129,13 @@ class Data:
 
     def summary(self) -> str:
         """Describe the data in one line, for people."""
-        counts = f"{len(self.train):,} train, {len(self.validation):,} validation and {len(self.test):,} test images"
+        counts = f"{len(self.train):,} train, {len(self.validation):,} validation and {len(self.test):,} test"
+        if self.train.are_points:
+            modes = f"{self.num_classes} mode{'s' if self.num_classes > 1 else ''}"
+            return f"{self.name}: {counts} points of {self.channels} coordinate(s), {modes}, hash {self.digest}"
         kind = "grey" if self.channels == 1 else "colour"
         left_out = f", {len(self.skipped):,} left out" if self.skipped else ""
         return (
-            f"{self.name}: {counts} of {self.size}x{self.size} pixels ({kind}), "
+            f"{self.name}: {counts} images of {self.size}x{self.size} pixels ({kind}), "
             f"{self.num_classes} classes{left_out}, hash {self.digest}"
         )

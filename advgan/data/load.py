@@ -19,11 +19,13 @@ from advgan.data.digits import read_digits
 from advgan.data.gather import Check, gather_archive, gather_folder
 from advgan.data.imageset import Data, ImageSet
 from advgan.data.pixels import fit_array
+from advgan.data.points import POINTS, draw_points
 from advgan.data.split import split_rows
+from advgan.data.stacked import PREFIX, stack_digits
 from advgan.data.store import take
 from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
 
-KNOWN = ("digits", *TORCHVISION)
+KNOWN = ("digits", *TORCHVISION, *POINTS)
 
 
 def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> Data:
@@ -31,10 +33,14 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
 
     `digits` and the names of torchvision come before a path of the same name (write ./mnist for that). Splits that the
     source brings are kept; a missing validation split is a stratified tenth of the training images, and a source
-    without splits is divided 70/10/20. `workers` threads decode image files, into `cache` (None: `cache_dir()`), so the
-    second time they are only mapped or read.
+    without splits is divided 70/10/20. Points and stacked digits are drawn anew each time.
+    `workers` threads decode image files, into `cache` (None: `cache_dir()`), so the second time they are only mapped or
+    read.
     Raises ValueError, in one line with the way out, for whatever is wrong with the source.
     """
+    drawn = _draw(config, workers=workers, cache=cache)
+    if drawn:
+        return drawn
     split = partial(split_rows, seed=config.seed, source=config.source)
     collection, folder = _collect(config, workers=workers, cache=cache, check=split)
     train, validation, test = (
@@ -44,22 +50,43 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
     return Data(collection.name, train, validation, test, collection.skipped)
 
 
+def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | None:
+    """Points or stacks, where the source means them."""
+    name = config.source.lower()
+    if name in POINTS:
+        if config.resize is not None or config.channels is not None:
+            raise ValueError(f"{config.source}: points have neither size nor colour: leave resize and channels out")
+        return draw_points(name, seed=config.seed, count=config.count)
+    if name.startswith(PREFIX):
+        parts = config.model_copy(update={"source": config.source[len(PREFIX) :], "count": None})
+        digits = load_data(parts, workers=workers, cache=cache)
+        return stack_digits(digits, source=config.source, seed=config.seed, count=config.count)
+    if config.count is not None:
+        raise ValueError(f"data.count {config.count}: only points and stacks are drawn, {config.source} is not")
+    return None
+
+
 def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: Path | None = None) -> ImageSet:
     """Read further training images for `like`: all of a source, or its training split where it has splits.
 
     Classes are matched by name; plain numbers 0, 1, ... also match by number. Raises ValueError where a class is
     unknown or the images have another size or number of channels.
     """
-    collection, folder = _collect(config, workers=workers, cache=cache, check=lambda _: None)
-    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
-    extra = _image_set(collection, rows, folder, part="extra")
+    drawn = _draw(config, workers=workers, cache=cache)
+    extra = drawn.train if drawn else _every_training_image(config, workers=workers, cache=cache)
     if extra.images.shape[1:] != like.images.shape[1:]:
         raise ValueError(
             f"{config.source}: images have {extra.channels} channel(s) and {extra.size}x{extra.size} pixels, those of "
             f"{like.name} {like.channels} and {like.size}x{like.size}; set resize and channels of the extra images"
         )
-    numbers = _match_classes(config.source, collection.classes, like)
+    numbers = _match_classes(config.source, extra.classes, like)
     return ImageSet(extra.images, torch.from_numpy(numbers)[extra.labels], like.classes, extra.name)
+
+
+def _every_training_image(config: DataConfig, *, workers: int, cache: Path | None) -> ImageSet:
+    collection, folder = _collect(config, workers=workers, cache=cache, check=lambda _: None)
+    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
+    return _image_set(collection, rows, folder, part="extra")
 
 
 def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Check) -> tuple[Collection, Path | None]:

@@ -16,6 +16,8 @@ from attacks import Classifier
 from evaluation.features import Extractor, classifier_extractor
 from evaluation.inception import inception_extractor
 from evaluation.jobs.setup import Setup, log, progress, threads_for
+from evaluation.points import points_extractor
+from evaluation.stacked import stacked_extractor
 
 EMBEDDED = "digits"
 JUDGE = "cnn"
@@ -58,7 +60,17 @@ def choose_classifier(
 
 
 def choose_extractor(features: str, data: Data, setup: Setup) -> Extractor:
-    """Find what sees the images for a generator's scores: `auto`, `inception`, or the run of a classifier."""
+    """Find what sees the images for a generator's scores: `auto`, `inception`, or the run of a classifier.
+
+    Points are always seen by their coordinates; stacked digits, unless by Inception, through a classifier of single
+    digits, which `auto` fits on the digits that they are made of.
+    """
+    if data.train.are_points:
+        if features != "auto":
+            raise ValueError(f"--features {features}: points are no images: leave it at auto, which reads coordinates")
+        return points_extractor(data.name)
+    if data.parts is not None and features != "inception":
+        return stacked_extractor(choose_extractor(features, data.parts, setup))
     if features == "inception":
         return inception_extractor(device=setup.torch_device())
     path = fitted_classifier(JUDGE, data, setup) if features == "auto" else Path(features)

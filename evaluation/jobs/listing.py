@@ -19,6 +19,9 @@ ABOUT_DATA = {
     "svhn": "99,289 house numbers, 32x32 colour",
     "stl10": "13,000 photographs in 10 classes, 96x96 colour",
     "celeba": "202,599 faces, colour; needs --resize",
+    "gaussian": "points on a line from N(4, 0.5), drawn from the seed",
+    "ring": "points of 8 modes on a circle (PacGAN's protocol), drawn from the seed",
+    "grid": "points of 5x5 modes (PacGAN's protocol), drawn from the seed",
 }
 
 
@@ -55,14 +58,16 @@ def _data() -> list[tuple[str, str]]:
 
     return [
         *((name, ABOUT_DATA[name]) for name in KNOWN),
+        ("stacked:SOURCE", "three random digits of a source as one colour image, 1,000 classes: stacked:mnist"),
         ("PATH", "a folder, .zip or .tar.gz of class folders, an .npz or a .pt file"),
     ]
 
 
 def _metrics() -> list[tuple[str, str]]:
     from evaluation.generators import METRICS
+    from evaluation.points import MODE_METRICS
 
-    return list(METRICS.items())
+    return [*METRICS.items(), *MODE_METRICS.items()]
 
 
 def _models() -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ def rejections(config: SampleConfig, gan: TrainedGan) -> Drawing:
     features let the images of a batch see each other.
     """
     check_rejection(gan)
-    block, wanted = gan.training.batch_size, config.num_samples or IMAGES
+    block, wanted = gan.game.training.batch_size, config.num_samples or IMAGES
 
     def logits(indices: Tensor) -> Tensor:
         return _logits(config, gan, indices, block)
@@ -76,9 +76,9 @@ def rejections(config: SampleConfig, gan: TrainedGan) -> Drawing:
 
 def check_rejection(gan: TrainedGan) -> None:
     """Refuse GANs whose discriminator does not judge single images."""
-    if gan.networks.packing > 1:
+    if gan.game.networks.packing > 1:
         raise ValueError(
-            f"--reject needs a verdict on each image, this discriminator judges {gan.networks.packing} together "
+            f"--reject needs a verdict on each image, this discriminator judges {gan.game.networks.packing} together "
             "(networks.packing): leave it out"
         )
     if isinstance(gan.generator, Practising):
@@ -91,7 +91,7 @@ def _logits(config: SampleConfig, gan: TrainedGan, indices: Tensor, block: int) 
     labels = chosen_labels(config, gan, indices)
     latents = draw(gan.generator, indices, seed=config.seed, truncation=config.truncation)
     images = decode(gan.generator, latents, labels, batch_size=block)
-    return judge(gan.discriminator, images, labels, batch_size=block)
+    return judge(gan.game.discriminator, images, labels, batch_size=block)
 
 
 def _says(config: SampleConfig, rejection: Rejection, burnt: int) -> str:
@@ -101,7 +101,7 @@ def _says(config: SampleConfig, rejection: Rejection, burnt: int) -> str:
 
 def _findings(gan: TrainedGan) -> list[Finding]:
     """Rejection is only as good as the odds."""
-    loss, smoothing = gan.training.loss, gan.training.label_smoothing
+    loss, smoothing = gan.game.training.loss, gan.game.training.label_smoothing
     if loss in CROSS_ENTROPY and not smoothing:
         return []
     what = f"label smoothing {smoothing:g}" if loss in CROSS_ENTROPY else f"the {loss} loss"

@@ -13,6 +13,7 @@ from torch import Tensor
 from advgan.atomic import write_atomically
 from advgan.ranges import to_bytes
 from evaluation.report.panels import ImagePanel, Picture
+from evaluation.report.scatter import scatter
 from evaluation.report.text import format_rate
 
 _TILE = 192  # pixels that a single image is at least enlarged to
@@ -32,8 +33,11 @@ def image_grid(images: Tensor, *, columns: int = 0, scale: int = 0) -> bytes:
 
     `images` are float (N, C, H, W) in [0, 1] with 1 or 3 channels; the grid is square unless `columns` says otherwise.
     Every pixel becomes `scale` x `scale` pixels (0: as many as make small images large enough to see), so that 8x8
-    digits stay crisp. The gaps are transparent. Raises ValueError where there is no image or their shape is another.
+    digits stay crisp. The gaps are transparent. Points (N, D, 1, 1) become one scatter plot. Raises ValueError
+    where there is no image or their shape is another.
     """
+    if images.shape[2:] == (1, 1) and len(images):
+        return _png(scatter(images), scale or 2)
     _check(images)
     count, _, height, width = images.shape
     columns = min(count, columns or math.ceil(math.sqrt(count)))

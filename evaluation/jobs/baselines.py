@@ -1,0 +1,216 @@
+"""Fit a baseline (variational autoencoder, Gaussian mixture), watch it, and score it as a GAN is scored."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import Field, model_validator
+
+from advgan.atomic import write_atomically
+from advgan.baselines import VaeState, fit_mixture, start_vae, train_vae
+from advgan.config import Baseline, DataConfig, Section
+from advgan.data import Data, load_data
+from advgan.generators import load_gan, load_vae_state, save_baseline
+from advgan.models.interface import Generator
+from advgan.models.mixture import MixtureGenerator
+from advgan.runs import Run
+from advgan.sampling import sample
+from evaluation.features import extract
+from evaluation.frechet import frechet_distance
+from evaluation.jobs.eval import SHOWN, Reference, evaluate_gan, generator_panels, grid_columns
+from evaluation.jobs.judges import choose_extractor
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
+from evaluation.modes import modes
+from evaluation.report.panels import CurvePanel, Panel, Series
+from evaluation.report.pictures import image_grid
+from evaluation.report.results import Headline, Results
+from evaluation.report.text import format_score
+
+
+class BaselineConfig(Section):
+    """What is fitted, to what, and how often it is looked at."""
+
+    data: DataConfig = DataConfig()
+    baseline: Baseline = Baseline()
+    features: str = "auto"
+    """What sees the images for the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
+    num_samples: int = Field(default=1000, ge=2)
+    """Generated images for each evaluation."""
+    log_every: int = Field(default=50, ge=1)
+    """Steps of a vae; a mixture logs every iteration."""
+    evaluate_every: int = Field(default=500, ge=1)
+    """Steps of a vae; each evaluation also writes a sample grid and a checkpoint. A mixture is evaluated at its end."""
+
+    @model_validator(mode="after")
+    def _evaluations_end_a_log_row(self) -> "BaselineConfig":
+        if self.evaluate_every % self.log_every:
+            raise ValueError(
+                f"evaluate_every {self.evaluate_every} must be a multiple of log_every {self.log_every}, "
+                "or a resumed run would log other means"
+            )
+        return self
+
+
+class Progress(NamedTuple):
+    """One step of whatever is fitted."""
+
+    step: int
+    row: dict[str, float | torch.Tensor]
+    """What to log: means over the steps since the last row are taken of it."""
+    generator: Generator
+    fitted: VaeState | MixtureGenerator
+    is_due: bool
+    """Whether this is the moment to evaluate."""
+    is_logged: bool
+
+
+def plan(config: BaselineConfig, setup: Setup) -> list[str]:
+    """Say what a run would do, after reading its input."""
+    data = load_data(config.data, workers=setup.workers)
+    return [data.summary(), _recipe(config.baseline)]
+
+
+def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
+    """Fit, evaluate on the way, score the best checkpoint; a vae goes on exactly where an earlier run stopped."""
+    data = load_data(config.data, workers=setup.workers)
+    log.info("%s", data.summary())
+    baseline = config.baseline
+    reference = Reference(data, choose_extractor(config.features, data, setup), seed=baseline.seed)
+    steps, run, first = _begin(config, setup, data)
+    try:
+        with threads_for(data.size):
+            _fit(run, steps, config, reference, first=first)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"What was fitted until then is kept in {run.folder}.") from None
+    scored = evaluate_gan(
+        load_gan(run.best), reference, num_samples=config.num_samples, seed=baseline.seed
+    )  # on the CPU, where a mixture is
+    results = Results(
+        command="train",
+        title=f"{baseline.kind} on {data.name}",
+        run=str(run.folder),
+        created=now(),
+        verdict=", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline),
+        header=(
+            ("data", data.summary()),
+            ("generator", scored.subject),
+            ("extractor", f"{reference.extractor.name} {reference.extractor.digest}"),
+            ("recipe", _recipe(baseline)),
+        ),
+        headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
+        scores=scored.scores,
+        findings=scored.findings,
+        panels=(*generator_panels(run.folder, scored, data), _curve(run, baseline)),
+        versions=versions(),
+    )
+    return finish(run, results, summary=scored.headline)
+
+
+def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[Progress], Run, int]:
+    """The steps to come, of a new run or of an old one after its last checkpoint, and how many are done."""
+    baseline, resumed = config.baseline, setup.resume and setup.resume.last.is_file()
+    state = None
+    if baseline.kind == "vae":
+        device = setup.torch_device()
+        shape = {"size": data.size, "channels": data.channels}
+        last = setup.resume.last if setup.resume and resumed else None
+        state = load_vae_state(last, device=device) if last else start_vae(baseline, **shape, device=device)
+    first = state.step if state else 0
+    run = setup.resume or setup.create_run("train", f"{data.name}-{baseline.kind}", config)
+    run.rewind_log(first)
+    return (_vae_steps(state, data, config) if state else _mixture_steps(data, baseline)), run, first
+
+
+def _vae_steps(state: VaeState, data: Data, config: BaselineConfig) -> Iterator[Progress]:
+    for step in train_vae(state, data.train, config.baseline):
+        last = step.step == config.baseline.steps
+        row = {"bound": step.bound, "reconstruction": step.reconstruction, "divergence": step.divergence}
+        is_due, is_logged = (step.step % every == 0 or last for every in (config.evaluate_every, config.log_every))
+        yield Progress(step.step, {**row}, state.network.decoder, state, is_due, is_logged)
+
+
+def _mixture_steps(data: Data, baseline: Baseline) -> Iterator[Progress]:
+    for step in fit_mixture(data.train, baseline):
+        row: dict[str, float | torch.Tensor] = {"log_likelihood": step.log_likelihood}
+        yield Progress(step.step, row, step.generator, step.generator, step.is_last, True)
+
+
+def _fit(run: Run, steps: Iterator[Progress], config: BaselineConfig, reference: Reference, *, first: int) -> None:
+    baseline, rows = config.baseline, list[dict[str, Any]]()
+    best = min((row["distance"] for row in run.rows() if "distance" in row), default=math.inf)
+    keep = partial(save_baseline, baseline=baseline, data=reference.data.describe())
+    with progress(baseline.steps, baseline.kind, initial=first) as bar:
+        for step in steps:
+            rows.append(step.row)
+            bar.update()
+            if not step.is_logged:
+                continue
+
+            # Log: the only place where the host waits for the device.
+            row = _mean_row(step.step, rows)
+            rows.clear()
+            if not step.is_due:
+                run.log(row)
+                continue
+
+            # Evaluate: score, draw, keep.
+            row |= _look(run, step, config, reference)
+            if row["distance"] <= best:
+                best = row["distance"]
+                keep(run.best, step.fitted, step=step.step)
+            run.log(row)
+            keep(run.last, step.fitted, step=step.step)
+            bar.set_postfix(distance=f"{row['distance']:.3g}", modes=row["modes_covered"])
+
+
+def _mean_row(step: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means since the last row; raises ValueError where one is no longer finite, since fitting cannot recover."""
+    means = {name: float(torch.tensor([float(row[name]) for row in rows]).mean()) for name in rows[0]}
+    broken = [name for name, value in means.items() if not math.isfinite(value)]
+    if broken:
+        raise ValueError(
+            f"fitting diverged before step {step} ({broken[0]} is {means[broken[0]]}): lower baseline.learning_rate; "
+            "the checkpoints before are kept"
+        )
+    return {"step": step, **means}
+
+
+def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference) -> dict[str, Any]:
+    """Draw and compare, as a GAN is looked at while it trains, and write a grid of the same latents."""
+    seed = config.baseline.seed
+    fakes = sample(step.generator, config.num_samples, seed=seed, batch_size=reference.batch_size, device="cpu")
+    fake = extract(reference.extractor, fakes, batch_size=reference.batch_size)
+    columns = grid_columns(reference.data.num_classes)
+    grid = image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns)
+    write_atomically(run.samples / f"step-{step.step:07d}.png", grid)
+    distance = frechet_distance(reference.real.values, fake.values)
+    return {"distance": distance, "modes_covered": modes(reference.real, fake).covered}
+
+
+def _recipe(baseline: Baseline) -> str:
+    if baseline.kind == "vae":
+        steps = f"{baseline.steps:,} steps of {baseline.batch_size} images"
+        return f"{baseline.likelihood} likelihood, {baseline.latent_dim} codes, {steps}, seed {baseline.seed}"
+    found = f"{baseline.components} Gaussians of {baseline.latent_dim} principal components at most"
+    return f"{found}, EM of {baseline.steps:,} iterations at most, seed {baseline.seed}"
+
+
+def _curve(run: Run, baseline: Baseline) -> Panel:
+    """What is minimised, or raised, over the steps."""
+    rows = run.rows()
+    names = ("bound", "reconstruction", "divergence") if baseline.kind == "vae" else ("log_likelihood",)
+
+    def series(name: str) -> Series:
+        x, y = tuple(float(row["step"]) for row in rows), tuple(row[name] for row in rows)
+        return Series(name=name.replace("_", " "), x=x, y=y)
+
+    return CurvePanel(
+        title="Fit",
+        section="Training",
+        caption="Nats an image: the negative evidence lower bound and its two parts, or the likelihood that EM raises.",
+        x_label="steps",
+        y_label="nats",
+        series=tuple(series(name) for name in names),
+    )

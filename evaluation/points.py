@@ -1,0 +1,85 @@
+"""Points of known modes: how many modes a generator draws, how well, and how evenly (PacGAN's protocol).
+
+Lin et al. (2018): a point is of high quality within 3 standard deviations of the nearest mode, a mode is captured by
+one such point among 2,500, and the reverse KL divergence compares the modes of high-quality points with equal shares.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from advgan.data.points import POINTS
+from evaluation.features import Extractor, Features
+from evaluation.intervals import UNKNOWN, Estimate, rate
+from evaluation.scores import Score, score_rows
+
+DEVIATIONS = 3.0
+"""The distance that counts as high quality: 98.9 % of true points in the plane lie within, 99.7 % on a line."""
+
+
+MODE_METRICS = {
+    "modes_captured": "of points or stacked digits: modes that are generated at all",
+    "reverse_kl": "the same: divergence of the generated modes from equal shares",
+    "high_quality": "of points: share within 3 standard deviations of a mode",
+}
+
+
+def points_extractor(name: str) -> Extractor:
+    """See points of `POINTS` by their own coordinates, and the class that is their mode.
+
+    A point of high quality has probability 1 of its nearest mode, any other the same of each (and a half of a single
+    mode): so it is sure of none.
+    """
+    known = POINTS[name]
+
+    def look(images: Tensor) -> tuple[Tensor, Tensor]:
+        points = known.points(images.cpu())
+        distance, nearest = known.distances(points).min(dim=1)
+        near = torch.nn.functional.one_hot(nearest, len(known.means)).double()
+        return points, torch.where((distance < DEVIATIONS)[:, None], near, 1 / max(2, len(known.means)))
+
+    protocol = f"coordinates of {name}; of high quality within {DEVIATIONS:g} standard deviations of a mode"
+    return Extractor("points", f"{name}-{len(known.means)}", look, protocol, rounds=False, confidence=0.9)
+
+
+def mode_counts(seen: Features) -> Tensor:
+    """Images of each mode, those left out that the extractor is not sure of: (K,) int64."""
+    return seen.classes[seen.sure].bincount(minlength=seen.probabilities.shape[1]).cpu()
+
+
+def modes_captured(seen: Features) -> int:
+    """Number of modes with an image at least."""
+    return int((mode_counts(seen) > 0).sum())
+
+
+def high_quality(seen: Features) -> Estimate:
+    """Share of points near a mode, with its Wilson interval."""
+    return rate(seen.sure)
+
+
+def reverse_kl(seen: Features) -> Estimate:
+    """KL(generated || equal shares) over the K modes in nats: sum_k p_k log(K p_k), from 0 to log K.
+
+    p_k is the share of mode k among the images that are sure of one. Its expectation for a perfect generator is about
+    (K - 1) / 2M with M images. The value alone, without an interval; NaN where no image is sure.
+    """
+    counts = mode_counts(seen).double()
+    shares = counts[counts > 0] / counts.sum()
+    value = float((shares * (shares * len(counts)).log()).sum()) if len(shares) else math.nan
+    return Estimate(max(0.0, value), *UNKNOWN) if len(shares) else Estimate(math.nan, *UNKNOWN)
+
+
+def mode_scores(fake: Features, *, subject: str = "", data: str = "", seed: int = 0) -> list[Score]:
+    """What PacGAN reports of points or of stacked digits, as rows of a table."""
+    num_modes = fake.probabilities.shape[1]
+    null = (num_modes - 1) / (2 * len(fake))
+    rows = [
+        ("modes_captured", Estimate(modes_captured(fake), *UNKNOWN), f"of {num_modes}, by one image at least"),
+        ("reverse_kl", reverse_kl(fake), f"KL(fake || equal shares) in nats, about {null:.2g} for a perfect generator"),
+    ]
+    if fake.confidence:
+        near = f"share within {DEVIATIONS:g} standard deviations of a mode; Wilson interval"
+        rows.append(("high_quality", high_quality(fake), near))
+    complete = [(metric, estimate, len(fake), f"{protocol}; {fake.protocol}") for metric, estimate, protocol in rows]
+    return score_rows(complete, subject=subject, data=data, setting=fake.extractor, seed=seed)
