@@ -6,7 +6,6 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from advgan.models.interface import Network
 
-
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -30,5 +29,4 @@ def filters(layer: nn.Module) -> Tensor:
 
 
 def _off_diagonal(weight: Tensor) -> Tensor:
-    gram = weight @ weight.T
-    return gram.square().sum() - gram.diagonal().square().sum()
+    return 2 * (weight @ weight.T).triu(1).square().sum()

@@ -82,7 +82,7 @@ class BigganDiscriminator(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Add to maps (N, C, H, W) what every place reads at all others (Zhang et al., 2019), times a gain that starts at 0.
+    """Add to maps (N, C, H, W) what every place reads at all others (Zhang et al., 2019), times a gain from 0 on.
 
     Keys and values are taken from maps of half the side; queries and keys have C / 8 channels, values C / 2.
     """

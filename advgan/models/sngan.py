@@ -4,6 +4,8 @@
 to 1024 in both above. A smaller one shrinks all of them alike.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -39,7 +41,7 @@ class SnganGenerator(nn.Module):
         self.seed = nn.Sequential(nn.Linear(self.space.dim, maps[0] * side**2), nn.Unflatten(1, (maps[0], side, side)))
         self.blocks = nn.ModuleList(
             GeneratorBlock(inputs, outputs, networks, condition_dim=shape.num_classes)
-            for inputs, outputs in zip(maps[:-1], maps[1:], strict=True)
+            for inputs, outputs in pairwise(maps)
         )
         self.norm = generator_norm(maps[-1], networks, condition_dim=shape.num_classes)
         self.last = nn.Conv2d(maps[-1], shape.channels, 3, padding=1)
