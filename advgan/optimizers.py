@@ -47,6 +47,8 @@ def load_moments(optimizer: Optimizer, moments: Mapping[int, Mapping[str, Any]])
 def _laid_out(value: Any, parameter: Tensor) -> Any:
     if not isinstance(value, Tensor):
         return value
-    if value.shape != parameter.shape:
+    if value.ndim == 0:  # a counter of steps
         return value.clone()
+    if value.shape != parameter.shape:
+        raise ValueError(f"a moment of shape {tuple(value.shape)} does not fit a parameter of {tuple(parameter.shape)}")
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -69,8 +69,8 @@ def make(state: State, part: Round) -> Tensor:
     """Generate as many images as there are real ones; a pyramid's levels with the help of these."""
     generator = state.generator
     if isinstance(generator, Practising):
-        return generator.practise(part.noise, part.labels, part.real)
-    return generator(part.noise, part.labels)
+        return generator.practise(part.noise, part.labels, part.real).float()
+    return generator(part.noise, part.labels).float()
 
 
 def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, generator: bool) -> Sight:

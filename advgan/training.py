@@ -180,7 +180,7 @@ def _descend(state: State, training: GanTraining, sight: Sight, processes: Proce
     norm = _gradient(state.discriminator, processes, *seen)
     state.discriminator_optimizer.step()
     if training.clip:
-        weights = list(state.discriminator.parameters())
+        weights: list[Tensor] = list(state.discriminator.parameters())
         torch._foreach_clamp_min_(weights, -training.clip)
         torch._foreach_clamp_max_(weights, training.clip)
     state.batches += 1

@@ -161,7 +161,9 @@ def test_a_conditional_network_without_labels_says_so(family: str) -> None:
 
 
 def test_images_too_small_for_a_dcgan_are_refused_with_the_way_out() -> None:
-    with pytest.raises(ValueError, match="from 8 pixels up, these have 7: resize them with --set data.resize=N, or choose family mlp"):
+    with pytest.raises(
+        ValueError, match=r"from 8 pixels up, these have 7: resize them with --set data\.resize=N, or choose family mlp"
+    ):
         build_generator(networks("dcgan"), size=7, channels=1, num_classes=0)
     assert build_generator(networks("mlp"), size=7, channels=1, num_classes=0)(torch.zeros(1, 6)).shape[-1] == 7
 

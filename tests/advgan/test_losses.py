@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from advgan.config import GanTraining
-from advgan.losses import LOSSES
+from advgan.losses import LOSSES, smoothed
 
 LN2 = math.log(2)
 EQUILIBRIA = {
@@ -13,6 +13,8 @@ EQUILIBRIA = {
     "hinge": (2.0, 0.0),
     "least-squares": (0.25, 0.125),
     "wasserstein": (0.0, 0.0),
+    "relativistic": (LN2, LN2),
+    "relativistic-average": (2 * LN2, 2 * LN2),
 }
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -52,6 +54,8 @@ def test_undecided_logits_give_the_equilibrium_values(name: str) -> None:
         ("hinge", 0.0 + 0.0, math.log(3)),
         ("least-squares", ((math.log(4) - 0.5) ** 2 + (0.5 - math.log(3)) ** 2) / 2, (math.log(3) + 0.5) ** 2 / 2),
         ("wasserstein", -math.log(3) - math.log(4), math.log(3)),
+        ("relativistic", math.log(13 / 12), math.log(13)),
+        ("relativistic-average", 2 * math.log(13 / 12), 2 * math.log(13)),
     ],
 )
 def test_losses_equal_their_formulas_where_d_of_x_is_four_fifths_and_d_of_g_a_quarter(
@@ -63,7 +67,7 @@ def test_losses_equal_their_formulas_where_d_of_x_is_four_fifths_and_d_of_g_a_qu
     assert float(LOSSES[name].generator(fake, real)) == pytest.approx(generator, abs=1e-12)
 
 
-@every_loss
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "relativistic-average"])
 def test_losses_are_means_over_the_batch(name: str) -> None:
     loss = LOSSES[name]
     real, fake = torch.tensor([0.3, -1.2]), torch.tensor([-0.4, 0.9])
@@ -82,6 +86,51 @@ def test_the_discriminator_raises_real_logits_and_lowers_fake_ones_and_the_gener
     real, fake = discriminator_gradients(name, logit, logit)
     assert real < 0 < fake
     assert generator_gradient(name, logit) < 0
+
+
+def test_the_average_form_compares_with_the_mean_of_the_other_side() -> None:
+    real, fake = torch.tensor([0.3, -1.2]), torch.tensor([-0.4, 0.9])
+    plain = LOSSES["non-saturating"].discriminator(real - 0.25, fake + 0.45)
+    torch.testing.assert_close(LOSSES["relativistic-average"].discriminator(real, fake), plain)
+
+
+def test_a_relativistic_loss_ignores_a_shift_of_all_logits() -> None:
+    real, fake = torch.tensor([0.3, -1.2]), torch.tensor([-0.4, 0.9])
+    for name in ("relativistic", "relativistic-average"):
+        loss = LOSSES[name]
+        assert loss.compares
+        torch.testing.assert_close(loss.discriminator(real + 5, fake + 5), loss.discriminator(real, fake))
+        torch.testing.assert_close(loss.generator(fake + 5, real + 5), loss.generator(fake, real))
+
+
+def test_unequal_numbers_of_logits_are_compared_pair_by_pair() -> None:
+    real, fake = torch.tensor([0.3, -1.2, 0.7]), torch.tensor([-0.4, 0.9])
+    pairs = [math.log1p(math.exp(-(r - f))) for r in real.tolist() for f in fake.tolist()]
+    assert float(LOSSES["relativistic"].discriminator(real, fake)) == pytest.approx(sum(pairs) / 6, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["minimax", "non-saturating"])
+@pytest.mark.parametrize(("real_share", "smoothing"), [(0.5, 0.1), (0.8, 0.1), (0.3, 0.25)])
+def test_the_best_discriminator_under_smoothing_is_that_of_the_paper(
+    name: str, real_share: float, smoothing: float
+) -> None:
+    """At a point with densities p and q it is (1 - smoothing) p / (p + q): 0.45 at p = q and smoothing 0.1."""
+    loss = smoothed(LOSSES[name], smoothing)
+    logit = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    for _ in range(200):
+        real, fake = loss.discriminator(logit, logit * 0), loss.discriminator(logit * 0, logit)
+        total = (real_share * real + (1 - real_share) * fake).sum()
+        (gradient,) = torch.autograd.grad(total, logit)
+        logit = (logit - 4 * gradient).detach().requires_grad_()
+    assert float(logit.detach().sigmoid()) == pytest.approx((1 - smoothing) * real_share, abs=1e-9)
+
+
+def test_smoothing_leaves_fakes_and_the_generator_alone() -> None:
+    loss = smoothed(LOSSES["non-saturating"], 0.1)
+    assert loss.generator is LOSSES["non-saturating"].generator
+    real, fake = torch.tensor([0.3]), torch.tensor([-0.4, 0.9])
+    target = -0.9 * real.sigmoid().log() - 0.1 * (1 - real.sigmoid()).log()
+    torch.testing.assert_close(loss.discriminator(real, fake), (target - (1 - fake.sigmoid()).log().mean()).squeeze())
 
 
 def test_hinge_leaves_logits_beyond_the_margin_alone() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advgan.penalties import gradient_norms, gradient_penalty
+from advgan.penalties import dragan_penalty, gradient_norms, gradient_penalty, lecam_penalty, squared_gradient
 
 SHAPE = (3, 4, 4)
 
@@ -81,3 +81,54 @@ def test_a_flat_critic_gets_a_penalty_of_one_and_no_nan() -> None:
     assert penalty.item() == 1
     assert critic.weight.grad is not None
     assert critic.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_squared_gradient_of_a_linear_critic_is_half_its_squared_norm(count: int) -> None:
+    assert squared_gradient(LinearCritic(3.0), images(count, 0), None).item() == pytest.approx(4.5, rel=1e-6)
+
+
+def test_the_squared_gradient_of_a_quadratic_critic_is_half_the_mean_squared_norm_of_its_images() -> None:
+    """f(x) = |x|^2 / 2 has the gradient x, and the penalty the gradient of half the mean of |a x|^2 in a."""
+    factor = torch.tensor(2.0, requires_grad=True)
+
+    def critic(images: Tensor, labels: Tensor | None) -> Tensor:
+        return factor * images.flatten(1).square().sum(1) / 2
+
+    pictures = images(6, 0)
+    norms = pictures.flatten(1).square().sum(1).mean()
+    penalty = squared_gradient(critic, pictures, None)
+    penalty.backward()
+    torch.testing.assert_close(penalty.detach(), 2 * norms)
+    assert factor.grad is not None
+    torch.testing.assert_close(factor.grad, 2 * norms)
+
+
+@pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
+def test_dragan_of_a_linear_critic_is_the_squared_distance_of_its_norm_from_one(norm: float) -> None:
+    noise = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(2))
+    penalty = dragan_penalty(LinearCritic(norm), images(5, 0), None, noise=noise)
+    assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-6)
+
+
+def test_dragan_probes_half_a_deviation_from_real_images() -> None:
+    seen = []
+
+    def critic(images: Tensor, labels: Tensor | None) -> Tensor:
+        seen.append(images.detach())
+        return images.flatten(1).square().sum(1)
+
+    real = images(4, 0)
+    dragan_penalty(critic, real, None, noise=torch.ones_like(real))
+    torch.testing.assert_close(seen[0], real + real.std() / 2)
+
+
+def test_lecam_pulls_each_side_to_the_mean_of_the_other() -> None:
+    real, fake = torch.tensor([1.0, 3.0], requires_grad=True), torch.tensor([-1.0, 0.0], requires_grad=True)
+    penalty = lecam_penalty(real, fake, real_mean=torch.tensor(2.0), fake_mean=torch.tensor(-1.0))
+    assert penalty.item() == (4 + 16) / 2 + (9 + 4) / 2
+    penalty.backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert real.grad.tolist() == [2, 4]
+    assert fake.grad.tolist() == [-3, -2]
