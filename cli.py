@@ -255,15 +255,17 @@ TRAIN = Verb(
     Examples:
       advgan train --preset digits
       advgan train --data ~/mnist --loss hinge --steps 5000
+      torchrun --nproc-per-node 2 --max-restarts 3 -m cli train --preset small --data ~/mnist --out RUN
       advgan train --resume auto""",
     params=[
         *DATA_OPTIONS,
-        Setting("--family", key="networks.family", help="mlp or dcgan."),
+        Setting("--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan or points."),
         Setting("--conditional/--unconditional", key="networks.conditional", help="Give both networks the class."),
-        Setting("--loss", key="training.loss", help="minimax, non-saturating, hinge, least-squares or wasserstein."),
+        Setting("--loss", key="training.loss", help="non-saturating, hinge, wasserstein, relativistic, minimax, ..."),
         Setting("--steps", key="training.steps", type=int, help="Generator steps."),
         Setting("-b", "--batch-size", key="training.batch_size", type=int, help="Images a step."),
         Setting("-n", "--num-samples", key="num_samples", type=int, help="Generated images for each evaluation."),
+        Setting("--patience", key="patience", type=int, help="Evaluations without a better distance before it stops."),
         FEATURES,
         RESUME,
     ],
@@ -358,11 +360,17 @@ EXPORT = Verb(
     help="""Write a trained network for other tools.
 
     \b
-    Example:
-      advgan export --ckpt runs/train/00001-digits --format onnx""",
+    Examples:
+      advgan export --ckpt runs/train/00001-digits --format onnx
+      advgan export --ckpt runs/train/00001-digits --format fidelity
+      advgan export --ckpt runs/train/00001-digits --push-to-hub ORG/NAME""",
     params=[
         Setting("--ckpt", key="checkpoint", metavar="RUN", help="Run or checkpoint of a GAN or classifier."),
-        Setting("--format", key="format", help="safetensors (with config.json), pt2 or onnx."),
+        Setting(
+            "--format", key="format", help="safetensors (with config.json), pt2, onnx, or fidelity (torch-fidelity)."
+        ),
+        Setting("--push-to-hub", key="push_to_hub", metavar="ORG/NAME", help="Also upload it, with a model card."),
+        Setting("--private/--public", key="private", help="A new repository of the hub is private."),
     ],
 )
 

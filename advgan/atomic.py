@@ -1,6 +1,7 @@
 """Writing a file so that a crash leaves the old content or the new one, never half of either."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,19 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def copy_atomically(source: Path, target: Path) -> Path:
+    """Give a file a second name, or where the file system has no links copy it; an old `target` is replaced whole.
+
+    The two are safe from each other as long as both are only ever replaced, never written into.
+    """
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+    return target
 
 
 def _flush(path: Path) -> None:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from advgan.atomic import write_atomically
+from advgan.atomic import copy_atomically, write_atomically
 from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
 
@@ -40,9 +40,22 @@ class Run:
         return self.folder / "checkpoints" / "last.safetensors"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest, for when that one is damaged."""
+        return self.folder / "checkpoints" / "previous.safetensors"
+
+    @property
     def best(self) -> Path:
         """The checkpoint with the best validation score."""
         return self.folder / "checkpoints" / "best.safetensors"
+
+    def rotate(self) -> None:
+        """Let the newest checkpoint be the previous one too, so that writing a new one leaves two.
+
+        At every moment `last` is whole, and `previous` once there has been one.
+        """
+        if self.last.is_file():
+            copy_atomically(self.last, self.previous)
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to the step log."""

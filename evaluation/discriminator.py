@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from scipy import stats
@@ -11,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from advgan.losses import LOSSES
-from advgan.models.interface import Discriminator
+from advgan.models.interface import Discriminator, Generator, Practising
 from advgan.ranges import to_signed
+from advgan.rounds import packed
 from evaluation.intervals import Estimate, bootstrap_mean, jackknife, rate
 from evaluation.scores import Score, score_rows
 
@@ -31,25 +33,98 @@ class Judgements:
         return all(bool(logits.isfinite().all()) for logits in (self.train, self.held_out, self.fake))
 
 
-@torch.no_grad()
+View = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) in [0, 1] to what a discriminator is shown of them, on their device."""
+
+
+class Answers(NamedTuple):
+    """What a discriminator says of images: logits (N,), and of the first of them the norms of its gradient."""
+
+    logits: Tensor
+    gradient_norms: Tensor
+
+
+def view_of(generator: Generator, *, packing: int = 1) -> View:
+    """How a discriminator is shown images: as the levels of its generator's pyramid, or joined to packs.
+
+    Images that fill no pack are left out.
+    """
+
+    def view(images: Tensor) -> Tensor:
+        signed = to_signed(images[: len(images) // packing * packing])
+        return packed(generator.exhibit(signed) if isinstance(generator, Practising) else signed, packing)
+
+    return view
+
+
 def judge(
-    discriminator: Discriminator, images: Tensor, labels: Tensor | None = None, *, batch_size: int = 256
+    discriminator: Discriminator,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = 256,
+    view: View = to_signed,
 ) -> Tensor:
     """Logits (N,) of images (N, C, H, W) in [0, 1], in eval mode, on the CPU; the mode is put back.
 
-    A conditional discriminator needs the `labels` (N,): the true ones of real images, the wanted ones of fakes.
+    A conditional discriminator needs the `labels` (N,): the true ones of real images, the wanted ones of fakes. One
+    that judges packs needs the `view` of its generator, and gives a logit a pack.
+    """
+    return examine(discriminator, images, labels, num_gradients=0, batch_size=batch_size, view=view).logits
+
+
+def examine(
+    discriminator: Discriminator,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    num_gradients: int,
+    batch_size: int = 256,
+    view: View = to_signed,
+) -> Answers:
+    """`judge`, with the gradient norms of the first `num_gradients` images; each image passes once, on the CPU after.
+
+    A norm is that of a sample's own gradient, where no batch norm mixes the samples.
     """
     device = next(discriminator.parameters()).device
     training = discriminator.training
     discriminator.eval()
     try:
-        logits = []
-        for rows in torch.arange(len(images)).split(batch_size):
+        parts = [rows for part in _parts(len(images), num_gradients) for rows in part.split(batch_size)]
+        logits, norms = [], []
+        for rows in parts:
             given = None if labels is None else labels[rows].to(device)
-            logits.append(discriminator(to_signed(images[rows].to(device)), given).float().cpu())
-        return torch.cat(logits)
+            inputs = view(images[rows].to(device))
+            if len(inputs) == 0:
+                continue
+            if int(rows[0]) < num_gradients:
+                seen, slopes = graded(discriminator, inputs, given)
+                norms.append(slopes.cpu())
+            else:
+                with torch.no_grad():
+                    seen = discriminator(inputs, given)
+            logits.append(seen.float().cpu())
+        return Answers(torch.cat(logits), torch.cat(norms) if norms else torch.zeros(0))
     finally:
         discriminator.train(training)
+
+
+def graded(discriminator: Discriminator, inputs: Tensor, labels: Tensor | None) -> Answers:
+    """Logits (N,) and gradient norms (N,) of what a discriminator is shown, (N, ...), from one pass; no graph is left.
+
+    The norm is taken of each sample alone: over the whole batch it would read about 1 / sqrt(N) of that.
+    """
+    inputs = inputs.detach().requires_grad_(True)
+    with torch.enable_grad():
+        logits = discriminator(inputs, labels)
+        (gradients,) = torch.autograd.grad(logits.sum(), inputs)
+    return Answers(logits.detach(), gradients.flatten(1).float().norm(dim=1))
+
+
+def _parts(count: int, first: int) -> list[Tensor]:
+    """The rows of the first images, and those of the others."""
+    rows = torch.arange(count)
+    return [part for part in (rows[:first], rows[first:]) if len(part)]
 
 
 def jensen_shannon_bound(real_logits: Tensor, fake_logits: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 import torch
 
+from evaluation.balance import logit_spread
 from evaluation.discriminator import Judgements, separation_estimate
 from evaluation.findings import Finding
 from evaluation.intervals import Estimate
@@ -26,8 +27,9 @@ def discriminator_findings(judgements: Judgements, *, loss: str, seed: int = 0) 
     """
     if not judgements.finite:
         return [_diverged(judgements)]
-    if _is_constant(judgements):
-        return [_dead(judgements)]
+    if logit_spread(judgements) < CONSTANT:
+        logits = torch.cat([judgements.train, judgements.held_out, judgements.fake])
+        return [dead(f"It gives every image the same answer: logits {logits.min():.4g} to {logits.max():.4g}.")]
     fewest = min(len(judgements.train), len(judgements.held_out), len(judgements.fake))
     if fewest < FEWEST:
         return [
@@ -36,14 +38,56 @@ def discriminator_findings(judgements: Judgements, *, loss: str, seed: int = 0) 
                 "Too few images for a verdict on the discriminator",
                 f"The smallest of the three sets holds {fewest}.",
                 f"Judge at least {FEWEST} training, held-out and fake images.",
+                code="too-few-judged",
             )
         ]
     apart = separation_estimate(judgements.held_out, judgements.fake, seed=seed)
     memory = separation_estimate(judgements.train, judgements.held_out, seed=seed)
     found = _standing(judgements, apart, loss)
     if memory.value > OVERFITTING and memory.low > 0.5:
-        found.append(_overfitting(judgements, memory))
+        found.append(
+            overfitting(
+                f"It ranks a training image above a held-out one in {_span(memory)} of all pairs; mean logits "
+                f"{judgements.train.mean():.3g} training, {judgements.held_out.mean():.3g} held out."
+            )
+        )
     return found
+
+
+def saturated(evidence: str) -> Finding:
+    """A discriminator that has won, under a loss whose generator then learns little."""
+    return Finding(
+        "warning",
+        "The discriminator is saturated",
+        evidence,
+        "It has won, and the generator's gradient fades. Lower its learning rate or number of steps, add a "
+        "gradient penalty, or train the generator longer.",
+        code="saturated-discriminator",
+    )
+
+
+def dead(evidence: str) -> Finding:
+    """A discriminator whose answer does not depend on the image."""
+    return Finding(
+        "warning",
+        "The discriminator is dead",
+        evidence,
+        "Nothing reaches the generator. Lower the learning rates or the gradient penalty, and check that real and fake "
+        "images come in one range.",
+        code="dead-discriminator",
+    )
+
+
+def overfitting(evidence: str) -> Finding:
+    """A discriminator that knows its training images."""
+    return Finding(
+        "warning",
+        "The discriminator overfits",
+        evidence,
+        "It remembers its images, and the generator is driven to copy them. Stop earlier, augment, use more images or "
+        "a smaller discriminator.",
+        code="overfitting-discriminator",
+    )
 
 
 def _standing(judgements: Judgements, apart: Estimate, loss: str) -> list[Finding]:
@@ -59,6 +103,7 @@ def _standing(judgements: Judgements, apart: Estimate, loss: str) -> list[Findin
                 evidence,
                 "It trails the generator: players that chase each other in circles look so. Give it more steps or a "
                 "higher learning rate, or lower beta1.",
+                code="inverted-discriminator",
             )
         ]
     if apart.low >= SATURATED and loss == "wasserstein":
@@ -68,18 +113,11 @@ def _standing(judgements: Judgements, apart: Estimate, loss: str) -> list[Findin
                 "The critic separates real from fake",
                 evidence,
                 "A critic with a gradient penalty still teaches there; watch its loss fall.",
+                code="separating-critic",
             )
         ]
     if apart.low >= SATURATED:
-        return [
-            Finding(
-                "warning",
-                "The discriminator is saturated",
-                evidence,
-                "It has won, and the generator's gradient fades. Lower its learning rate or number of steps, add a "
-                "gradient penalty, or train the generator longer.",
-            )
-        ]
+        return [saturated(evidence)]
     if apart.value <= BALANCED:
         return [
             Finding(
@@ -87,31 +125,10 @@ def _standing(judgements: Judgements, apart: Estimate, loss: str) -> list[Findin
                 "The discriminator is balanced",
                 evidence,
                 "Neither player is far ahead; judge the images by the distances and modes.",
+                code="balanced-discriminator",
             )
         ]
     return []
-
-
-def _overfitting(judgements: Judgements, memory: Estimate) -> Finding:
-    return Finding(
-        "warning",
-        "The discriminator overfits",
-        f"It ranks a training image above a held-out one in {_span(memory)} of all pairs; mean logits "
-        f"{judgements.train.mean():.3g} training, {judgements.held_out.mean():.3g} held out.",
-        "It remembers its images, and the generator is driven to copy them. Stop earlier, augment, use more images or "
-        "a smaller discriminator.",
-    )
-
-
-def _dead(judgements: Judgements) -> Finding:
-    logits = torch.cat([judgements.train, judgements.held_out, judgements.fake])
-    return Finding(
-        "warning",
-        "The discriminator is dead",
-        f"It gives every image the same answer: logits {logits.min():.4g} to {logits.max():.4g}.",
-        "Nothing reaches the generator. Lower the learning rates or the gradient penalty, and check that real and fake "
-        "images come in one range.",
-    )
 
 
 def _diverged(judgements: Judgements) -> Finding:
@@ -122,12 +139,8 @@ def _diverged(judgements: Judgements) -> Finding:
         "The discriminator has diverged",
         f"{broken} of {len(logits)} logits are NaN or infinite.",
         "Go back to an earlier checkpoint and lower the learning rates.",
+        code="diverged-discriminator",
     )
-
-
-def _is_constant(judgements: Judgements) -> bool:
-    logits = torch.cat([judgements.train, judgements.held_out, judgements.fake]).double()
-    return float(logits.max() - logits.min()) < CONSTANT * max(1.0, float(logits.abs().max()))
 
 
 def _span(estimate: Estimate) -> str:

@@ -98,7 +98,7 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
     before = stage(
         "2-attack", "2/7 Noise, FGSM and PGD attack it.", lambda s: _attacked(_attack_config(config, plain, eps), s)
     )
-    gan = stage("3-gan", "3/7 A GAN learns to draw.", lambda s: train.run(_train_config(config, data), s))
+    gan = stage("3-gan", "3/7 A GAN learns to draw.", lambda s: _only(train.run(_train_config(config, data), s)))
     extra = stage(
         "4-augmented",
         "4/7 Adversarial and generated images become a training set.",
@@ -189,7 +189,10 @@ def _attack_config(config: DemoConfig, target: Stage, eps: float) -> attack.Atta
 
 
 def _attacked(config: attack.AttackConfig, setup: Setup) -> Outcome:
-    outcome = attack.run(config, setup)
+    return _only(attack.run(config, setup))
+
+
+def _only(outcome: Outcome | None) -> Outcome:
     assert outcome is not None, "the demo is one process"
     return outcome
 
