@@ -95,6 +95,8 @@ def _saturated(history: History) -> Finding | None:
     apart = history.last(LASTING, "discriminator", "real_fake_separation")
     losses = history.last(LASTING, "discriminator_loss")
     equilibrium = LOSSES[history.loss].discriminator_equilibrium
+    if history.loss == "wasserstein":  # a critic has no loss at which it has won
+        return None
     if not apart or not losses or min(apart) < SATURATED or max(losses) >= WON * equilibrium:
         return None
     return saturated(
