@@ -111,6 +111,9 @@ def test_blocks_are_those_of_the_paper() -> None:
     torch.testing.assert_close(up(maps), expected)
     hidden = conv2d(down.conv1(maps.relu()).relu(), down.conv2.weight, down.conv2.bias, padding=1)
     torch.testing.assert_close(down(maps), avg_pool2d(hidden + down.shortcut(maps), 2))
+    down.first = True
+    hidden = conv2d(down.conv1(maps).relu(), down.conv2.weight, down.conv2.bias, padding=1)
+    torch.testing.assert_close(down(maps), avg_pool2d(hidden + down.shortcut(maps), 2))
 
 
 def test_features_are_the_sum_over_places() -> None:
