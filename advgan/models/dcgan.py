@@ -65,7 +65,7 @@ class DcganGenerator(nn.Module):
         initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        rows = len(latents)
+        rows = latents.shape[0]  # len() would fix the batch size of an exported network
         if self.reference is not None:
             latents, labels = self.reference.before(latents, labels)
         condition = one_hot(needed(labels), self.num_classes).to(latents.dtype) if self.scales_norms else None
@@ -73,7 +73,7 @@ class DcganGenerator(nn.Module):
         maps = self.norms[0](maps, condition).relu()
         for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
             maps = norm(up(maps), condition).relu()
-        images: Tensor = self.last(maps[len(maps) - rows :])
+        images: Tensor = self.last(maps[maps.shape[0] - rows :])
         return images.tanh()
 
 

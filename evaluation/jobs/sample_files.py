@@ -42,9 +42,14 @@ class Drawing:
 
 
 def write_drawing(folder: Path, drawing: Drawing) -> None:
-    """Write images/<name>.png, samples/grid.png and, under its customary name, samples_<N>x<H>x<W>x<C>.npz."""
-    write_images(folder / "images", drawing.images, drawing.names)
-    _write_arrays(folder, to_bytes(drawing.images), drawing.labels)
+    """Write images/<name>.png, samples/grid.png and, under its customary name, samples_<N>x<H>x<W>x<C>.npz.
+
+    Points are no pictures: they stay float, in the .npz alone.
+    """
+    are_points = drawing.images.shape[2:] == (1, 1)
+    if not are_points:
+        write_images(folder / "images", drawing.images, drawing.names)
+    _write_arrays(folder, drawing.images if are_points else to_bytes(drawing.images), drawing.labels)
     shown = drawing.images[: drawing.columns * GRID_ROWS]
     write_atomically(folder / "samples" / "grid.png", image_grid(shown, columns=drawing.columns))
 
@@ -76,7 +81,7 @@ def table_names(rows: int, columns: int) -> list[str]:
 
 
 def _write_arrays(folder: Path, pixels: Tensor, labels: Tensor | None) -> None:
-    """`arr_0` images NHWC uint8 and `arr_1` labels, as guided-diffusion's evaluator reads them."""
+    """`arr_0` images NHWC and `arr_1` labels, as guided-diffusion's evaluator reads them."""
     images = pixels.permute(0, 2, 3, 1).numpy()
     file = folder / f"samples_{'x'.join(map(str, images.shape))}.npz"
     if labels is None:

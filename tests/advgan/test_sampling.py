@@ -3,13 +3,14 @@ import torch
 from torch import Tensor
 
 from advgan.config import GanNetworks
-from advgan.latents import latents
-from advgan.models.gans import build_generator
+from advgan.latents import LatentSpace, latents
+from advgan.models.gans import GANS, build_generator
 from advgan.models.interface import Generator
-from advgan.sampling import sample, sample_labels
+from advgan.sampling import decode, sample, sample_labels
+from advgan.truncation import truncate
 from attacks.random import seeded
 
-FAMILIES = ["mlp", "dcgan"]
+FAMILIES = [name for name, family in GANS.items() if family.sizes(12)]
 
 
 def generator_of(family: str, *, conditional: bool = False, kind: str = "normal") -> Generator:
@@ -56,7 +57,7 @@ def test_samples_are_unit_images_on_the_asked_device_without_a_graph() -> None:
 class Echo(torch.nn.Module):
     """Draws its latents, then its label, as pixels: what `sample` fed it can be read off."""
 
-    latent_dim, latent_kind, num_classes = 3, "uniform", 4
+    space, num_classes = LatentSpace(noise_dim=3, kind="uniform"), 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,6 +89,17 @@ def test_sampling_uses_eval_mode_and_leaves_no_trace(training: bool) -> None:
     sample(generator, 10, batch_size=4)
     assert generator.training is training
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+
+
+def test_truncation_cuts_the_noise_of_each_sample_alone() -> None:
+    generator = generator_of("mlp")
+    whole = sample(generator, 20, truncation=0.5)
+    latents = truncate(generator.space.draw(0, torch.arange(20)), 0.5)
+    torch.testing.assert_close(whole, decode(generator, latents), atol=1e-6, rtol=0)
+    some = torch.tensor([11, 3])
+    torch.testing.assert_close(sample(generator, some, truncation=0.5), whole[some], atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="uniform latents have no tails"):
+        sample(Echo(), 3, truncation=0.5)
 
 
 def test_an_unconditional_generator_has_no_classes_to_sample() -> None:

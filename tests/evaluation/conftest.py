@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from advgan.config import GanNetworks, GanTraining
+from advgan.generators import save_gan
+from advgan.models.gans import GANS
+from advgan.training import start
 from evaluation.findings import Finding
 from evaluation.report.page import write_report
 from evaluation.report.panels import BarPanel, Bars, CurvePanel, Line, Panel, Series, TablePanel
@@ -245,3 +249,22 @@ def two_runs(tmp_path: Path) -> list[Path]:
     for folder, shift in zip(folders, (0.0, 0.2), strict=True):
         build_run(folder, name=folder.name, shift=shift)
     return folders
+
+
+@pytest.fixture
+def write_gan() -> Callable[..., Path]:
+    """Write a small GAN of a family into a folder; its running statistics are not those of the start."""
+
+    def write(folder: Path, family: str, **options: object) -> Path:
+        size, channels = (8, 3) if GANS[family].sizes(8) else (1, 2)
+        networks = GanNetworks.model_validate({"family": family, "width": 8, "latent_dim": 6, **options})
+        training = GanTraining()
+        state = start(networks, training, size=size, channels=channels, num_classes=4)
+        state.average.train()
+        for rows in torch.arange(16).split(8):
+            state.average(state.average.space.draw(1, rows), rows % 4 if state.average.num_classes else None)
+        data = {"name": "toy", "digest": "d1", "classes": tuple("abcd"), "size": size, "channels": channels}
+        save_gan(folder / "gan.safetensors", state, networks, training, data=data)
+        return folder / "gan.safetensors"
+
+    return write
