@@ -114,7 +114,7 @@ def attends(size: int) -> bool:
 
 
 def parts(dim: int, count: int) -> list[int]:
-    """Lengths of `count` parts of latents, as equal as can be; the first may be one longer.
+    """Lengths of `count` parts of latents, as equal as can be; the first ones may be one longer.
 
     Raises ValueError where there is less than one number for each.
     """
