@@ -65,8 +65,7 @@ class LapganGenerator(nn.Module):
         self.num_classes = shape.num_classes
         self.sides = pyramid_sides(shape.size)
         self.parts = _parts(self.space.dim, len(self.sides))
-        smallest = networks.model_copy(update={"latent_dim": self.parts[0]})
-        self.coarsest = MlpGenerator(smallest, shape._replace(size=self.sides[0]))
+        self.coarsest = MlpGenerator(_dense(networks, self.parts[0]), shape._replace(size=self.sides[0]))
         self.finer = nn.ModuleList(
             ResidualGenerator(part, networks, shape._replace(size=side))
             for part, side in zip(self.parts[1:], self.sides[1:], strict=True)
@@ -137,7 +136,7 @@ class LapganDiscriminator(nn.Module):
         self.num_classes = judged_classes(networks, shape)
         self.channels, self.sides = shape.channels, pyramid_sides(shape.size)
         pair = shape._replace(channels=2 * shape.channels)
-        self.coarsest = MlpDiscriminator(networks, shape._replace(size=self.sides[0]))
+        self.coarsest = MlpDiscriminator(_dense(networks), shape._replace(size=self.sides[0]))
         self.finer = nn.ModuleList(DcganDiscriminator(networks, pair._replace(size=side)) for side in self.sides[1:])
 
     @property
@@ -181,6 +180,12 @@ def _parts(dim: int, levels: int) -> list[int]:
     if dim < levels:
         raise ValueError(f"networks.latent_dim {dim} leaves levels of the pyramid without noise: use {levels} and more")
     return [dim - (levels - 1) * (dim // levels), *[dim // levels] * (levels - 1)]
+
+
+def _dense(networks: GanNetworks, latent_dim: int | None = None) -> GanNetworks:
+    """The coarsest level's: 32 units for each of `width`, about as many beside the convolutions as in the paper."""
+    parts = {"width": 4 * networks.width, "latent_dim": latent_dim or networks.latent_dim}
+    return networks.model_copy(update=parts)
 
 
 def _norm(channels: int, networks: GanNetworks) -> nn.Module:

@@ -30,7 +30,7 @@ def pyramid_sides(size: int) -> list[int]:
 
 def shrink(images: Tensor) -> Tensor:
     """Take the mean of each 2x2; of a last odd row or column the mean of what is there."""
-    return avg_pool2d(images, 2, ceil_mode=True, count_include_pad=False)
+    return avg_pool2d(images, 2, ceil_mode=True)
 
 
 def enlarge(images: Tensor, side: int) -> Tensor:
