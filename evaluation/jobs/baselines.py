@@ -22,6 +22,7 @@ from evaluation.frechet import frechet_distance
 from evaluation.jobs.eval import SHOWN, Reference, evaluate_gan, generator_panels, grid_columns
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
+from evaluation.jobs.train_start import newest_checkpoint
 from evaluation.modes import modes
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.pictures import image_grid
@@ -110,13 +111,11 @@ def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
 
 def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[Progress], Run, int]:
     """The steps to come, of a new run or of an old one after its last checkpoint, and how many are done."""
-    baseline, resumed = config.baseline, setup.resume and setup.resume.last.is_file()
-    state = None
+    baseline, state = config.baseline, None
     if baseline.kind == "vae":
-        device = setup.torch_device()
-        shape = {"size": data.size, "channels": data.channels}
-        last = setup.resume.last if setup.resume and resumed else None
-        state = load_vae_state(last, device=device) if last else start_vae(baseline, **shape, device=device)
+        device, shape = setup.torch_device(), {"size": data.size, "channels": data.channels}
+        newest = newest_checkpoint(setup.resume, load_vae_state) if setup.resume else None
+        state = load_vae_state(newest, device=device) if newest else start_vae(baseline, **shape, device=device)
     first = state.step if state else 0
     run = setup.resume or setup.create_run("train", f"{data.name}-{baseline.kind}", config)
     run.rewind_log(first)
@@ -161,6 +160,7 @@ def _fit(run: Run, steps: Iterator[Progress], config: BaselineConfig, reference:
                 best = row["distance"]
                 keep(run.best, step.fitted, step=step.step)
             run.log(row)
+            run.rotate()
             keep(run.last, step.fitted, step=step.step)
             bar.set_postfix(distance=f"{row['distance']:.3g}", modes=row["modes_covered"])
 

@@ -12,9 +12,11 @@ from torch import Tensor
 from advgan.config import DataConfig, Section
 from advgan.data import Data, ImageSet, load_data
 from advgan.generators import TrainedGan, load_gan
+from advgan.models.interface import Discriminator
+from advgan.ranges import to_signed
 from advgan.sampling import sample, sample_labels
 from attacks.random import permutation
-from evaluation.discriminator import Judgements, discriminator_scores, judge
+from evaluation.discriminator import Judgements, View, discriminator_scores, judge, view_of
 from evaluation.discriminator_findings import discriminator_findings
 from evaluation.features import Extractor, Features, extract
 from evaluation.findings import Finding
@@ -24,6 +26,7 @@ from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.sources import data_of
 from evaluation.modes import modes
+from evaluation.points import MODE_METRICS, mode_scores
 from evaluation.report.panels import BarPanel, Bars, Panel
 from evaluation.report.pictures import grids_panel
 from evaluation.report.results import Headline, Results
@@ -33,7 +36,9 @@ from evaluation.scores import Score
 NUM_REAL = 10_000
 """Real images that fakes are compared with, at most; more cost time and hardly narrow the intervals."""
 SHOWN = 80
-HEADLINE = ("fid", "modes_covered", "precision", "recall", "label_agreement")
+MOST_BARS = 100
+"""Classes that a chart of their shares can show."""
+HEADLINE = ("fid", "modes_covered", "high_quality", "reverse_kl", "precision", "recall", "label_agreement")
 
 
 class EvalConfig(Section):
@@ -54,9 +59,10 @@ class EvalConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in (*METRICS, "discriminator")]
+        known = (*METRICS, *MODE_METRICS, "discriminator")
+        unknown = [name for name in names if name not in known]
         if unknown:
-            raise ValueError(f"no metric {unknown[0]!r}; known: {', '.join(METRICS)}, discriminator")
+            raise ValueError(f"no metric {unknown[0]!r}; known: {', '.join(known)}")
         return names
 
 
@@ -86,17 +92,19 @@ class Reference:
         chosen = _drawn(self.data.train, NUM_REAL, self.seed)
         return extract(self.extractor, (chosen.unit(rows) for rows in torch.arange(len(chosen)).split(self.batch_size)))
 
-    def judged(self, gan: TrainedGan, fakes: Tensor, labels: Tensor | None) -> Judgements:
+    def judged(
+        self, discriminator: Discriminator, fakes: Tensor, labels: Tensor | None, view: View = to_signed
+    ) -> Judgements:
         """What the discriminator says of training images, held-out ones, and these fakes; as many of each at most."""
         held_out = _joined(self.data.validation, self.data.test)
-        conditional = gan.generator.num_classes > 0
+        conditional = labels is not None
 
         def logits(images: ImageSet) -> Tensor:
             some = _drawn(images, len(fakes), self.seed)
             given = some.labels if conditional else None
-            return judge(gan.discriminator, some.unit(), given, batch_size=self.batch_size)
+            return judge(discriminator, some.unit(), given, batch_size=self.batch_size, view=view)
 
-        fake = judge(gan.discriminator, fakes, labels, batch_size=self.batch_size)
+        fake = judge(discriminator, fakes, labels, batch_size=self.batch_size, view=view)
         return Judgements(logits(self.data.train), logits(held_out), fake)
 
 
@@ -113,15 +121,16 @@ def evaluate_gan(
     fakes = sample(gan.generator, indices, seed=seed, batch_size=reference.batch_size, device="cpu")
     fake = extract(reference.extractor, fakes, batch_size=reference.batch_size)
     scores = score_generator(reference.real, fake, labels=labels, subject=subject, data=name, seed=seed)
-    judged = reference.judged(gan, fakes, labels)
-    loss = gan.training.loss
-    findings = [
-        *generator_findings(reference.real, fake, scores, labels=labels, classes=data.classes),
-        *discriminator_findings(judged, loss=loss, seed=seed),
-    ]
-    diagnostics = (
-        discriminator_scores(judged, loss=loss, subject=subject, data=name, seed=seed) if judged.finite else []
-    )
+    if (data.train.are_points or data.parts is not None) and not fake.is_inception:
+        scores += mode_scores(fake, subject=subject, data=name, seed=seed)
+    findings = generator_findings(reference.real, fake, scores, labels=labels, classes=data.classes)
+    diagnostics: list[Score] = []
+    if gan.discriminator is not None:
+        loss, view = gan.game.training.loss, view_of(gan.generator, packing=gan.game.networks.packing)
+        judged = reference.judged(gan.discriminator, fakes, labels, view)
+        findings += discriminator_findings(judged, loss=loss, seed=seed)
+        if judged.finite:
+            diagnostics = discriminator_scores(judged, loss=loss, subject=subject, data=name, seed=seed)
     scores = [score for score in scores if not metrics or _word(score) in metrics]
     diagnostics = diagnostics if not metrics or "discriminator" in metrics else []
     return Scored(
@@ -191,7 +200,7 @@ def generator_panels(folder: Path, scored: Scored, data: Data) -> list[Panel]:
             columns=columns,
         )
     ]
-    if not scored.real.is_inception:
+    if not scored.real.is_inception and data.num_classes <= MOST_BARS:
         counts = {"real": found.real_counts, "generated": found.fake_counts}
         panels.append(
             BarPanel(

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,17 +39,17 @@ def begin(
     return state, run
 
 
-def newest_checkpoint(run: Run) -> Path | None:
-    """The last checkpoint of a run, or the one before where that is damaged, which is said; None where there is none.
+def newest_checkpoint(run: Run, read: Callable[[Path], object] = load_state) -> Path | None:
+    """The last checkpoint of a run that `read` can read, or the one before where the last is damaged, which is said.
 
-    Raises ValueError where both are damaged: to begin anew would be to lose the run in silence.
+    None where there is none. Raises ValueError where both are damaged: to begin anew would lose the run in silence.
     """
     complaint = None
     for path in (run.last, run.previous):
         if not path.is_file():
             continue
         try:
-            load_state(path)
+            read(path)
         except ValueError as error:
             if complaint:
                 raise ValueError(f"{complaint}; {error}: no checkpoint of {run.folder} is whole") from None

@@ -11,6 +11,7 @@ from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.data import load_data
 from advgan.gan_state import start
 from advgan.generators import load_gan, save_gan
+from advgan.runs import open_run
 from evaluation.jobs import baselines
 from evaluation.jobs.baselines import BaselineConfig, plan, run_baseline
 from evaluation.jobs.eval import EvalConfig, Reference, evaluate_gan, run
@@ -69,13 +70,21 @@ def test_an_interrupted_vae_goes_on_where_it_was(tmp_path: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt, match="is kept in"):
         run_baseline(config("vae"), setup(tmp_path / "cut"))
     monkeypatch.setattr(baselines, "_mean_row", real_mean)
-    from advgan.runs import open_run
-
     run_baseline(config("vae"), setup(tmp_path / "other", resume=open_run(tmp_path / "cut")))
     assert calls == [5, 10, 15]
     whole, cut = ((tmp_path / name / "log.jsonl").read_text() for name in ("whole", "cut"))
     assert whole == cut
     assert load_gan(tmp_path / "whole").digest == load_gan(tmp_path / "cut").digest
+
+
+def test_a_damaged_checkpoint_of_a_vae_is_passed_over(tmp_path: Path) -> None:
+    run_baseline(config("vae"), setup(tmp_path / "run"))
+    damaged = open_run(tmp_path / "run")
+    log, digest = damaged.log_file.read_text(), load_gan(damaged.last).digest
+    damaged.last.write_bytes(damaged.last.read_bytes()[:-50])
+    run_baseline(config("vae"), setup(tmp_path, resume=damaged))
+    assert damaged.log_file.read_text() == log
+    assert load_gan(damaged.last).digest == digest
 
 
 def test_a_diverged_fit_is_told_in_one_line() -> None:
