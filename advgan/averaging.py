@@ -6,6 +6,10 @@ from torch import Tensor
 from advgan.models.interface import Network
 
 
+UNIT_VECTORS = ("._u", "._v")
+"""Ends of the names of buffers that torch's spectral norm keeps."""
+
+
 def warm_decay(decay: float, step: int) -> float:
     """Shorten the average at the start, to forget the initial weights: min(decay, (1 + step) / (10 + step))."""
     return min(decay, (1 + step) / (10 + step))
@@ -15,14 +19,20 @@ def warm_decay(decay: float, step: int) -> float:
 def update_average(average: Network, live: Network, *, decay: float) -> None:
     """Move the average by 1 - decay towards the live network, in place.
 
-    Running statistics are averaged like the weights that they belong to; whole numbers (counters) are copied.
+    Running statistics are averaged like the weights that they belong to. Whole numbers (counters) are copied, and so are
+    the unit vectors of spectral norm: a mean of unit vectors is none.
     """
-    averaged, current = _tensors(average), _tensors(live)
-    floating = [index for index, tensor in enumerate(averaged) if tensor.is_floating_point()]
-    torch._foreach_lerp_([averaged[i] for i in floating], [current[i] for i in floating], 1 - decay)
-    for index in set(range(len(averaged))) - set(floating):
-        averaged[index].copy_(current[index])
+    (averaged, copied), (current, fresh) = _tensors(average), _tensors(live)
+    torch._foreach_lerp_(averaged, current, 1 - decay)
+    if copied:
+        torch._foreach_copy_(copied, fresh)
 
 
-def _tensors(network: Network) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
+def _tensors(network: Network) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged, and what is copied."""
+    averaged: list[Tensor] = list(network.parameters())
+    copied: list[Tensor] = []
+    for name, buffer in network.named_buffers():
+        is_mean = buffer.is_floating_point() and not name.endswith(UNIT_VECTORS)
+        (averaged if is_mean else copied).append(buffer)
+    return averaged, copied
