@@ -21,7 +21,7 @@ def sample(
     """Draw float images (N, C, H, W) in [0, 1], one for each index, or for 0..n-1 where `indices` is a number n.
 
     Image k depends on (seed, k) and its label alone: the latents are the same bits in any batch, and the images agree
-    to the rounding of the network's own products (about 1e-6) at any `batch_size`. A conditional generator draws the
+    to the rounding of the network's own products (a few 1e-6) at any `batch_size`. A conditional generator draws the
     classes of `labels` (N,), by default those of `sample_labels`. With `truncation` normal noise beyond that threshold
     is drawn again (`advgan.truncation`).
     """

@@ -33,10 +33,10 @@ def test_a_sample_is_the_same_at_any_batch_size_and_in_any_company(
 ) -> None:
     generator = generator_of(family, conditional=conditional)
     whole = sample(generator, 20, seed=5)
-    torch.testing.assert_close(sample(generator, 20, seed=5, batch_size=batch_size), whole, atol=1e-6, rtol=0)
+    torch.testing.assert_close(sample(generator, 20, seed=5, batch_size=batch_size), whole, atol=1e-5, rtol=0)
     chosen = torch.tensor([13, 2, 13, 7])
     picked = sample(generator, chosen, seed=5, batch_size=batch_size)
-    torch.testing.assert_close(picked, whole[chosen], atol=1e-6, rtol=0)
+    torch.testing.assert_close(picked, whole[chosen], atol=1e-5, rtol=0)
 
 
 def test_other_indices_and_other_seeds_give_other_samples() -> None:
@@ -95,9 +95,9 @@ def test_truncation_cuts_the_noise_of_each_sample_alone() -> None:
     generator = generator_of("mlp")
     whole = sample(generator, 20, truncation=0.5)
     latents = truncate(generator.space.draw(0, torch.arange(20)), 0.5)
-    torch.testing.assert_close(whole, decode(generator, latents), atol=1e-6, rtol=0)
+    torch.testing.assert_close(whole, decode(generator, latents), atol=1e-5, rtol=0)
     some = torch.tensor([11, 3])
-    torch.testing.assert_close(sample(generator, some, truncation=0.5), whole[some], atol=1e-6, rtol=0)
+    torch.testing.assert_close(sample(generator, some, truncation=0.5), whole[some], atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="uniform latents have no tails"):
         sample(Echo(), 3, truncation=0.5)
 
