@@ -141,7 +141,7 @@ GANS: dict[str, Family] = {
         choices={
             "generator_labels": ("concat",),
             "discriminator_labels": ("concat", "projection"),
-            "generator_norm": ("batch", "none"),
+            "generator_norm": ("none", "batch"),
             "discriminator_norm": ("none", "batch", "layer", "spectral"),
             "minibatch": ("none", "discrimination", "deviation"),
         },
