@@ -236,7 +236,7 @@ def test_an_interrupt_exits_with_130_and_names_the_way_on(advgan: Advgan, monkey
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_train", interrupted)
+    monkeypatch.setattr(train, "train_watched", interrupted)
     ended = advgan("train", *SMALL_GAN, "--out", "gan")
     assert ended.code == 130
     assert "advgan train --resume gan" in ended.err
