@@ -259,7 +259,9 @@ TRAIN = Verb(
       advgan train --resume auto""",
     params=[
         *DATA_OPTIONS,
-        Setting("--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan or points."),
+        Setting(
+            "--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan, points."
+        ),
         Setting("--conditional/--unconditional", key="networks.conditional", help="Give both networks the class."),
         Setting("--loss", key="training.loss", help="non-saturating, hinge, wasserstein, relativistic, minimax, ..."),
         Setting("--steps", key="training.steps", type=int, help="Generator steps."),

@@ -5,7 +5,6 @@ from torch import Tensor
 
 from advgan.models.interface import Network
 
-
 UNIT_VECTORS = ("._u", "._v")
 """Ends of the names of buffers that torch's spectral norm keeps."""
 
@@ -19,8 +18,8 @@ def warm_decay(decay: float, step: int) -> float:
 def update_average(average: Network, live: Network, *, decay: float) -> None:
     """Move the average by 1 - decay towards the live network, in place.
 
-    Running statistics are averaged like the weights that they belong to. Whole numbers (counters) are copied, and so are
-    the unit vectors of spectral norm: a mean of unit vectors is none.
+    Running statistics are averaged like the weights that they belong to. Whole numbers (counters) are copied, and so
+    are the unit vectors of spectral norm: a mean of unit vectors is none.
     """
     (averaged, copied), (current, fresh) = _tensors(average), _tensors(live)
     torch._foreach_lerp_(averaged, current, 1 - decay)

@@ -14,8 +14,8 @@ class GanNetworks(Section):
 
     family: Families = "dcgan"
     width: int = Field(default=32, ge=1)
-    """Units (mlp times 8, points times 2 and 4) or channels of the layer nearest to the image; residual networks of up to
-    32 pixels keep 4 times as many at every size."""
+    """Units (mlp times 8, points times 2 and 4) or channels of the layer nearest to the image; sngan and biggan have 4
+    times as many, at every size up to 32 pixels."""
     latent_dim: int = Field(default=64, ge=1)
     """Length of the noise; codes come on top."""
     latent_kind: Literal["normal", "uniform", "sphere"] = "normal"

@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field, model_validator
 
 from advgan.atomic import write_atomically
 from advgan.baselines import VaeState, fit_mixture, start_vae, train_vae
-from advgan.config import Baseline, DataConfig, Section
+from advgan.config import Baseline
 from advgan.data import Data, load_data
 from advgan.generators import load_gan, load_vae_state, save_baseline
 from advgan.models.interface import Generator
@@ -23,6 +22,7 @@ from evaluation.jobs.eval import SHOWN, Reference, evaluate_gan, generator_panel
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.jobs.train_start import newest_checkpoint
+from evaluation.jobs.watched import Watched
 from evaluation.modes import modes
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.pictures import image_grid
@@ -30,28 +30,10 @@ from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 
 
-class BaselineConfig(Section):
-    """What is fitted, to what, and how often it is looked at."""
+class BaselineConfig(Watched):
+    """What is fitted, to what, and how often it is looked at: a mixture is logged each iteration, scored at its end."""
 
-    data: DataConfig = DataConfig()
     baseline: Baseline = Baseline()
-    features: str = "auto"
-    """What sees the images for the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
-    num_samples: int = Field(default=1000, ge=2)
-    """Generated images for each evaluation."""
-    log_every: int = Field(default=50, ge=1)
-    """Steps of a vae; a mixture logs every iteration."""
-    evaluate_every: int = Field(default=500, ge=1)
-    """Steps of a vae; each evaluation also writes a sample grid and a checkpoint. A mixture is evaluated at its end."""
-
-    @model_validator(mode="after")
-    def _evaluations_end_a_log_row(self) -> "BaselineConfig":
-        if self.evaluate_every % self.log_every:
-            raise ValueError(
-                f"evaluate_every {self.evaluate_every} must be a multiple of log_every {self.log_every}, "
-                "or a resumed run would log other means"
-            )
-        return self
 
 
 class Progress(NamedTuple):

@@ -64,9 +64,10 @@ def push(folder: Path, files: Sequence[str], *, repository: str, private: bool) 
         )
     except Exception as error:  # the client raises errors of whatever speaks HTTP for it
         reason = (str(error).strip().splitlines() or [""])[0]
+        wanted = " ".join(f"--include {name}" for name in files)
         raise ValueError(
             f"--push-to-hub {repository}: nothing was pushed ({type(error).__name__}: {reason}); the files are in "
-            f"{folder}: check the network and `hf auth login`, then type: hf upload {repository} {folder}"
+            f"{folder}: check the network and `hf auth login`, then type: hf upload {repository} {folder} . {wanted}"
         ) from None
     return f"https://huggingface.co/{repository}"
 

@@ -10,6 +10,7 @@ from advgan.runs import Run
 from evaluation.alarms import raised
 from evaluation.features import Extractor
 from evaluation.findings import Finding
+from evaluation.jobs import baselines
 from evaluation.jobs.eval import Reference, evaluate_gan, generator_panels
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, threads_for, versions
@@ -37,6 +38,8 @@ class _Trained:
 
 def plan(config: TrainConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
+    if config.baseline:
+        return baselines.plan(_baseline(config), setup)
     data = load_data(config.data, workers=setup.workers)
     training = config.training
     used = training.steps * training.discriminator_steps
@@ -52,11 +55,18 @@ def run(config: TrainConfig, setup: Setup) -> Outcome | None:
     Started by torchrun, the processes share every batch; the first one evaluates, writes and has the outcome, the
     others None.
     """
+    if config.baseline:
+        return baselines.run_baseline(_baseline(config), setup)
     if config.tensorboard:
         check_tensorboard()
     with joined() as processes:
         trained = _train(config, replace(setup, device=processes.device(setup.device)), processes)
     return _score(config, setup, trained) if trained else None
+
+
+def _baseline(config: TrainConfig) -> baselines.BaselineConfig:
+    fields = baselines.BaselineConfig.model_fields
+    return baselines.BaselineConfig(**{name: getattr(config, name) for name in fields})
 
 
 def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained | None:

@@ -231,5 +231,5 @@ def test_labelled_images_are_as_many_of_each_class() -> None:
     chosen = labelled_indices(data, training)
     assert len(set(chosen.tolist())) == 6
     assert data.labels[chosen].bincount().tolist() == [2, 2, 2]
-    with pytest.raises(ValueError, match="training.labelled 7 must be a multiple of the 3 classes of toy"):
+    with pytest.raises(ValueError, match=r"training\.labelled 7 must be a multiple of the 3 classes of toy"):
         labelled_indices(data, training.model_copy(update={"labelled": 7}))

@@ -472,6 +472,8 @@ def test_a_conditional_gan_learns_where_each_class_has_its_bar(loss: str, family
         discriminator_learning_rate=rates[1],
         average_decay=0.95,
         beta1=0.0,
+        r1=0.5 if loss == "relativistic" else 0.0,  # the paper's: without R1 the paired game need not converge
+        r2=0.5 if loss == "relativistic" else 0.0,
     )
     plan = GanNetworks.model_validate({"family": family, "width": 8, "latent_dim": 8, "conditional": True})
     state = start(plan, training, size=8, channels=1, num_classes=3)

@@ -1,0 +1,30 @@
+"""What every training that is looked at on its way is told."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from advgan.config import DataConfig, Section
+
+
+class Watched(Section):
+    """Data, what sees the images, and how often."""
+
+    data: DataConfig = DataConfig()
+    features: str = "auto"
+    """What sees the images for the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
+    num_samples: int = Field(default=1000, ge=2)
+    """Generated images for each evaluation."""
+    log_every: int = Field(default=50, ge=1)
+    """Steps."""
+    evaluate_every: int = Field(default=500, ge=1)
+    """Steps; each evaluation also writes a sample grid and a checkpoint."""
+
+    @model_validator(mode="after")
+    def _evaluations_end_a_log_row(self) -> Self:
+        if self.evaluate_every % self.log_every:
+            raise ValueError(
+                f"evaluate_every {self.evaluate_every} must be a multiple of log_every {self.log_every}, "
+                "or a resumed run would log other means"
+            )
+        return self
