@@ -117,6 +117,7 @@ def test_offline_the_files_stay_and_the_error_says_what_to_type(
         push(scored_run, tmp_path / "out")
     assert len(str(caught.value).splitlines()) == 1
     assert "Name or service not known" in str(caught.value)
+    assert str(caught.value).endswith("--include config.json --include model.safetensors --include samples/grid.png")
     assert (tmp_path / "out/model.safetensors").is_file()
     assert (tmp_path / "out/README.md").is_file()
 

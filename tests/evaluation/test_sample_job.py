@@ -140,6 +140,16 @@ def test_rejection_keeps_indices_and_reports_its_rate(gan: Draw) -> None:
     assert not outcome.results.findings
 
 
+def test_a_discriminator_with_batch_norm_rejects_alike_at_any_batch_size(tmp_path: Path, write_gan: WriteGan) -> None:
+    """It sees the same batches whatever is asked for, so its verdict on a sample depends on (seed, index) alone."""
+    gan = Draw(write_gan(tmp_path, "dcgan", minibatch="discrimination"), tmp_path / "out")
+    options = {"num_samples": 60, "reject": True, "burn_in": 100, "reject_percentile": 90}
+    outcomes = [gan(batch_size=size, **options) for size in (256, 3)]
+    first, second = ({file.stem for file in _folder(outcome).glob("images/*.png")} for outcome in outcomes)
+    assert first == second
+    assert outcomes[0].results.scores[0].value == outcomes[1].results.scores[0].value < 1
+
+
 def test_rejection_warns_of_logits_that_are_no_odds(
     gan: Draw, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
