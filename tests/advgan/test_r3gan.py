@@ -13,13 +13,15 @@ from attacks.random import normal, seeded, uniform
 LABELS = torch.tensor([0, 2, 1])
 
 
-def players(size: int = 28, *, width: int = 3, conditional: bool = False) -> tuple[R3ganGenerator, R3ganDiscriminator]:
+def players(
+    size: int = 28, *, channels: int = 1, width: int = 3, conditional: bool = False
+) -> tuple[R3ganGenerator, R3ganDiscriminator]:
     networks = GanNetworks.model_validate(
         {"family": "r3gan", "width": width, "latent_dim": 6, "conditional": conditional}
     )
     with seeded(0):
-        generator = build_generator(networks, size=size, channels=1, num_classes=3)
-        discriminator = build_discriminator(networks, size=size, channels=1, num_classes=3)
+        generator = build_generator(networks, size=size, channels=channels, num_classes=3)
+        discriminator = build_discriminator(networks, size=size, channels=channels, num_classes=3)
     assert isinstance(generator, R3ganGenerator)
     assert isinstance(discriminator, R3ganDiscriminator)
     return generator, discriminator
@@ -110,6 +112,25 @@ def test_weights_start_at_the_scale_of_fixup() -> None:
         assert (layer.bias == 0).all()
     assert (block.narrow.weight == 0).all()
     assert block.narrow.bias is None
+
+
+def test_layers_outside_the_blocks_keep_the_variance_of_their_inputs() -> None:
+    """Weights of variance 1 / inputs, and a constant of variance 1; neither has a bias."""
+    for network in players(64, channels=3, width=32):
+        inside = {id(layer) for block in blocks(network) for layer in block.modules()}
+        plain = [
+            layer
+            for layer in network.layers.modules()
+            if isinstance(layer, (nn.Conv2d, nn.Linear)) and id(layer) not in inside
+        ]
+        assert len(plain) == 5
+        for layer in plain:
+            weight = layer.weight.detach()
+            spread = 4 / (2 * weight.numel()) ** 0.5
+            assert float(weight.std()) * weight[0].numel() ** 0.5 == pytest.approx(1, abs=spread)
+            assert layer.bias is None
+    basis = next(module for module in players(64, width=32)[0].modules() if isinstance(module, Basis))
+    assert float(basis.constant.detach().std()) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(("size", "count"), [(8, 4), (128, 12)])
