@@ -260,7 +260,7 @@ TRAIN = Verb(
     params=[
         *DATA_OPTIONS,
         Setting(
-            "--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan, points."
+            "--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan…"
         ),
         Setting("--conditional/--unconditional", key="networks.conditional", help="Give both networks the class."),
         Setting("--loss", key="training.loss", help="non-saturating, hinge, wasserstein, relativistic, minimax, ..."),

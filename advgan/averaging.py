@@ -1,5 +1,7 @@
 """The moving average of a network's weights."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,17 +16,26 @@ def warm_decay(decay: float, step: int) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-@torch.no_grad()
-def update_average(average: Network, live: Network, *, decay: float) -> None:
-    """Move the average by 1 - decay towards the live network, in place.
+def averaging(average: Network, live: Network) -> Callable[[float], None]:
+    """Prepare for moving an average after a live network: a function of the decay that does it once, in place.
 
     Running statistics are averaged like the weights that they belong to. Whole numbers (counters) are copied, and so
     are the unit vectors of spectral norm: a mean of unit vectors is none.
     """
     (averaged, copied), (current, fresh) = _tensors(average), _tensors(live)
-    torch._foreach_lerp_(averaged, current, 1 - decay)
-    if copied:
-        torch._foreach_copy_(copied, fresh)
+
+    @torch.no_grad()
+    def follow(decay: float) -> None:
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+        if copied:
+            torch._foreach_copy_(copied, fresh)
+
+    return follow
+
+
+def update_average(average: Network, live: Network, *, decay: float) -> None:
+    """Move the average by 1 - decay towards the live network, in place, as `averaging` does again and again."""
+    averaging(average, live)(decay)
 
 
 def _tensors(network: Network) -> tuple[list[Tensor], list[Tensor]]:

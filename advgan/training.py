@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm, parametrize
 
-from advgan.averaging import update_average, warm_decay
+from advgan.averaging import averaging, warm_decay
 from advgan.config import GanTraining
 from advgan.data import ImageSet
 from advgan.game import (
@@ -90,13 +90,14 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
     loss = loss_of(training)
     discriminator_terms, generator_terms = discriminator_weights(state, training), generator_weights(state, training)
     stream = rounds(state, data, training, processes)
+    growing = [each for each in (generator, discriminator, state.average) if isinstance(each, Growing)]
+    follow = averaging(state.average, generator)
 
     while state.step < training.steps:
         # Form: learning rates, modes, and the stage of networks that grow.
         _set_rates(state, training)
-        for network in (generator, discriminator, state.average):
-            if isinstance(network, Growing):
-                network.grow(state.step / training.steps)
+        for network in growing:
+            network.grow(state.step / training.steps)
         generator.train()
         discriminator.train()
         with seeded(training.seed, stream=state.step):
@@ -126,7 +127,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
             state.generator_optimizer.step()
 
         # Average: the weights that are sampled, saved and scored.
-        update_average(state.average, generator, decay=warm_decay(training.average_decay, state.step))
+        follow(warm_decay(training.average_decay, state.step))
         state.step += 1
         if training.historical_averaging:
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
