@@ -25,8 +25,10 @@ VANISHED = 1e-6
 """Norm of the generator's whole gradient at which Adam's own epsilon, 1e-8 a weight, begins to rule the step."""
 UNHEARD = 0.01
 """Weight of a fake in the gradient of the minimax loss, D(G(z)), below which it teaches nothing."""
+LEARNING = 20_000
+"""Images that the discriminator sees before a want of variety counts: an untrained generator draws one grey image."""
 COLLAPSED = 0.5
-"""Mean distance of two fakes over that of two real images; an untrained generator begins below it and climbs."""
+"""Mean distance of two fakes over that of two real images."""
 REPEATED = 0.25
 """The same within a class; lower, since it is noisier."""
 GROWING = 1.2
@@ -52,6 +54,11 @@ class History(NamedTuple):
 
     looks: Sequence[Row]
     loss: str
+
+    @property
+    def late(self) -> "History":
+        """Only the looks after the first `LEARNING` images."""
+        return History([row for row in self.looks if row["images_seen"] >= LEARNING], self.loss)
 
     def last(self, count: int, *path: str) -> list[float] | None:
         """A value in the last looks; None where there are not as many, or one lacks it."""
@@ -143,7 +150,7 @@ def _vanishing(history: History) -> Finding | None:
 def _collapsed(history: History) -> Finding | None:
     kinds = (("diversity", COLLAPSED, "images"), ("class_diversity", REPEATED, "images of one class"))
     for name, bound, what in kinds:
-        values = history.last(LASTING, "generator", name)
+        values = history.late.last(LASTING, "generator", name)
         if values and max(values) < bound and values[-1] < GROWING * values[0]:
             return Finding(
                 "warning",
@@ -158,7 +165,7 @@ def _collapsed(history: History) -> Finding | None:
 
 
 def _stuck(history: History) -> Finding | None:
-    covered = history.last(LASTING, "modes_covered")
+    covered = history.late.last(LASTING, "modes_covered")
     drawn = [row.get("mode_counts") or [] for row in history.looks[-1:]]
     if not covered or not drawn[0] or max(covered) >= MISSING * len(drawn[0]) or covered[-1] > covered[0]:
         return None

@@ -33,8 +33,9 @@ class Verdict(nn.Module):
         self.classes = nn.Linear(num_features, num_classes) if self.names_classes else nn.Identity()
         self.codes = nn.Linear(num_features, self.num_codes) if self.num_codes else nn.Identity()
         if isinstance(self.embedding, nn.Embedding):
-            # Spectral norm divides by the largest singular value, so there the vectors need a direction to start from.
-            nn.init.normal_(self.embedding.weight, 0, 0.02 if networks.discriminator_norm == "spectral" else 0)
+            nn.init.zeros_(self.embedding.weight)
+            if networks.discriminator_norm == "spectral":  # which divides by a singular value, so 0 will not do
+                nn.init.normal_(self.embedding.weight, 0, 0.02)
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.dropout(features)

@@ -30,6 +30,7 @@ def look(
 ) -> dict[str, object]:
     return {
         "step": 100 * number,
+        "images_seen": 6400 * number,
         "distance": 10.0,
         "discriminator_loss": discriminator_loss,
         "discriminator": {"real_fake_separation": separation, "logit_spread": spread},

@@ -18,6 +18,7 @@ def healthy(number: int) -> dict[str, Any]:
     """The look number 0, 1, 2, ... at a training that goes well."""
     return {
         "step": 250 * (number + 1),
+        "images_seen": 32_000 * (number + 1),
         "distance": 50.0 / (number + 1),
         "discriminator_loss": 1.2,
         "generator_gradient": 0.5,
@@ -190,6 +191,13 @@ def test_a_generator_that_still_learns_to_vary_is_not_collapsed() -> None:
     assert codes(history(put(lambda number: 0.3 + 0.01 * number, G, "diversity"), length=3)) == ["diversity-collapse"]
     assert codes(history(put(lambda number: 1 + number, "modes_covered"), length=3)) == []
     assert codes(history(put(3, "modes_covered"), length=3)) == ["missing-modes"]
+
+
+def test_a_want_of_variety_counts_only_once_something_can_have_been_learnt() -> None:
+    poor = both(put(0.1, G, "diversity"), put(1, "modes_covered"))
+    early = both(poor, put(lambda number: 2_000 * (number + 1), "images_seen"))
+    assert codes(history(early, length=11)) == []
+    assert codes(history(early, length=12)) == ["diversity-collapse", "missing-modes"]  # at 20, 22 and 24 thousand
 
 
 def test_a_generator_that_changes_its_modes_for_better_ones_does_not_hop() -> None:
