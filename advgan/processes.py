@@ -73,7 +73,7 @@ def joined() -> Iterator[Processes]:
     """Join the processes that torchrun started, by its environment, for as long as the block lasts.
 
     After a process died torchrun starts all of them again, but with `--standalone` the store in which they find each
-    other still holds the addresses of the dead, for which torch would wait half an hour; so each start has its own keys.
+    other still holds the addresses of the dead, for which torch waits half an hour; so each start has its own keys.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
