@@ -168,7 +168,7 @@ RUN_OPTIONS: list[click.Parameter] = [
 LOUDNESS = RUN_OPTIONS[-2:]
 """Read from the arguments themselves, before anything else can fail; here for the help."""
 DATA_OPTIONS: list[click.Parameter] = [
-    Setting("--data", key="data.source", metavar="SOURCE", help="digits, a torchvision name, or a path."),
+    Setting("--data", key="data.source", metavar="SOURCE", help="digits, ring, grid, stacked:DIR, a torchvision name, or a path."),
     Setting("--resize", key="data.resize", type=int, metavar="PIXELS", help="Resize images to this side."),
     Setting("--channels", key="data.channels", type=int, metavar="1|3", help="Make images grey or colour."),
     Setting("--skip-bad/--no-skip-bad", key="data.skip_bad", help="Leave out images that cannot be read."),
@@ -429,7 +429,7 @@ def list_names(what: str) -> None:
     from evaluation.jobs.listing import listing
 
     for name, text in listing(what):
-        click.echo(f"{name:<24} {text}".rstrip())
+        click.echo(f"{name:<33} {text}".rstrip())
 
 
 @cli.command("env", cls=Plain)
