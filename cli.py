@@ -168,7 +168,12 @@ RUN_OPTIONS: list[click.Parameter] = [
 LOUDNESS = RUN_OPTIONS[-2:]
 """Read from the arguments themselves, before anything else can fail; here for the help."""
 DATA_OPTIONS: list[click.Parameter] = [
-    Setting("--data", key="data.source", metavar="SOURCE", help="digits, ring, grid, stacked:DIR, a torchvision name, or a path."),
+    Setting(
+        "--data",
+        key="data.source",
+        metavar="SOURCE",
+        help="digits, ring, grid, stacked:DIR, torchvision's, or a path.",
+    ),
     Setting("--resize", key="data.resize", type=int, metavar="PIXELS", help="Resize images to this side."),
     Setting("--channels", key="data.channels", type=int, metavar="1|3", help="Make images grey or colour."),
     Setting("--skip-bad/--no-skip-bad", key="data.skip_bad", help="Leave out images that cannot be read."),
@@ -259,9 +264,7 @@ TRAIN = Verb(
       advgan train --resume auto""",
     params=[
         *DATA_OPTIONS,
-        Setting(
-            "--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan…"
-        ),
+        Setting("--family", key="networks.family", help="mlp, dcgan, sngan, biggan, progressive, r3gan, lapgan…"),
         Setting("--conditional/--unconditional", key="networks.conditional", help="Give both networks the class."),
         Setting("--loss", key="training.loss", help="non-saturating, hinge, wasserstein, relativistic, minimax, ..."),
         Setting("--steps", key="training.steps", type=int, help="Generator steps."),

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 
 def needed(labels: Tensor | None) -> Tensor:
@@ -12,17 +13,21 @@ def needed(labels: Tensor | None) -> Tensor:
 
 
 class LabelledLatents(nn.Module):
-    """Append an embedding of the label to the latents, as wide as they are (Mirza and Osindero, 2014)."""
+    """Append the label to the latents, one-hot (Mirza and Osindero, 2014).
+
+    Not as a learnt embedding as wide as the latents: under batch norm such a label drowned them, and a DCGAN on MNIST
+    drew each class always alike (distance of two images of a class 0.06 of the real one, 1.0 this way).
+    """
 
     def __init__(self, latent_dim: int, *, num_classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_classes, latent_dim) if num_classes else None
-        self.width = 2 * latent_dim if num_classes else latent_dim
+        self.num_classes = num_classes
+        self.width = latent_dim + num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        if self.embedding is None:
+        if self.num_classes == 0:
             return latents
-        return torch.cat([latents, self.embedding(needed(labels))], dim=1)
+        return torch.cat([latents, one_hot(needed(labels), self.num_classes).to(latents.dtype)], dim=1)
 
 
 class LabelledImages(nn.Module):
