@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from attacks.random import permutation
 from evaluation.features import Features
 from evaluation.intervals import UNKNOWN, Estimate, jackknife, rate
 
@@ -77,3 +78,8 @@ def label_agreement(fake: Features, labels: Tensor) -> Estimate:
     if labels.shape != (len(fake),):
         raise ValueError(f"{len(fake)} images need as many labels; got {tuple(labels.shape)}")
     return rate((fake.classes == labels.to(fake.classes.device)) & fake.sure)
+
+
+def shuffled_agreement(fake: Features, labels: Tensor, *, seed: int = 0) -> Estimate:
+    """The agreement with the same labels in another order: what images that ignore their label would reach."""
+    return label_agreement(fake, labels[permutation(seed, len(labels)).to(labels.device)])

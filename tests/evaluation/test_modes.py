@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evaluation.features import Features
-from evaluation.modes import class_divergence, divergence_estimate, label_agreement, modes
+from evaluation.modes import class_divergence, divergence_estimate, label_agreement, modes, shuffled_agreement
 
 
 def features(classes, num_classes=4, confidence=1.0):
@@ -72,3 +72,12 @@ def test_label_agreement_counts_the_images_of_the_wanted_class():
     assert label_agreement(fake, torch.tensor([0, 1, 2, 0])).value == 0.75
     with pytest.raises(ValueError, match="as many labels"):
         label_agreement(fake, torch.tensor([0]))
+
+
+def test_shuffled_labels_agree_by_chance_and_keep_their_shares():
+    labels = torch.arange(4).repeat(500)
+    fake = features(labels.tolist())
+    assert label_agreement(fake, labels).value == 1
+    found = shuffled_agreement(fake, labels)
+    assert found.low < 0.25 < found.high
+    assert shuffled_agreement(features([2] * 100), torch.full((100,), 2)).value == 1
