@@ -17,8 +17,8 @@ from attacks.random import permutation
 from evaluation.intervals import Estimate, rate
 
 INVERSE_PENALTY = 0.01
-"""scikit-learn's C on standardised features. Few labels in many dimensions need the pull towards 0; all kinds of
-features get the same, so none is tuned."""
+"""scikit-learn's C on standardised features: of 0.001, 0.01 and 0.1 the best for the control, the pixels of 1,000
+labelled images of MNIST. All kinds of features get the same."""
 ITERATIONS = 200
 
 

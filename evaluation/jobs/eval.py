@@ -26,6 +26,7 @@ from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.sources import data_of
 from evaluation.modes import modes
+from evaluation.own_points import POINT_METRICS, own_scores
 from evaluation.points import MODE_METRICS, mode_scores
 from evaluation.report.panels import BarPanel, Bars, Panel
 from evaluation.report.pictures import grids_panel
@@ -38,7 +39,17 @@ NUM_REAL = 10_000
 SHOWN = 80
 MOST_BARS = 100
 """Classes that a chart of their shares can show."""
-HEADLINE = ("fid", "modes_covered", "high_quality", "reverse_kl", "precision", "recall", "label_agreement")
+HEADLINE = (
+    "fid",
+    "modes_covered",
+    "high_quality",
+    "reverse_kl",
+    "code_accuracy",
+    "class_accuracy",
+    "precision",
+    "recall",
+    "label_agreement",
+)
 
 
 class EvalConfig(Section):
@@ -50,7 +61,7 @@ class EvalConfig(Section):
     features: str = "auto"
     """What sees the images: `auto` (a classifier of this data), `inception`, or a classifier's run."""
     metrics: tuple[str, ...] = ()
-    """Names of METRICS, or `discriminator`; empty: all."""
+    """Names of METRICS, MODE_METRICS and POINT_METRICS, or `discriminator`; empty: all."""
     num_samples: int = Field(default=2000, ge=10)
     """Generated images."""
     batch_size: int = Field(default=256, ge=1)
@@ -59,7 +70,7 @@ class EvalConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = (*METRICS, *MODE_METRICS, "discriminator")
+        known = (*METRICS, *MODE_METRICS, *POINT_METRICS, "discriminator")
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ValueError(f"no metric {unknown[0]!r}; known: {', '.join(known)}")
@@ -100,7 +111,8 @@ class Reference:
         conditional = labels is not None
 
         def logits(images: ImageSet) -> Tensor:
-            some = _drawn(images, len(fakes), self.seed)
+            # In a random order: a discriminator with batch norm must not see a class at a time.
+            some = images.select(permutation(self.seed, len(images))[: len(fakes)])
             given = some.labels if conditional else None
             return judge(discriminator, some.unit(), given, batch_size=self.batch_size, view=view)
 
@@ -123,6 +135,8 @@ def evaluate_gan(
     scores = score_generator(reference.real, fake, labels=labels, subject=subject, data=name, seed=seed)
     if (data.train.are_points or data.parts is not None) and not fake.is_inception:
         scores += mode_scores(fake, subject=subject, data=name, seed=seed)
+    if not metrics or POINT_METRICS.keys() & set(metrics):
+        scores += own_scores(gan, data, fakes, fake, labels, subject=subject, name=name, seed=seed)
     findings = generator_findings(reference.real, fake, scores, labels=labels, classes=data.classes)
     diagnostics: list[Score] = []
     if gan.discriminator is not None:

@@ -65,9 +65,10 @@ def _data() -> list[tuple[str, str]]:
 
 def _metrics() -> list[tuple[str, str]]:
     from evaluation.generators import METRICS
+    from evaluation.own_points import POINT_METRICS
     from evaluation.points import MODE_METRICS
 
-    return [*METRICS.items(), *MODE_METRICS.items()]
+    return [*METRICS.items(), *MODE_METRICS.items(), *POINT_METRICS.items()]
 
 
 def _models() -> list[tuple[str, str]]:

@@ -15,10 +15,11 @@ from evaluation.scores import Score
 COLUMNS = ("metric", "value", "interval", "n", "setting")
 _GAP = 2
 UNKNOWN = "–"
-RATES = {"precision", "recall", "coverage", "label_agreement"}
+RATES = {"precision", "recall", "coverage", "label_agreement", "label_agreement_shuffled"}
 _RATE_WORDS = {"accuracy", "rate", "share"}  # a metric with one of them in its name is a rate too
 _HIGHER = {"precision", "recall", "coverage", "density", "inception_score", "classifier_score"}
 _HIGHER |= {"modes_covered", "label_agreement", "clean_accuracy", "robust_accuracy", "robust_accuracy_8bit"}
+_HIGHER |= {"code_accuracy", "class_accuracy", "probe_accuracy"}
 _LOWER = {"fid", "fd", "kid", "kd", "mode_kl"}
 
 
