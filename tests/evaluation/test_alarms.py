@@ -77,7 +77,13 @@ def both(*changes: Change) -> Change:
     return change
 
 
+def filled(classes: int, strays: int = 0) -> Change:
+    """Let images fall into this many classes, and so many more into each other one."""
+    return put([1000 // classes] * classes + [strays] * (10 - classes), "mode_counts")
+
+
 D, G = "discriminator", "generator"
+stands = put(20.0, "distance")
 won = put(0.06, "discriminator_loss")
 apart = put(0.995, D, "real_fake_separation")
 PLANTED: dict[str, tuple[str, Change, Change, int]] = {
@@ -101,25 +107,35 @@ PLANTED: dict[str, tuple[str, Change, Change, int]] = {
         3,
     ),
     "vanishing": ("vanishing-gradient", put(9e-7, "generator_gradient"), put(2e-5, "generator_gradient"), 2),
-    "collapsed": ("diversity-collapse", put(0.4, G, "diversity"), put(0.55, G, "diversity"), 3),
-    "one image a class": ("diversity-collapse", put(0.2, G, "class_diversity"), put(0.3, G, "class_diversity"), 3),
-    "few classes": ("missing-modes", put(4, "modes_covered"), put(5, "modes_covered"), 3),
+    "collapsed": (
+        "diversity-collapse",
+        both(put(0.4, G, "diversity"), stands),
+        both(put(0.55, G, "diversity"), stands),
+        3,
+    ),
+    "one image a class": (
+        "diversity-collapse",
+        both(put(0.2, G, "class_diversity"), stands),
+        both(put(0.3, G, "class_diversity"), stands),
+        3,
+    ),
+    "few classes": ("missing-modes", both(filled(4), stands), both(filled(5), stands), 3),
     "hopping": (
         "mode-hopping",
-        both(put(0.4, "mode_variation"), put(20.0, "distance")),
-        both(put(0.25, "mode_variation"), put(20.0, "distance")),
+        both(put(0.4, "mode_variation"), stands),
+        both(put(0.25, "mode_variation"), stands),
         3,
     ),
     "batch norm": (
         "broken-batch-norm",
-        both(put(0.6, G, "train_mode_shift"), put(0.7, G, "eval_mode_gap")),
         both(put(0.6, G, "train_mode_shift"), put(0.5, G, "eval_mode_gap")),
+        both(put(0.6, G, "train_mode_shift"), put(0.4, G, "eval_mode_gap")),
         2,
     ),
     "different, yet as near": (
         "broken-batch-norm",
-        both(put(0.6, G, "train_mode_shift"), put(0.7, G, "eval_mode_gap")),
-        both(put(0.4, G, "train_mode_shift"), put(0.7, G, "eval_mode_gap")),
+        both(put(0.3, G, "train_mode_shift"), put(0.7, G, "eval_mode_gap")),
+        both(put(0.2, G, "train_mode_shift"), put(0.7, G, "eval_mode_gap")),
         2,
     ),
     "copies": ("memorised-data", put(0.25, G, "copied_share"), put(0.15, G, "copied_share"), 2),
@@ -186,15 +202,44 @@ def test_the_minimax_loss_alone_is_unheard_where_fakes_are_recognised() -> None:
     assert codes(looks, "non-saturating") == []
 
 
+def standing(*changes: Change, length: int) -> list[dict[str, Any]]:
+    """Looks at a training whose distance does not fall."""
+    return history(both(stands, *changes), length=length)
+
+
 def test_a_generator_that_still_learns_to_vary_is_not_collapsed() -> None:
-    assert codes(history(put(lambda number: 0.1 + 0.1 * number, G, "diversity"), length=3)) == []
-    assert codes(history(put(lambda number: 0.3 + 0.01 * number, G, "diversity"), length=3)) == ["diversity-collapse"]
-    assert codes(history(put(lambda number: 1 + number, "modes_covered"), length=3)) == []
-    assert codes(history(put(3, "modes_covered"), length=3)) == ["missing-modes"]
+    assert codes(standing(put(lambda number: 0.1 + 0.1 * number, G, "diversity"), length=3)) == []
+    assert codes(standing(put(lambda number: 0.3 + 0.01 * number, G, "diversity"), length=3)) == ["diversity-collapse"]
+    climbing = put(lambda number: [250] * (1 + number) + [0] * (9 - number), "mode_counts")
+    assert codes(standing(climbing, length=3)) == []
+    assert codes(standing(filled(3), length=3)) == ["missing-modes"]
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-9])
+def test_a_constant_generator_is_collapsed_though_nothing_grows_by_any_factor(tiny: float) -> None:
+    found = standing(put(lambda number: tiny * 10**number, G, "diversity"), length=3)
+    assert codes(found) == ["diversity-collapse"]
+
+
+def test_few_classes_with_more_variety_in_them_are_still_learnt() -> None:
+    growing = put(lambda number: 0.5 + 0.1 * number, G, "diversity")
+    assert codes(standing(filled(4), growing, length=3)) == []
+
+
+def test_stray_images_cover_no_class() -> None:
+    assert codes(standing(filled(2, strays=2), length=3)) == ["missing-modes"]
+    assert codes(standing(filled(2, strays=20), length=3)) == []
+
+
+def test_a_generator_that_comes_nearer_at_every_look_has_not_collapsed() -> None:
+    poor = both(put(0.1, G, "diversity"), filled(2))
+    assert codes(history(poor)) == []
+    once = both(poor, put(lambda number: [9.0, 8.0, 7.0, 7.1, 6.0][number], "distance"))
+    assert codes(history(once, length=5)) == ["diversity-collapse", "missing-modes"]
 
 
 def test_a_want_of_variety_counts_only_once_something_can_have_been_learnt() -> None:
-    poor = both(put(0.1, G, "diversity"), put(1, "modes_covered"))
+    poor = both(stands, put(0.1, G, "diversity"), filled(1))
     early = both(poor, put(lambda number: 2_000 * (number + 1), "images_seen"))
     assert codes(history(early, length=11)) == []
     assert codes(history(early, length=12)) == ["diversity-collapse", "missing-modes"]  # at 20, 22 and 24 thousand
@@ -219,13 +264,13 @@ def test_what_a_look_could_not_measure_raises_nothing() -> None:
 
 
 def test_an_alarm_is_told_once_with_the_step_at_which_it_began() -> None:
-    looks = history(put(0.4, G, "diversity"), of=range(2, 5))
-    looks = [*looks, *history(put(0.4, G, "diversity"), length=12)[8:]]
+    poor = both(stands, put(0.4, G, "diversity"))
+    looks = [*history(poor, of=range(2, 5)), *history(poor, length=12)[8:]]
     assert [(step, finding.code) for step, finding in raised(looks, loss="hinge")] == [(1250, "diversity-collapse")]
 
 
 def test_alarms_are_the_same_from_a_log_read_back() -> None:
-    looks = history(both(won, apart, put(0.4, G, "diversity")), of=range(4, 8))
+    looks = history(both(won, apart, stands, put(0.4, G, "diversity")), of=range(4, 8))
     read = json.loads(json.dumps(looks))
     assert raised(read, loss="hinge") == raised(looks, loss="hinge") != []
 
