@@ -127,9 +127,11 @@ def _vanishing(history: History) -> Finding | None:
 
 def _collapsed(history: History) -> Finding | None:
     kinds = (("diversity", COLLAPSED, "images"), ("class_diversity", REPEATED, "images of one class"))
+    varied = history.late.last(LASTING, "generator", "diversity")
+    young = history.nears and varied is not None and varied[-1] < COLLAPSED  # slow, not one image for each class
     for name, bound, what in kinds:
         values = history.late.last(LASTING, "generator", name)
-        if values and max(values) < bound and not (_climbs(values) or history.nears):
+        if values and max(values) < bound and not (_climbs(values) or young):
             return Finding(
                 "warning",
                 "The generator has lost its diversity",
