@@ -70,7 +70,8 @@ def test_two_processes_train_what_one_does(case: str, tmp_path: Path) -> None:
         for name, value in whole[player].items():
             assert isinstance(value, Tensor)
             torch.testing.assert_close(first[player][name], second[player][name], rtol=1e-6, atol=1e-7)
-            torch.testing.assert_close(first[player][name], value, rtol=1e-3, atol=1e-5)
+            # Weights are of the size of 0.02, and sums of halves round differently in each of the steps.
+            torch.testing.assert_close(first[player][name], value, rtol=1e-3, atol=5e-5)
             moved += float(value.float().abs().sum())
         assert moved > 0
     for name, gauge in whole["gauges"].items():

@@ -466,7 +466,7 @@ def test_a_conditional_gan_learns_where_each_class_has_its_bar(loss: str, family
     rates = (1e-3, 5e-4) if loss == "minimax" else (2e-3, 2e-3)
     training = recipe(
         loss,
-        steps=250,
+        steps=400 if loss == "minimax" else 250,
         batch_size=16,
         generator_learning_rate=rates[0],
         discriminator_learning_rate=rates[1],
