@@ -49,8 +49,9 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], Loop, int]] = {
 @click.option("--width", default=16, show_default=True)
 @click.option("--steps", default=20, show_default=True, help="Generator steps a round.")
 @click.option("--rounds", default=5, show_default=True)
+@click.option("--only", type=click.Choice(["dcgan", "sngan"]), help="One pair instead of both.")
 @click.option("--device", default="auto", show_default=True)
-def main(data: str, size: int | None, width: int, steps: int, rounds: int, device: str) -> None:
+def main(data: str, size: int | None, width: int, steps: int, rounds: int, only: str | None, device: str) -> None:
     """Print a Markdown table, a row a pair."""
     place = pick_device(device)
     images = load_data(DataConfig(source=data, resize=size)).train
@@ -58,6 +59,8 @@ def main(data: str, size: int | None, width: int, steps: int, rounds: int, devic
     print("| networks and loop | ours, images/s | theirs, images/s | ratio of medians | ratios of rounds |")
     print("|---|---|---|---|---|")
     for name, pair in PAIRS.items():
+        if only and not name.startswith(only):
+            continue
         ours, theirs = measure(pair, images, place, width=width, steps=steps, rounds=rounds)
         ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
         middle = statistics.median(ours), statistics.median(theirs)
