@@ -503,7 +503,8 @@ def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
         return
     from evaluation.report.text import print_scores
 
-    print_scores(outcome.table_scores)
+    if outcome.table_scores:
+        print_scores(outcome.table_scores)
 
 
 def _gates(options: Mapping[str, Any], name: str) -> list[tuple[str, str, float]]:
