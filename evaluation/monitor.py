@@ -101,11 +101,11 @@ class Monitor:
     @cached_property
     def _train(self) -> ImageSet:
         """Training images in a random order: a discriminator with batch norm must not see a class at a time."""
-        return _drawn(self.reference.data.train, self.diagnostics.judged, self.seed)
+        return self.reference.data.train.draw(self.diagnostics.judged, self.seed)
 
     @cached_property
     def _held_out(self) -> ImageSet:
-        return _drawn(self.reference.data.validation, self.diagnostics.judged, self.seed)
+        return self.reference.data.validation.draw(self.diagnostics.judged, self.seed)
 
     @cached_property
     def _real_spread(self) -> Spread:
@@ -216,7 +216,3 @@ def _mean_change(before: Sequence[float] | None, after: Sequence[float]) -> floa
     if before is None:
         return None
     return sum(abs(new - old) for old, new in zip(before, after, strict=True)) / len(after)
-
-
-def _drawn(images: ImageSet, most: int, seed: int) -> ImageSet:
-    return images.select(permutation(seed, len(images))[:most])

@@ -6,13 +6,12 @@ Each stands beside its control, the same number without what the GAN is meant to
 import torch
 from torch import Tensor
 
-from advgan.data import Data, ImageSet
+from advgan.data import Data
 from advgan.generators import Game, TrainedGan
 from advgan.models.interface import Discriminator, Growing
 from advgan.rounds import labelled_indices
 from advgan.sampling import draw
 from advgan.training import start
-from attacks.random import permutation
 from evaluation.codes import code_correlations, matched_accuracy, random_values
 from evaluation.features import Features
 from evaluation.hidden_features import hidden_features
@@ -80,7 +79,7 @@ def _codes(gan: TrainedGan, data: Data, fakes: Tensor, seed: int) -> list[Row]:
     """What the head that guesses codes says of real test images, and of generated ones."""
     network, space, rows = gan.game.discriminator, gan.generator.space, list[Row]()
     if space.categorical:
-        test = _some(data.test, MOST_TEST, seed)
+        test = data.test.draw(MOST_TEST, seed)
         features = hidden_features(network, test.unit(), seed=seed)
         with torch.no_grad():
             guessed = network.head.guess(features.to(_device(network)))[:, : space.categorical].argmax(dim=1).cpu()
@@ -104,7 +103,7 @@ def _codes(gan: TrainedGan, data: Data, fakes: Tensor, seed: int) -> list[Row]:
 
 def _classifier(game: Game, data: Data, seed: int) -> list[Row]:
     """The classifier of a semi-supervised GAN, and one of the pixels of the images whose labels it was told."""
-    test = _some(data.test, MOST_TEST, seed)
+    test = data.test.draw(MOST_TEST, seed)
     features = hidden_features(game.discriminator, test.unit(), seed=seed)
     with torch.no_grad():
         logits = game.discriminator.head.classify(features.to(_device(game.discriminator))).cpu()
@@ -120,7 +119,7 @@ def _classifier(game: Game, data: Data, seed: int) -> list[Row]:
 def _transfer(gan: TrainedGan, data: Data, seed: int) -> list[Row]:
     """Logistic regression on learnt features, on pixels, and on the features of the network before its training."""
     told = labelled_rows(data.train.labels, LABELLED, seed=seed)
-    train, test = data.train.select(told), _some(data.test, MOST_TEST, seed)
+    train, test = data.train.select(told), data.test.draw(MOST_TEST, seed)
     untrained = _before_training(gan)
     kinds = {
         "probe_accuracy": [
@@ -143,10 +142,6 @@ def _before_training(gan: TrainedGan) -> Discriminator:
     if isinstance(found, Growing):
         found.grow(1.0)
     return found
-
-
-def _some(images: ImageSet, most: int, seed: int) -> ImageSet:
-    return images.select(permutation(seed, len(images))[:most])
 
 
 def _device(network: Discriminator) -> torch.device:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advgan.ranges import to_unit
+from attacks.random import permutation
 
 _HASHED_AT_ONCE = 1 << 26  # bytes, so that a memory-mapped set is never in memory whole
 
@@ -69,6 +70,10 @@ class ImageSet:
         """Take a subset, in the given order, as a copy in memory."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name)
+
+    def draw(self, most: int, seed: int) -> "ImageSet":
+        """Take all, or `most` of them, in a random order that is a function of the seed."""
+        return self.select(permutation(seed, len(self))[:most])
 
     def unit(self, indices: Tensor | slice | None = None, device: torch.device | str = "cpu") -> Tensor:
         """Give images (all, or those of `indices`) as float32 in [0, 1] on a device."""

@@ -32,7 +32,16 @@ class Family(NamedTuple):
 
 
 LABELS = ("projection", "concat", "auxiliary", "classes")
-CODES = ("categorical", "continuous")
+MINIBATCH = ("none", "discrimination", "deviation")
+SHARED = ("dropout", "packing", "categorical", "continuous")
+"""Numbers that every family but the pyramid follows."""
+RESIDUAL = {
+    "generator_labels": ("batch-norm",),
+    "discriminator_labels": LABELS,
+    "generator_norm": ("batch",),
+    "discriminator_norm": ("spectral", "none"),
+    "minibatch": MINIBATCH,
+}
 DOUBLED = "of 4 to 7 pixels doubled any number of times (8, 16, 28, 32, 64, 128, ...)"
 
 GANS: dict[str, Family] = {
@@ -46,9 +55,9 @@ GANS: dict[str, Family] = {
             "discriminator_labels": LABELS,
             "generator_norm": ("none",),
             "discriminator_norm": ("none", "spectral"),
-            "minibatch": ("none", "discrimination", "deviation"),
+            "minibatch": MINIBATCH,
         },
-        numbers=("dropout", "packing", *CODES),
+        numbers=SHARED,
     ),
     "points": Family(
         PointsGenerator,
@@ -60,9 +69,9 @@ GANS: dict[str, Family] = {
             "discriminator_labels": LABELS,
             "generator_norm": ("batch", "none"),
             "discriminator_norm": ("none", "spectral"),
-            "minibatch": ("none", "discrimination", "deviation"),
+            "minibatch": MINIBATCH,
         },
-        numbers=("dropout", "packing", *CODES),
+        numbers=SHARED,
     ),
     "dcgan": Family(
         DcganGenerator,
@@ -74,37 +83,25 @@ GANS: dict[str, Family] = {
             "discriminator_labels": LABELS,
             "generator_norm": ("batch", "virtual", "none"),
             "discriminator_norm": ("batch", "layer", "spectral", "none"),
-            "minibatch": ("none", "discrimination", "deviation"),
+            "minibatch": MINIBATCH,
         },
-        numbers=("synchronised", "sparse", "dropout", "packing", *CODES),
+        numbers=("synchronised", "sparse", *SHARED),
     ),
     "sngan": Family(
         SnganGenerator,
         SnganDiscriminator,
         sizes=doubles,
         says=DOUBLED,
-        choices={
-            "generator_labels": ("batch-norm",),
-            "discriminator_labels": LABELS,
-            "generator_norm": ("batch",),
-            "discriminator_norm": ("spectral", "none"),
-            "minibatch": ("none", "discrimination", "deviation"),
-        },
-        numbers=("synchronised", "dropout", "packing", *CODES),
+        choices=RESIDUAL,
+        numbers=("synchronised", *SHARED),
     ),
     "biggan": Family(
         BigganGenerator,
         BigganDiscriminator,
         sizes=doubles,
         says=DOUBLED,
-        choices={
-            "generator_labels": ("batch-norm",),
-            "discriminator_labels": LABELS,
-            "generator_norm": ("batch",),
-            "discriminator_norm": ("spectral", "none"),
-            "minibatch": ("none", "discrimination", "deviation"),
-        },
-        numbers=("synchronised", "dropout", "packing", *CODES),
+        choices=RESIDUAL,
+        numbers=("synchronised", *SHARED),
     ),
     "progressive": Family(
         ProgressiveGenerator,
@@ -118,7 +115,7 @@ GANS: dict[str, Family] = {
             "discriminator_norm": ("none",),
             "minibatch": ("deviation", "none"),
         },
-        numbers=("dropout", "packing", *CODES),
+        numbers=SHARED,
     ),
     "r3gan": Family(
         R3ganGenerator,
@@ -131,7 +128,7 @@ GANS: dict[str, Family] = {
             "generator_norm": ("none",),
             "discriminator_norm": ("none",),
         },
-        numbers=("dropout", "packing", *CODES),
+        numbers=SHARED,
     ),
     "lapgan": Family(
         LapganGenerator,
@@ -143,13 +140,13 @@ GANS: dict[str, Family] = {
             "discriminator_labels": ("concat", "projection"),
             "generator_norm": ("none", "batch"),
             "discriminator_norm": ("none", "batch", "layer", "spectral"),
-            "minibatch": ("none", "discrimination", "deviation"),
+            "minibatch": MINIBATCH,
         },
         numbers=("synchronised", "dropout"),
     ),
 }
 WORDS = ("generator_labels", "discriminator_labels", "generator_norm", "discriminator_norm", "minibatch")
-NUMBERS = ("synchronised", "sparse", "dropout", "packing", *CODES)
+NUMBERS = ("synchronised", "sparse", *SHARED)
 
 
 def resolved(networks: GanNetworks, *, penalised: bool = False) -> GanNetworks:

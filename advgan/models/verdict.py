@@ -13,7 +13,7 @@ class Verdict(nn.Module):
 
     - unconditional: w.h + b.
     - `projection`: plus v_label.h with a vector per class (Miyato and Koyama, 2018). The vectors start at 0, so the
-      discriminator starts out blind to the label and learns what it is worth; under spectral norm near 0.
+      discriminator starts out blind to the label and learns what it is worth; `constrain` moves them off 0.
     - `auxiliary`: a linear layer beside it names the class (Odena et al., 2017).
     - `classes`: a logit per class, and real means that some class fits: the log-sum-exp of them, which is the K+1
       class classifier with the logit of fake fixed at 0 (Salimans et al., 2016).
@@ -34,8 +34,6 @@ class Verdict(nn.Module):
         self.codes = nn.Linear(num_features, self.num_codes) if self.num_codes else nn.Identity()
         if isinstance(self.embedding, nn.Embedding):
             nn.init.zeros_(self.embedding.weight)
-            if networks.discriminator_norm == "spectral":  # which divides by a singular value, so 0 will not do
-                nn.init.normal_(self.embedding.weight, 0, 0.02)
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.dropout(features)

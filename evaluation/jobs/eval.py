@@ -112,7 +112,7 @@ class Reference:
 
         def logits(images: ImageSet) -> Tensor:
             # In a random order: a discriminator with batch norm must not see a class at a time.
-            some = images.select(permutation(self.seed, len(images))[: len(fakes)])
+            some = images.draw(len(fakes), self.seed)
             given = some.labels if conditional else None
             return judge(discriminator, some.unit(), given, batch_size=self.batch_size, view=view)
 
