@@ -1,0 +1,174 @@
+"""Generators that were exported, by us or by others: `.pt2` of torch.export, `.onnx`, and safetensors with config.json.
+
+What a program is fed stands in its own signature, and in the config.json beside it where `advgan export` wrote it:
+latents first, then labels, if there are two inputs. Latents of others are taken to be standard normal.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from advgan.data import Data
+from advgan.exported_generator import load_exported as load_weights
+from advgan.latents import LatentSpace
+from advgan.models.exported_program import load_exported as load_program
+from evaluation.inputs.generated import class_names, drawn_source, latent_words, module_source
+from evaluation.inputs.source import Source
+
+FILES = ("model.safetensors", "model.pt2", "model.onnx")
+"""What `advgan export` calls them."""
+_HASHED_AT_ONCE = 1 << 20
+
+
+class Input(NamedTuple):
+    """One input of a program: its shape, None where it is free, and whether it takes whole numbers."""
+
+    shape: tuple[int | None, ...]
+    whole: bool
+
+
+class Program(NamedTuple):
+    """A program that is fed and run."""
+
+    inputs: tuple[Input, ...]
+    run: Callable[..., Tensor]
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds a generator that `advgan export` wrote."""
+    return _about(folder).get("kind") == "generator" and any((folder / name).is_file() for name in FILES)
+
+
+def exported_source(
+    path: Path, *, name: str, num_samples: int, seed: int, data: Data | None, device: torch.device | str
+) -> Source:
+    """Open an exported generator, or the folder of one.
+
+    Raises ValueError in one line where the file is damaged, could run code, or takes something else than latents and
+    labels, and where it takes labels and neither its config.json nor `data` say how many classes there are.
+    """
+    if path.is_dir():
+        path = next(path / file for file in FILES if (path / file).is_file())
+    if path.suffix == ".safetensors":
+        generator: Any = load_weights(path.parent, device=device)
+        found = module_source(generator, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
+        return _renamed(found, _about(path.parent))
+    if path.suffix == ".onnx":
+        from evaluation.inputs.onnx_program import onnx_program
+
+        program = onnx_program(path)
+    else:
+        program = torch_program(path, device)
+    return _program_source(path, program, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
+
+
+def torch_program(path: Path, device: torch.device | str) -> Program:
+    """A `.pt2` file, read without the parts of the format that run code."""
+    network = load_program(path, device=device)
+    graph: Any = network.program.graph
+    values = [node.meta["val"] for node in graph.nodes if node.op == "placeholder"]
+    if not all(isinstance(value, Tensor) for value in values):
+        raise ValueError(f"{path} takes something else than tensors: a generator takes latents, and labels")
+    inputs = tuple(
+        Input(tuple(side if isinstance(side, int) else None for side in value.shape), not value.dtype.is_floating_point)
+        for value in values
+    )
+    return Program(inputs, lambda *given: network.program(*(tensor.to(device) for tensor in given)))
+
+
+def _program_source(
+    path: Path, program: Program, *, name: str, num_samples: int, seed: int, data: Data | None, device: Any
+) -> Source:
+    about = _about(path.parent)
+    _check_inputs(name, program.inputs)
+    shape = program.inputs[0].shape
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] and shape[2] != 1:
+        raise ValueError(f"{name} takes images, so it is no generator: name one that takes latents (N, D)")
+    space = _space(about, shape, name)
+    num_classes = _num_classes(about, data, name) if len(program.inputs) == 2 else 0
+
+    @torch.no_grad()
+    def raw(numbers: Tensor) -> Tensor:
+        latents = space.draw(seed, numbers).reshape(len(numbers), *(side or 1 for side in shape[1:]))
+        given = (latents, numbers % num_classes) if num_classes else (latents,)
+        return in_pieces(program.run, given, shape[0])
+
+    found = drawn_source(
+        raw,
+        name=name,
+        num_samples=num_samples,
+        protocol=f"{latent_words(space)}, seed {seed}",
+        digest=about.get("digest") or _file_digest(path),
+        labels=torch.arange(num_samples) % num_classes if num_classes else None,
+        classes=class_names(num_classes, data),
+        device=device,
+    )
+    return _renamed(found, about)
+
+
+def in_pieces(run: Callable[..., Tensor], given: tuple[Tensor, ...], size: int | None) -> Tensor:
+    """Feed a program that is bound to a batch size pieces of it; the last is filled up with its own last row."""
+    if size is None:
+        return run(*given)
+    pieces = []
+    for parts in zip(*(tensor.split(size) for tensor in given), strict=True):
+        missing = size - len(parts[0])
+        filled = (torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) for part in parts)
+        pieces.append(run(*filled)[: len(parts[0])])
+    return torch.cat(pieces)
+
+
+def _check_inputs(name: str, inputs: tuple[Input, ...]) -> None:
+    shapes = ", ".join(str(tuple("N" if side is None else side for side in each.shape)) for each in inputs)
+    latents = inputs[0] if inputs else Input((), True)
+    if len(inputs) not in (1, 2) or latents.whole or len(latents.shape) < 2 or None in latents.shape[1:]:
+        raise ValueError(f"{name} takes {shapes or 'nothing'}: a generator takes latents (N, D), and labels (N,)")
+    if len(inputs) == 2 and (not inputs[1].whole or len(inputs[1].shape) != 1):
+        raise ValueError(f"{name} takes {shapes}: its second input must be labels (N,), whole numbers")
+
+
+def _space(about: dict[str, Any], shape: tuple[int | None, ...], name: str) -> LatentSpace:
+    dim = math.prod(side or 1 for side in shape[1:])
+    try:
+        space = LatentSpace(**about["latents"]) if "latents" in about else LatentSpace(dim)
+    except TypeError:
+        raise ValueError(f"{name}: the latents in its config.json are unknown here: export it again") from None
+    if space.dim != dim:
+        raise ValueError(f"{name} takes {dim} latents, its config.json says {space.dim}: export it again")
+    return space
+
+
+def _num_classes(about: dict[str, Any], data: Data | None, name: str) -> int:
+    known = len(about.get("classes", ())) or (data.num_classes if data is not None else 0)
+    if not known:
+        raise ValueError(f"{name} takes labels, of an unknown number of classes: give the --data that has them")
+    return known
+
+
+def _renamed(found: Source, about: dict[str, Any]) -> Source:
+    """Name the classes as the exporter did."""
+    return replace(found, classes=tuple(about["classes"])) if about.get("classes") and found.classes else found
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """The config.json of `advgan export`; empty where there is none, or it is somebody else's."""
+    try:
+        about = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) and about.get("kind") == "generator" else {}
+
+
+def _file_digest(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()[:12]

@@ -1,0 +1,206 @@
+"""Images that are drawn when they are asked for: by a GAN of ours, a module, or a function of indices and a seed."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from advgan.checkpoints import parameters_digest
+from advgan.data import Data
+from advgan.generators import TrainedGan
+from advgan.latents import LatentSpace
+from advgan.sampling import sample, sample_labels
+from evaluation.inputs.source import Source
+from evaluation.inputs.value_range import recognise
+
+Raw = Callable[[Tensor], Tensor]
+"""Numbers (N,) to whatever the generator gives for them."""
+TRIED = 8
+"""Images that are drawn at once, and again in another order, before a generator is believed."""
+_TOLERANCE = 1e-3
+"""Of the range, between two draws of one image: products round differently in another batch."""
+
+
+def gan_source(
+    gan: TrainedGan, *, num_samples: int, seed: int, device: torch.device | str = "cpu", name: str | None = None
+) -> Source:
+    """The samples 0, 1, ... of a GAN or a baseline; a conditional one draws each class in turn."""
+
+    def draw(numbers: Tensor) -> Tensor:
+        return sample(gan.generator, numbers, seed=seed, batch_size=max(1, len(numbers)), device=device)
+
+    conditional = gan.generator.num_classes > 0
+    return Source(
+        name=name or str(gan.path),
+        digest=gan.digest,
+        count=num_samples,
+        size=gan.size,
+        channels=gan.channels,
+        draw=draw,
+        labels=sample_labels(gan.generator, torch.arange(num_samples)),
+        classes=gan.classes if conditional else None,
+        gan=gan,
+        points=gan.size == 1,
+        protocol=f"samples 0 to {num_samples - 1} of seed {seed}",
+    )
+
+
+def drawn_source(
+    raw: Raw,
+    *,
+    name: str,
+    num_samples: int,
+    protocol: str,
+    digest: str | None = None,
+    labels: Tensor | None = None,
+    classes: tuple[str, ...] | None = None,
+    device: torch.device | str = "cpu",
+) -> Source:
+    """Anything that draws images by their numbers, in a range that its first images tell.
+
+    Without a `digest` the first images name it. Raises ValueError where they are no images, or where one of them is
+    another when it is drawn in another batch: image k must be a function of the source and k alone.
+    """
+    first = torch.arange(min(TRIED, num_samples))
+    trial = _called(raw, first, name)
+    found = recognise(trial, name=name)
+    _check_reproducible(raw, first, trial, found.high - found.low, name)
+    points = trial.shape[2:] == (1, 1)
+    if not points and (trial.shape[1] not in (1, 3) or trial.shape[2] != trial.shape[3]):
+        raise ValueError(
+            f"{name} draws images of {trial.shape[1]} channels and {trial.shape[3]}x{trial.shape[2]} pixels: square "
+            "ones of 1 or 3 channels, (N, C, H, W), are needed"
+        )
+
+    def draw(numbers: Tensor) -> Tensor:
+        return found.to_images(_called(raw, numbers, name), name=name).to(device)
+
+    return Source(
+        name=name,
+        digest=digest or _content(found.to_images(trial, name=name)),
+        count=num_samples,
+        size=trial.shape[2],
+        channels=trial.shape[1],
+        draw=draw,
+        labels=labels,
+        classes=classes,
+        points=points,
+        protocol=f"{protocol}; {found.words}",
+    )
+
+
+def module_source(
+    module: nn.Module,
+    *,
+    name: str,
+    num_samples: int,
+    seed: int,
+    data: Data | None = None,
+    device: torch.device | str = "cpu",
+) -> Source:
+    """An `nn.Module` with `latent_dim` (standard normal), or with the `space` of a `Generator`, called on latents.
+
+    With `num_classes` above 0 it is also given labels, each class in turn. It is moved to the device and put into eval
+    mode. Raises ValueError where it says neither what it is fed, nor gives images.
+    """
+    space = latent_space(module, name)
+    num_classes = int(getattr(module, "num_classes", 0))
+    module = module.to(device).eval()
+    labels = torch.arange(num_samples) % num_classes if num_classes else None
+
+    @torch.no_grad()
+    def raw(numbers: Tensor) -> Tensor:
+        numbers = numbers.to(device)
+        latents = space.draw(seed, numbers)
+        return module(latents, numbers % num_classes) if num_classes else module(latents)
+
+    state = module.state_dict()
+    return drawn_source(
+        raw,
+        name=name,
+        num_samples=num_samples,
+        protocol=f"{latent_words(space)}, seed {seed}",
+        digest=parameters_digest(state) if state else None,
+        labels=labels,
+        classes=class_names(num_classes, data),
+        device=device,
+    )
+
+
+def function_source(
+    function: Callable[[Tensor, int], Tensor], *, name: str, num_samples: int, seed: int, device: torch.device | str
+) -> Source:
+    """A function of (indices (N,), seed) that returns images (N, C, H, W), in [0, 1], signed, or uint8."""
+
+    @torch.no_grad()
+    def raw(numbers: Tensor) -> Tensor:
+        return function(numbers, seed)
+
+    return drawn_source(
+        raw, name=name, num_samples=num_samples, protocol=f"images by index, seed {seed}", device=device
+    )
+
+
+def latent_space(module: nn.Module, name: str) -> LatentSpace:
+    """What a module says that it is fed; ValueError where it does not."""
+    space: Any = getattr(module, "space", None)
+    if isinstance(space, LatentSpace):
+        return space
+    dim: Any = getattr(module, "latent_dim", None)
+    if not isinstance(dim, int) or dim < 1:
+        raise ValueError(
+            f"{name} is a module without latent_dim, so nobody knows what to feed it: give it that attribute, or write "
+            "a function of (indices, seed) that returns images"
+        )
+    return LatentSpace(dim, str(getattr(module, "latent_kind", "normal")))
+
+
+def latent_words(space: LatentSpace) -> str:
+    """The latents in words."""
+    codes = f" after {space.num_codes} codes" if space.num_codes else ""
+    return f"{space.noise_dim} {space.kind} latents{codes} by index"
+
+
+def class_names(num_classes: int, data: Data | None) -> tuple[str, ...] | None:
+    """Names of a generator's classes: those of the data where the numbers agree."""
+    if not num_classes:
+        return None
+    if data is not None and data.num_classes == num_classes:
+        return data.classes
+    return tuple(str(number) for number in range(num_classes))
+
+
+def _called(raw: Raw, numbers: Tensor, name: str) -> Tensor:
+    """Call what others wrote; ValueError in one line for whatever it does."""
+    try:
+        images: object = raw(numbers)
+    except Exception as error:
+        words = " ".join(str(error).split())[:160] or "no message"
+        raise ValueError(f"{name} failed on {len(numbers)} images ({type(error).__name__}: {words})") from error
+    if isinstance(images, (tuple, list)):
+        raise ValueError(f"{name} returns a {type(images).__name__} of {len(images)}: return the images alone")
+    if not isinstance(images, Tensor):
+        raise ValueError(f"{name} returns {type(images).__name__}: a tensor of images (N, C, H, W) is needed")
+    return images.detach()
+
+
+def _check_reproducible(raw: Raw, numbers: Tensor, before: Tensor, span: float, name: str) -> None:
+    if len(before) != len(numbers):
+        raise ValueError(f"{name} gave {len(before)} images for {len(numbers)} indices: give one for each")
+    order = numbers.flip(0)[: max(1, len(numbers) - 1)]
+    again = _called(raw, order, name)
+    if again.shape[1:] != before.shape[1:] or len(again) != len(order):
+        raise ValueError(f"{name} gives images of another shape in another batch: give one size")
+    expected = before[order.to(before.device)].float()
+    allowed = 1.0 if before.dtype == torch.uint8 else _TOLERANCE * (span if span < torch.inf else 1)
+    if float((again.float() - expected).abs().max()) > allowed:
+        raise ValueError(
+            f"{name} draws another image for the same index in another batch: make it a function of the index and the "
+            "seed alone (attacks.random.normal draws so), and call eval()"
+        )
+
+
+def _content(images: Tensor) -> str:
+    return sha256(images.contiguous().cpu().numpy().tobytes()).hexdigest()[:12]

@@ -1,0 +1,88 @@
+"""Image files in a folder or an archive to score: in class folders, or without classes."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from advgan.cache import cache_dir
+from advgan.config import DataConfig
+from advgan.data import ImageSet
+from advgan.data.archive import base_name, is_archive, open_archive
+from advgan.data.collection import TRAIN, UNSPLIT, Collection
+from advgan.data.files import Files, printable
+from advgan.data.folder import list_folder
+from advgan.data.gather import decode_layout, decoding
+from advgan.data.layout import Layout, natural, read_layout
+from advgan.data.pixels import SUFFIXES
+from advgan.data.store import stored, take
+from evaluation.inputs.stored import Found
+
+_LOSSY = (".jpg", ".jpeg")
+_COUNT_FILE = "lossy.txt"
+
+
+def read_image_files(path: Path, config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> Found:
+    """Read a folder or an archive, decoded once into the cache, and again when a file in it has changed.
+
+    Folders in it are classes, or splits of class folders, of which the training images are taken; images that lie in
+    one place have no classes. Raises ValueError in one line where there are none, or where some cannot be read, differ
+    in size or colour, or lie both beside folders and in them.
+    """
+
+    def build(folder: Path) -> Collection:
+        with _opened(path, folder) as files:
+            lossy = sum(name.lower().endswith(_LOSSY) for name in files.images)
+            (folder / _COUNT_FILE).write_text(str(lossy))
+            layout = layout_to_score(files)
+            return decode_layout(
+                files, layout, folder, config, name=base_name(path), workers=workers, check=lambda _: None
+            )
+
+    key = ["scored", str(path.resolve()), _state_of(path), *decoding(config)]
+    collection, folder = stored(cache or cache_dir(), key, build)
+    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
+    images = ImageSet(
+        take(collection, rows, folder=folder, part="scored"),
+        torch.from_numpy(collection.labels[rows]),
+        collection.classes,
+        collection.name,
+    )
+    labelled = len(collection.classes) > 0
+    return Found(images, labelled, named=labelled, lossy=int((folder / _COUNT_FILE).read_text()))
+
+
+def layout_to_score(files: Files) -> Layout:
+    """The layout of class folders, or where all images lie in one place, one without classes."""
+    if not files.images:
+        raise ValueError(f"{files.name} holds no images ({', '.join(suffix[1:] for suffix in SUFFIXES)})")
+    places = sorted({name.rpartition("/")[0] for name in files.images})
+    if len(places) == 1:
+        names = sorted(files.images, key=natural)
+        return Layout(names, np.zeros(len(names), np.int64), np.full(len(names), UNSPLIT, np.uint8), ())
+    if places[0] == "":
+        raise ValueError(
+            f"{files.name} holds images beside folders of images, such as {printable(places[1])}/: name the folder "
+            "that is meant"
+        )
+    return read_layout(files)
+
+
+@contextmanager
+def _opened(path: Path, scratch: Path) -> Iterator[Files]:
+    if not is_archive(path):
+        yield list_folder(path)[0]
+        return
+    with tempfile.TemporaryDirectory(dir=scratch) as place, open_archive(path, scratch=Path(place)) as files:
+        yield files
+
+
+def _state_of(path: Path) -> object:
+    """What changes when the files do."""
+    if not is_archive(path):
+        return list_folder(path)[1]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

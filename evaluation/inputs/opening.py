@@ -1,0 +1,184 @@
+"""From what a user names to its images: the one door of everything that is scored."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from advgan.config import DataConfig
+from advgan.data import KNOWN, Data, ImageSet, load_data
+from advgan.data.archive import is_archive
+from advgan.data.pixels import is_image
+from advgan.data.stacked import PREFIX
+from advgan.generators import TrainedGan, load_gan
+from advgan.models.python_source import is_python_source
+from evaluation.inputs.array_images import found_array, read_array_file
+from evaluation.inputs.exported import exported_source, is_exported
+from evaluation.inputs.generated import function_source, gan_source, module_source
+from evaluation.inputs.image_files import read_image_files
+from evaluation.inputs.python_objects import name_of, num_arguments, object_from_python
+from evaluation.inputs.source import Source
+from evaluation.inputs.statistics import Statistics
+from evaluation.inputs.stored import Found, stored_source
+
+FORMS = (
+    "the run or checkpoint of a GAN, a folder or archive of images, .npz, .npy, .pt, .pt2, .onnx, FILE.py:OBJECT or a "
+    "data set's name"
+)
+FEWEST = 2
+"""Images: a single one has no spread, and no score."""
+
+
+def open_source(
+    spec: Any,
+    *,
+    num_samples: int | None = None,
+    seed: int = 0,
+    data: Data | None = None,
+    device: torch.device | str = "cpu",
+    workers: int = 0,
+) -> Source | Statistics:
+    """Open what is to be scored: a string or path of one of `FORMS`, or an object from Python.
+
+    Objects are a `DataConfig` (a path with how to read it), an `ImageSet`, a `TrainedGan`, a tensor or array of images,
+    a pair of images and labels, an `nn.Module` with `latent_dim`, and a function of (indices, seed).
+
+    `num_samples` images are drawn, or taken of a stored set without replacement; None takes all of a stored set.
+    `data`, where given, are what it is held against: size and channels must agree, and labels become its class numbers.
+    Raises ValueError in one line, naming the source, for whatever is wrong with it. Runs the user's own Python only for
+    FILE.py:OBJECT; no pickle is ever read.
+    """
+    found = _Opening(num_samples=num_samples, seed=seed, data=data, device=device, workers=workers).open(spec)
+    if isinstance(found, Source):
+        _check_fits(found, data)
+        if found.count < FEWEST:
+            raise ValueError(f"{found.name} gives {found.count} image: scores need {FEWEST} at least, better thousands")
+    return found
+
+
+class _Opening:
+    """The settings of one call, which every kind of source takes some of."""
+
+    def __init__(
+        self, *, num_samples: int | None, seed: int, data: Data | None, device: torch.device | str, workers: int
+    ) -> None:
+        if num_samples is not None and num_samples < FEWEST:
+            raise ValueError(f"num_samples {num_samples} is too few to score: use {FEWEST} at least, better thousands")
+        self.num_samples, self.seed, self.data, self.device, self.workers = num_samples, seed, data, device, workers
+
+    def open(self, spec: Any) -> Source | Statistics:
+        if isinstance(spec, DataConfig):
+            return self._named(spec.source, spec)
+        if isinstance(spec, (str, os.PathLike)):
+            return self._named(os.fspath(spec), DataConfig(source=os.fspath(spec)))
+        return self._object(spec, name_of(spec))
+
+    def _object(self, spec: Any, name: str) -> Source:
+        if isinstance(spec, ImageSet):
+            return self._stored(Found(spec, labelled=spec.num_classes > 0, named=True), spec.name or name)
+        if isinstance(spec, TrainedGan):
+            return gan_source(spec, num_samples=self._wanted(name), seed=self.seed, device=self.device)
+        if isinstance(spec, nn.Module):
+            wanted = self._wanted(name)
+            return module_source(
+                spec, name=name, num_samples=wanted, seed=self.seed, data=self.data, device=self.device
+            )
+        if isinstance(spec, (Tensor, np.ndarray, tuple, list)):
+            return self._stored(_found_object(spec, name, points=self._points), name)
+        if callable(spec):
+            if num_arguments(spec) > 2:
+                raise ValueError(f"{name} needs {num_arguments(spec)} arguments: it is given (indices, seed)")
+            return function_source(spec, name=name, num_samples=self._wanted(name), seed=self.seed, device=self.device)
+        raise ValueError(f"a {type(spec).__name__} cannot be scored: give {FORMS}, a tensor, a module or a function")
+
+    def _named(self, spec: str, config: DataConfig) -> Source | Statistics:
+        if is_python_source(spec):
+            return self._object(object_from_python(spec), spec)
+        if spec.lower() in KNOWN or spec.lower().startswith(PREFIX):
+            images = load_data(config, workers=self.workers).train
+            return self._stored(Found(images, labelled=True, named=True), f"{spec}/train")
+        path = Path(spec).expanduser()
+        if not os.path.exists(path):
+            raise ValueError(f"nothing at {spec} to score: give {FORMS}")
+        return self._folder(path, spec, config) if path.is_dir() else self._file(path, spec, config)
+
+    def _folder(self, path: Path, spec: str, config: DataConfig) -> Source:
+        if is_exported(path):
+            return self._exported(path, spec)
+        if (path / "checkpoints").is_dir():
+            return self._gan(path, spec)
+        if (path / "results.json").is_file() and (path / "images").is_dir():
+            path = path / "images"  # a run of advgan sample, with its grid and report beside
+        return self._stored(read_image_files(path, config, workers=self.workers), spec)
+
+    def _file(self, path: Path, spec: str, config: DataConfig) -> Source | Statistics:
+        ending = path.suffix.lower()
+        if is_archive(path):
+            return self._stored(read_image_files(path, config, workers=self.workers), spec)
+        if ending in (".npz", ".npy", ".pt", ".pth"):
+            found = read_array_file(path, config, name=spec, points=self._points)
+            return found if isinstance(found, Statistics) else self._stored(found, spec)
+        if ending in (".pt2", ".onnx") or (ending == ".safetensors" and is_exported(path.parent)):
+            return self._exported(path, spec)
+        if ending == ".safetensors":
+            return self._gan(path, spec)
+        raise ValueError(_unreadable(spec, ending))
+
+    def _gan(self, path: Path, spec: str) -> Source:
+        gan = load_gan(path, device=self.device)
+        return gan_source(gan, num_samples=self._wanted(spec), seed=self.seed, device=self.device, name=spec)
+
+    def _exported(self, path: Path, spec: str) -> Source:
+        wanted = self._wanted(spec)
+        return exported_source(path, name=spec, num_samples=wanted, seed=self.seed, data=self.data, device=self.device)
+
+    def _stored(self, found: Found, name: str) -> Source:
+        return stored_source(
+            found, name=name, num_samples=self.num_samples, seed=self.seed, data=self.data, device=self.device
+        )
+
+    def _wanted(self, name: str) -> int:
+        if self.num_samples is None:
+            raise ValueError(f"{name} draws any number of images: say how many (num_samples, -n)")
+        return self.num_samples
+
+    @property
+    def _points(self) -> bool:
+        return self.data is not None and self.data.train.are_points
+
+
+def _found_object(spec: Any, name: str, *, points: bool) -> Found:
+    """A tensor or array of images, or a pair of them and their labels."""
+    if isinstance(spec, (tuple, list)):
+        if len(spec) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in spec):
+            raise ValueError(f"a {name} of {len(spec)} cannot be scored: give a tensor, or a pair (images, labels)")
+        images, labels = spec
+    else:
+        images, labels = spec, None
+    arrays = [part.detach().cpu().numpy() if isinstance(part, Tensor) else part for part in (images, labels)]
+    return found_array(name, arrays[0], arrays[1], DataConfig(), points=points)
+
+
+def _check_fits(source: Source, data: Data | None) -> None:
+    if data is None or (source.size, source.channels) == (data.size, data.channels):
+        return
+    ways = [f"--resize {source.size}"] if source.size != data.size else []
+    ways += [f"--set data.channels={source.channels}"] if source.channels != data.channels else []
+    raise ValueError(
+        f"{source.name} has {source.channels}x{source.size}x{source.size} images, {data.name} "
+        f"{data.channels}x{data.size}x{data.size}: give the data that belong to it, or bring them to its form with "
+        + " and ".join(ways)
+    )
+
+
+def _unreadable(spec: str, ending: str) -> str:
+    if ending == ".py":
+        return f"{spec} is a Python file: name the generator or function in it, {spec}:OBJECT"
+    if ending in (".pkl", ".pickle", ".p"):
+        return f"{spec} is a pickle, which could run code: refused; export the generator as .pt2 or .onnx instead"
+    if is_image(spec):
+        return f"{spec} is a single image: name the folder that it lies in"
+    return f"{spec} cannot be scored: give {FORMS}"

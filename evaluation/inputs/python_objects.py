@@ -1,0 +1,47 @@
+"""What a user's own Python gives to score: a generator, a function of indices and a seed, or images."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from advgan.models.python_source import _run, _told
+from attacks.random import seeded
+
+
+def object_from_python(source: str) -> Any:
+    """Run a Python file and take the object that `file.py:object` names.
+
+    A function or class without arguments is called, with torch's own random numbers seeded, and what it returns is
+    taken. Raises ValueError in one line for whatever goes wrong, the user's errors included.
+    """
+    path, _, name = source.rpartition(":")
+    module = _run(Path(path))
+    if not hasattr(module, name):
+        known = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
+    found = getattr(module, name)
+    if not inspect.isroutine(found) and not inspect.isclass(found):
+        return found
+    if num_arguments(found) != 0:
+        return found
+    try:
+        with seeded(0):
+            return found()
+    except Exception as error:
+        raise ValueError(f"calling {source} failed: {_told(error, Path(path))}") from error
+
+
+def num_arguments(function: Callable[..., Any]) -> int:
+    """How many arguments a function must be given; 2 where it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 2
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return sum(each.default is each.empty and each.kind not in variable for each in parameters)
+
+
+def name_of(thing: object) -> str:
+    """A name for an object without one."""
+    return str(getattr(thing, "__name__", None) or type(thing).__name__)
