@@ -1,5 +1,6 @@
 """Images to score, each a function of its source and its number alone."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,9 +79,9 @@ def checked(images: Tensor, count: int, *, name: str, points: bool = False) -> T
     if not images.is_floating_point():
         raise ValueError(f"{name} gives images of the type {images.dtype}: uint8, or float in [0, 1], is needed")
     low, high = (float(value) for value in images.aminmax())
-    if points and low - low == high - high == 0:
+    if points and math.isfinite(low) and math.isfinite(high):
         return images
     if not (low >= 0 and high <= 1):  # also where one is NaN
-        wrong = "hold NaN" if low != low or high != high else f"run from {low:.4g} to {high:.4g}"
+        wrong = "hold NaN" if math.isnan(low) else f"run from {low:.4g} to {high:.4g}"
         raise ValueError(f"{name}: the images {wrong}, floats must be finite and in [0, 1]: mend or rescale them")
     return images
