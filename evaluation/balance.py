@@ -1,10 +1,14 @@
 """How the game of a GAN stands, as plain numbers from what its discriminator says: one row of the log."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from advgan.losses import LOSSES
 from evaluation.discriminator import Answers, Judgements, jensen_shannon_bound, separation
+from evaluation.intervals import UNKNOWN, Estimate, jackknife, wilson
+from evaluation.welch import difference_of_means
 
 
 def balance(judged: Judgements, *, loss: str) -> dict[str, float | None]:
@@ -77,3 +81,28 @@ def slopes(train: Answers, fake: Answers, between: Answers) -> dict[str, float]:
         "between_gradient_deviation": float(norms.std(correction=0)),
         "between_gradient_p95": float(torch.quantile(norms, 0.95)),
     }
+
+
+def overfitting_signs_estimate(train: Tensor) -> Estimate:
+    """`overfitting_signs` with the interval of Wilson for the share of images above 0, so that 1 is not certain."""
+    value = overfitting_signs(train)
+    low, high = wilson(round((1 + value) / 2 * len(train)), len(train))
+    return Estimate(value, 2 * low - 1, 2 * high - 1)
+
+
+def overfitting_share_estimate(train: Tensor, held_out: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
+    """`overfitting_share` with its jackknife interval.
+
+    A ratio has none where its denominator may be 0: unknown while training images are not told from fakes, and the
+    value NaN where both are the same.
+    """
+    value = overfitting_share(train, held_out, fake)
+    apart = difference_of_means(train, fake)
+    if value is None or not (apart.low > 0 or apart.high < 0):
+        return Estimate(math.nan if value is None else value, *UNKNOWN)
+
+    def share(*parts: Tensor) -> float:
+        found = overfitting_share(*parts)
+        return math.nan if found is None else found
+
+    return jackknife(share, train, held_out, fake, seed=seed)

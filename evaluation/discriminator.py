@@ -51,10 +51,15 @@ def view_of(generator: Generator, *, packing: int = 1) -> View:
     """
 
     def view(images: Tensor) -> Tensor:
-        signed = to_signed(images[: len(images) // packing * packing])
-        return packed(generator.exhibit(signed) if isinstance(generator, Practising) else signed, packing)
+        return shown(generator, to_signed(images), packing=packing)
 
     return view
+
+
+def shown(generator: Generator, signed: Tensor, *, packing: int = 1) -> Tensor:
+    """The same of signed images (N, C, H, W), differentiable."""
+    whole = signed[: len(signed) // packing * packing]
+    return packed(generator.exhibit(whole) if isinstance(generator, Practising) else whole, packing)
 
 
 def judge(
@@ -137,6 +142,12 @@ def jensen_shannon_bound(real_logits: Tensor, fake_logits: Tensor) -> float:
     return min(max((math.log(4) - loss) / 2, 0.0), math.log(2))
 
 
+def jensen_shannon_estimate(real_logits: Tensor, fake_logits: Tensor, *, seed: int = 0) -> Estimate:
+    """`jensen_shannon_bound` with its jackknife interval, cut to [0, ln 2]."""
+    value, low, high = jackknife(jensen_shannon_bound, real_logits, fake_logits, seed=seed)
+    return Estimate(value, *_cut(low, high, 0.0, math.log(2)))
+
+
 def separation(higher: Tensor, lower: Tensor) -> float:
     """Probability that a logit of the first set exceeds one of the second, ties counted half: the area under the ROC.
 
@@ -187,7 +198,7 @@ def discriminator_scores(
         ("discriminator_loss_distance", jackknife(discriminator, held_out, fake, seed=seed), len(fake), text),
         (
             "jsd_lower_bound",
-            _bound(held_out, fake, seed=seed),
+            jensen_shannon_estimate(held_out, fake, seed=seed),
             len(fake),
             f"(ln 4 - cross-entropy) / 2 in nats, in [0, ln 2]; {real_and_fake}; jackknife interval",
         ),
@@ -219,11 +230,6 @@ def _distance(loss: Callable[[Tensor, Tensor], Tensor], equilibrium: float) -> C
         return float(loss(first.double(), second.double())) - equilibrium
 
     return distance
-
-
-def _bound(held_out: Tensor, fake: Tensor, *, seed: int) -> Estimate:
-    value, low, high = jackknife(jensen_shannon_bound, held_out, fake, seed=seed)
-    return Estimate(value, *_cut(low, high, 0.0, math.log(2)))
 
 
 def _gap(train: Tensor, held_out: Tensor) -> float:
