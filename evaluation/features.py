@@ -58,11 +58,22 @@ class Features:
 
     @property
     def is_inception(self) -> bool:
-        """Whether the results may be called FID, KID and Inception score."""
-        return self.extractor == INCEPTION
+        """Whether the results may be called FID, KID and Inception score: by Inception, under whatever protocol."""
+        return _is_inception(self.extractor)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the extractor tells classes apart; see `single_class`."""
+        return self.probabilities.shape[1] > 1
 
 
 INCEPTION = "inception"
+"""The name of Inception-v3; `inception@NAME` is the same network under another protocol than the default."""
+
+
+def single_class(features: Tensor) -> Tensor:
+    """Probabilities (N, 1) for an extractor that knows no classes: every image is of the one that there is."""
+    return as_double(torch.ones(len(features), 1, device=features.device))
 
 
 def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_size: int = 128) -> Features:
@@ -101,7 +112,7 @@ def classifier_extractor(classifier: Classifier, *, name: str | None = None, dig
     """
     linear = [module for module in classifier.network.modules() if isinstance(module, nn.Linear)]
     name = name or classifier.name
-    if name == INCEPTION:
+    if _is_inception(name):
         raise ValueError("the name inception is kept for the Inception-v3 of the FID: give the classifier another name")
     if not linear:
         raise ValueError(_no_linear(name))
@@ -145,13 +156,19 @@ def check_features(real: Tensor, fake: Tensor, *, least: int) -> None:
 def _checked(images: Tensor) -> Tensor:
     """Refuse what rounding to 8 bits would silently clip."""
     if images.ndim != 4 or not images.is_floating_point():
-        raise ValueError(f"images must be float (N, C, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}")
+        raise ValueError(
+            f"images must be float (N, C, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}"
+            + (" (bytes? use advgan.ranges.to_unit)" if images.dtype == torch.uint8 else "")
+        )
     low, high = (float(value) for value in images.aminmax())
     if not (low >= 0 and high <= 1):  # also where one is NaN
-        raise ValueError(
-            f"images must be in [0, 1]; got {low:.4g} to {high:.4g} (signed? use advgan.ranges.from_signed)"
-        )
+        way_out = "levels? divide by 255" if low >= 0 else "signed? use advgan.ranges.from_signed"
+        raise ValueError(f"images must be in [0, 1]; got {low:.4g} to {high:.4g} ({way_out})")
     return images
+
+
+def _is_inception(name: str) -> bool:
+    return name.partition("@")[0] == INCEPTION
 
 
 def _no_linear(name: str) -> str:

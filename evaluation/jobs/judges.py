@@ -13,10 +13,11 @@ from advgan.mixing import steps_per_epoch
 from advgan.model_sources import load_classifier
 from advgan.models.classifiers import CLASSIFIERS
 from attacks import Classifier
+from evaluation.extractors import is_extractor, named_extractor
 from evaluation.features import Extractor, classifier_extractor
-from evaluation.inception import inception_extractor
 from evaluation.jobs.setup import Setup, log, progress, threads_for
 from evaluation.points import points_extractor
+from evaluation.protocols import DEFAULT
 from evaluation.stacked import stacked_extractor
 
 EMBEDDED = "digits"
@@ -59,20 +60,21 @@ def choose_classifier(
     return classifier
 
 
-def choose_extractor(features: str, data: Data, setup: Setup) -> Extractor:
-    """Find what sees the images for a generator's scores: `auto`, `inception`, or the run of a classifier.
+def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str = DEFAULT) -> Extractor:
+    """Find what sees the images for a generator's scores: `auto`, the run of a classifier, or a name of EXTRACTORS.
 
-    Points are always seen by their coordinates; stacked digits, unless by Inception, through a classifier of single
-    digits, which `auto` fits on the digits that they are made of.
+    That may be `inception`, under the protocol given, or `file.py:object` too. Points are always seen by their
+    coordinates; stacked digits, unless by a named extractor, through a classifier of single digits, which `auto` fits
+    on the digits that they are made of.
     """
     if data.train.are_points:
         if features != "auto":
             raise ValueError(f"--features {features}: points are no images: leave it at auto, which reads coordinates")
         return points_extractor(data.name)
-    if data.parts is not None and features != "inception":
+    if is_extractor(features) or protocol != DEFAULT:
+        return named_extractor(features, device=setup.torch_device(), protocol=protocol)
+    if data.parts is not None:
         return stacked_extractor(choose_extractor(features, data.parts, setup))
-    if features == "inception":
-        return inception_extractor(device=setup.torch_device())
     path = fitted_classifier(JUDGE, data, setup) if features == "auto" else Path(features)
     classifier, info = load_trained(path, device=setup.torch_device())
     if (info.size, info.channels, info.classes) != (data.size, data.channels, data.classes):

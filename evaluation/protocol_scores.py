@@ -1,0 +1,100 @@
+"""The numbers that another tool would print for these features, by its protocol's rules and under its names.
+
+For holding our results against published ones. Our own scores differ by intention: every pair instead of subsets,
+float64 throughout, and an interval instead of a spread that is no standard error.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaluation.features import Features, as_double
+from evaluation.frechet import frechet_distance
+from evaluation.inception_score import inception_score
+from evaluation.precision_recall import precision_recall
+from evaluation.protocols import KernelRule, Protocol, ScoreRule, protocol_of
+
+
+def protocol_scores(real: Features, fake: Features) -> dict[str, float]:
+    """Everything that the protocol of these features defines, under torch-fidelity's key names.
+
+    What its source leaves to a global generator is drawn with seed 0. Raises ValueError where the source does: too few
+    images for a subset or a split; and where two protocols meet.
+    """
+    rules = protocol_of(real.extractor)
+    if rules != protocol_of(fake.extractor):
+        raise ValueError(f"{real.extractor} and {fake.extractor}: features under two protocols are not comparable")
+    scores = {"frechet_inception_distance": frechet_under(rules, real.values, fake.values)}
+    if rules.score is not None and fake.has_classes:
+        mean, spread = score_under(rules.score, fake.probabilities)
+        scores |= {"inception_score_mean": mean, "inception_score_std": spread}
+    if rules.kernel is not None:
+        mean, spread = kernel_under(rules.kernel, real.values, fake.values)
+        scores |= {"kernel_inception_distance_mean": mean, "kernel_inception_distance_std": spread}
+    found = precision_recall(real.values, fake.values)
+    precision, recall = found["precision"].value, found["recall"].value
+    f_score = 2 * precision * recall / max(1e-5, precision + recall)
+    return scores | {"precision": precision, "recall": recall, "f_score": f_score}
+
+
+def frechet_under(rules: Protocol, real: Tensor, fake: Tensor) -> float:
+    """The Fréchet distance with a protocol's ddof and dtype of the means.
+
+    Both act on its parts apart: the gap of the means is another number, and the three traces scale.
+    """
+    gap = float((as_double(real).mean(dim=0) - as_double(fake).mean(dim=0)).square().sum())
+    traces = [float(as_double(features).var(dim=0).sum()) for features in (real, fake)]
+    shared = (sum(traces) + gap - frechet_distance(real, fake)) / 2
+    shrink = [(len(features) - 1) / (len(features) - rules.ddof) for features in (real, fake)]
+    moved = _mean(real, rules.mean_dtype) - _mean(fake, rules.mean_dtype)
+    spread = sum(trace * factor for trace, factor in zip(traces, shrink, strict=True))
+    return float(np.square(moved).sum()) + spread - 2 * shared * float(np.sqrt(shrink[0] * shrink[1]))
+
+
+def score_under(rule: ScoreRule, probabilities: Tensor) -> tuple[float, float]:
+    """Mean and spread of the Inception score over a protocol's splits."""
+    count = len(probabilities)
+    if count < 2 * rule.splits:
+        raise ValueError(f"an Inception score over {rule.splits} splits needs {2 * rule.splits} images, not {count}")
+    order = (
+        np.arange(count) if rule.shuffle_seed is None else np.random.RandomState(rule.shuffle_seed).permutation(count)
+    )
+    rows = probabilities.to(rule.dtype).cpu()[torch.from_numpy(order)]
+    bounds = [split * count // rule.splits for split in range(rule.splits + 1)]
+    scores = [inception_score(rows[start:stop], num_splits=1).value for start, stop in pairwise(bounds)]
+    return float(np.mean(scores)), float(np.std(scores, ddof=rule.ddof))
+
+
+def kernel_under(rule: KernelRule, real: Tensor, fake: Tensor) -> tuple[float, float]:
+    """Mean and spread of the kernel distance over a protocol's subsets; float32, as the sources have it."""
+    first, second = (features.float().cpu().numpy() for features in (fake, real))
+    fewest = min(len(first), len(second))
+    if fewest < rule.size and not rule.shrinks:
+        raise ValueError(f"kernel distance over subsets of {rule.size}: {fewest} images are fewer; use more of them")
+    size, generator = min(rule.size, fewest), np.random.RandomState(rule.seed or 0)
+    values = []
+    for _ in range(rule.subsets):
+        some = first[generator.choice(len(first), size, replace=False)]
+        others = second[generator.choice(len(second), size, replace=False)]
+        values.append(_squared_discrepancy(some, others))
+    return float(np.mean(values)), float(np.std(values))
+
+
+def _squared_discrepancy(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Unbiased estimate for two sets of one size; sums by row first, whose rounding the spread over subsets shows."""
+    size, columns = first.shape
+    within = np.float32(0)
+    for rows in (first, second):
+        kernel = (rows @ rows.T / columns + 1) ** 3
+        within += (kernel.sum(axis=1) - kernel.diagonal()).sum()
+    across = ((first @ second.T / columns + 1) ** 3).sum(axis=0).sum()
+    return float(within / (size * (size - 1)) - 2 * across / size**2)
+
+
+def _mean(features: Tensor, dtype: torch.dtype) -> NDArray[np.float64]:
+    """Mean of the columns, summed row after row in `dtype` as numpy does."""
+    rows = features.to(dtype).cpu().numpy()
+    return rows.mean(axis=0).astype(np.float64)
