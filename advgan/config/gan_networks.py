@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from advgan.config.section import Section, Share
 
-Families = Literal["mlp", "points", "dcgan", "sngan", "biggan", "progressive", "r3gan", "lapgan"]
+Families = Literal["mlp", "points", "dcgan", "sngan", "biggan", "progressive", "r3gan", "lapgan", "infogan"]
 
 
 class GanNetworks(Section):

@@ -52,13 +52,13 @@ class DcganGenerator(nn.Module):
             nn.Unflatten(1, (maps[-1], outputs[-1], outputs[-1])),
         )
         self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(maps[level], maps[level - 1], _kernel(outputs[level]), 2, 1, bias=False)
+            nn.ConvTranspose2d(maps[level], maps[level - 1], joining_kernel(outputs[level]), 2, 1, bias=False)
             for level in range(len(maps) - 1, 0, -1)
         )
         self.norms = nn.ModuleList(
             generator_norm(channels, networks, condition_dim=condition_dim) for channels in reversed(maps)
         )
-        self.last = nn.ConvTranspose2d(maps[0], shape.channels, _kernel(shape.size), 2, 1)
+        self.last = nn.ConvTranspose2d(maps[0], shape.channels, joining_kernel(shape.size), 2, 1)
         self.reference = (
             ReferenceBatch(self.space, num_classes=shape.num_classes) if networks.generator_norm == "virtual" else None
         )
@@ -132,13 +132,13 @@ def _down(inputs: int, outputs: int, side: int, networks: GanNetworks, *, bias: 
     """Halve the side of maps: by a strided convolution, or by one of stride 1 and the maximum of each 2x2."""
     if networks.sparse:
         return [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=bias), nn.MaxPool2d(2, ceil_mode=True)]
-    return [nn.Conv2d(inputs, outputs, _kernel(side), 2, 1, bias=bias)]
+    return [nn.Conv2d(inputs, outputs, joining_kernel(side), 2, 1, bias=bias)]
 
 
 def _bend(networks: GanNetworks) -> nn.Module:
     return nn.ReLU() if networks.sparse else nn.LeakyReLU(0.2)
 
 
-def _kernel(side: int) -> int:
+def joining_kernel(side: int) -> int:
     """The kernel that joins a map of this side to the next smaller one exactly, at stride 2 and padding 1."""
     return 4 - side % 2

@@ -7,6 +7,7 @@ from advgan.config import GanNetworks
 from advgan.models.biggan import BigganDiscriminator, BigganGenerator
 from advgan.models.dcgan import DcganDiscriminator, DcganGenerator
 from advgan.models.doubling import doubles
+from advgan.models.infogan import InfoganDiscriminator, InfoganGenerator
 from advgan.models.interface import Discriminator, Generator, Shape
 from advgan.models.lapgan import LapganDiscriminator, LapganGenerator
 from advgan.models.mlp_gan import MlpDiscriminator, MlpGenerator
@@ -143,6 +144,20 @@ GANS: dict[str, Family] = {
             "minibatch": MINIBATCH,
         },
         numbers=("synchronised", "dropout"),
+    ),
+    "infogan": Family(
+        InfoganGenerator,
+        InfoganDiscriminator,
+        sizes=lambda size: size >= 4,
+        says="from 4 pixels up",
+        choices={
+            "generator_labels": ("concat",),
+            "discriminator_labels": LABELS,
+            "generator_norm": ("batch", "none"),
+            "discriminator_norm": ("batch", "layer", "spectral", "none"),
+            "minibatch": MINIBATCH,
+        },
+        numbers=("synchronised", *SHARED),
     ),
 }
 WORDS = ("generator_labels", "discriminator_labels", "generator_norm", "discriminator_norm", "minibatch")

@@ -17,10 +17,19 @@ class Verdict(nn.Module):
     - `auxiliary`: a linear layer beside it names the class (Odena et al., 2017).
     - `classes`: a logit per class, and real means that some class fits: the log-sum-exp of them, which is the K+1
       class classifier with the logit of fake fixed at 0 (Salimans et al., 2016).
-    - with codes: a linear layer beside it guesses them (Chen et al., 2016).
+    - with codes: a linear layer beside it guesses them (Chen et al., 2016), from features or from the `num_read` that
+      `reader` makes of them.
     """
 
-    def __init__(self, num_features: int, *, networks: GanNetworks, num_classes: int) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        networks: GanNetworks,
+        num_classes: int,
+        reader: nn.Module | None = None,
+        num_read: int = 0,
+    ) -> None:
         super().__init__()
         kind = networks.discriminator_labels
         self.is_projection = kind == "projection" and num_classes > 0
@@ -31,7 +40,8 @@ class Verdict(nn.Module):
         self.linear = nn.Identity() if self.is_semi_supervised else nn.Linear(num_features, 1)
         self.embedding = nn.Embedding(num_classes, num_features) if self.is_projection else nn.Identity()
         self.classes = nn.Linear(num_features, num_classes) if self.names_classes else nn.Identity()
-        self.codes = nn.Linear(num_features, self.num_codes) if self.num_codes else nn.Identity()
+        self.reader = reader if reader is not None and self.num_codes else nn.Identity()
+        self.codes = nn.Linear(num_read or num_features, self.num_codes) if self.num_codes else nn.Identity()
         if isinstance(self.embedding, nn.Embedding):
             nn.init.zeros_(self.embedding.weight)
 
@@ -53,7 +63,7 @@ class Verdict(nn.Module):
     def guess(self, features: Tensor) -> Tensor:
         """Codes (N, categorical + continuous)."""
         assert self.num_codes
-        codes: Tensor = self.codes(features)
+        codes: Tensor = self.codes(self.reader(features))
         return codes
 
 
