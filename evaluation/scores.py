@@ -3,12 +3,17 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from advgan.runs import environment
+
 if TYPE_CHECKING:
     from evaluation.intervals import Estimate
+
+_NAMED = ("advgan", "torch", "scipy", "torch-fidelity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +35,26 @@ class Score:
     samples: int
     seed: int = 0
     protocol: str
+    num_real: int = 0
+    """Real images that `samples` generated ones were held against; 0 where there are none."""
+    extractor: str = ""
+    """What saw the images, with the digest of its weights; empty where nothing did."""
+    preparation: str = ""
+    """What was done to the images first: rounding, resize."""
+    versions: str = ""
+    """Packages that the value depends on."""
 
 
 def score_rows(
-    rows: Iterable[tuple[str, "Estimate", int, str]], *, subject: str, data: str, setting: str, seed: int
+    rows: Iterable[tuple[str, "Estimate", int, str]],
+    *,
+    subject: str,
+    data: str,
+    setting: str,
+    seed: int,
+    num_real: int = 0,
+    extractor: str = "",
+    preparation: str = "",
 ) -> list[Score]:
     """Make scores of one setting from rows of metric, estimate, sample size and protocol."""
     return [
@@ -48,6 +69,10 @@ def score_rows(
             samples=samples,
             seed=seed,
             protocol=protocol,
+            num_real=num_real,
+            extractor=extractor,
+            preparation=preparation,
+            versions=_versions(),
         )
         for metric, estimate, samples, protocol in rows
     ]
@@ -67,6 +92,12 @@ def score_from_json(row: dict[str, Any]) -> Score:
     """The inverse of `score_to_json`."""
     numbers = {name: math.nan if row[name] is None else float(row[name]) for name in ("value", "low", "high")}
     return Score(**{**row, **numbers})
+
+
+@cache
+def _versions() -> str:
+    packages = environment()["packages"]
+    return ", ".join(f"{name} {packages[name]}" for name in _NAMED if packages[name])
 
 
 def _plain(value: Any) -> Any:
