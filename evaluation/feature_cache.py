@@ -98,9 +98,13 @@ def key_of(source: Source, extractor: Extractor, *, batch_size: int, arithmetic:
 def _tensors(file: Path, key: dict[str, Any], count: int) -> tuple[Tensor, Tensor]:
     """Read an entry and hold it against what it must be; ValueError, naming the file, where it is not."""
     found = load_checkpoint(file, kind=KIND)
-    if found.config.get("key") != key or found.config.get("sha256") != parameters_digest(found.state):
+    try:
+        honest = found.config == {"key": key, "sha256": parameters_digest(found.state)}
+        values, probabilities = found.state["values"], found.state["probabilities"]
+    except (AttributeError, KeyError):  # a state of other things than these tensors
+        honest = False
+    if not honest:
         raise ValueError(f"{file} is damaged (its content is not what its header says)")
-    values, probabilities = found.state["values"], found.state["probabilities"]
     if len(values) != count or len(probabilities) != count:
         raise ValueError(f"{file} is damaged (it holds {len(values)} features of {count} images)")
     return values, probabilities

@@ -163,8 +163,9 @@ def _look_at(
     for numbers in block:
         images = source.images(numbers)
         rounded = _rounded(source, images, extractors)
+        views = {each: to_unit(rounded if each else images) for each in {one.rounds for one in extractors}}
         for extractor, collector in zip(extractors, collectors, strict=True):
-            values, probabilities = extractor.function(to_unit(rounded) if extractor.rounds else to_unit(images))
+            values, probabilities = extractor.function(views[extractor.rounds])
             collector.add(values, probabilities)
             device = values.device
         if keep_images:
