@@ -1,18 +1,20 @@
 """Precision, recall, density and coverage: whether fakes lie among the reals, and reals among the fakes."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from evaluation.features import as_double, check_features
-from evaluation.intervals import Estimate, mean, rate
+from evaluation.features import check_features
+from evaluation.half_splits import DesignEffects, design_effects
+from evaluation.intervals import Estimate
+from evaluation.neighbours import nearest_others, others
+from evaluation.share_intervals import mean_count, share
+from evaluation.tiles import MANY, Cloud, Tile, clouds, parts, squared_distances, tile, tile_size
 
 MANIFOLD_NEIGHBOURS = 3  # Kynkäänniemi et al. (2019)
 DENSITY_NEIGHBOURS = 5  # Naeem et al. (2020)
-_CHUNK = 1024
-_TIE = 1e-12  # squared distances closer than this, relative to the squared lengths, are one distance
+_TIE = 1e-12  # squared distances closer than this, relatively, are one distance
 
 
 class Neighbourhoods(NamedTuple):
@@ -35,62 +37,65 @@ def neighbourhoods(
     manifold_neighbours: int = MANIFOLD_NEIGHBOURS,
     density_neighbours: int = DENSITY_NEIGHBOURS,
 ) -> Neighbourhoods:
-    """Compare (N, D) real with (M, D) fake features by nearest neighbours, in chunks of rows.
+    """Compare (N, D) real with (M, D) fake features by nearest neighbours, in tiles.
 
     A neighbourhood is the closed ball (`<=`) that reaches to the k-th nearest other sample of its own set. With the
-    open ball of some implementations a set with repeated rows would not even lie within itself. Features are centred
-    and in float64, since the fast form of the distance cancels; what is left of the rounding is within the tie rule.
-    Raises ValueError where a set has no k other samples.
+    open ball of some implementations a set with repeated rows would not even lie within itself. Every decision is that
+    of float64, distances that differ by rounding alone being equal. Raises ValueError where a set has no k other
+    samples.
     """
-    least = max(manifold_neighbours, density_neighbours) + 1
-    real, fake = as_double(real_features), as_double(fake_features)
-    check_features(real, fake, least=least)
-    centre = real.mean(dim=0)
-    real, fake = real - centre, fake - centre
-    real_radii = _radii(real, [manifold_neighbours, density_neighbours])
-    (fake_radius,) = _radii(fake, [manifold_neighbours])
-    real_radii = [_widened(radii, real) for radii in real_radii]
-    fake_radius = _widened(fake_radius, fake)
+    check_features(real_features, fake_features, least=max(manifold_neighbours, density_neighbours) + 1)
+    real, fake = clouds(real_features, fake_features)
+    real_radii, _ = others(real, max(manifold_neighbours, density_neighbours))
+    fake_radii, _ = others(fake, manifold_neighbours)
+    manifold, ball = real_radii[:, manifold_neighbours - 1], real_radii[:, density_neighbours - 1]
 
-    fake_in_real, density = [], []
-    real_in_fake = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    covered = torch.zeros_like(real_in_fake)
-    for start, distances in _squared_distances(fake, real):
-        fake_in_real.append((distances <= real_radii[0]).any(dim=1))
-        inside = distances <= real_radii[1]
-        density.append(inside.double().sum(dim=1) / density_neighbours)
-        covered |= inside.any(dim=0)
-        real_in_fake |= (distances <= fake_radius[start : start + len(distances), None]).any(dim=0)
-    return Neighbourhoods(torch.cat(fake_in_real), real_in_fake, torch.cat(density), covered)
+    fake_in_real = torch.zeros(len(fake), dtype=torch.bool, device=real.features.device)
+    real_in_fake, covered = (torch.zeros(len(real), dtype=torch.bool, device=fake_in_real.device) for _ in range(2))
+    count = torch.zeros(len(fake), dtype=torch.int64, device=fake_in_real.device)
+    for rows in parts(len(fake), tile_size(fake)):
+        for columns in parts(len(real), tile_size(real)):
+            seen = tile(fake, rows, real, columns)
+            _, inside = _inside(fake, real, seen, manifold[columns])
+            fake_in_real[rows] |= inside.any(dim=1)
+            near, inside = _inside(fake, real, seen, ball[columns])
+            count[rows] += inside.sum(dim=1)
+            covered[columns.start + near] |= inside.any(dim=0)
+            near, inside = _inside(real, fake, seen.turned(), fake_radii[rows, -1])
+            real_in_fake[columns] |= inside.any(dim=1)
+    return Neighbourhoods(fake_in_real, real_in_fake, count.double() / density_neighbours, covered)
 
 
-def precision_recall(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
+def precision_recall(real_features: Tensor, fake_features: Tensor, *, seed: int = 0) -> dict[str, Estimate]:
     """Score fidelity and diversity (Kynkäänniemi et al., 2019; Naeem et al., 2020).
 
     `precision`: share of fakes in a real neighbourhood; `recall`: share of reals in a fake one; `density`: real
     neighbourhoods around a fake over k, 1 for a perfect generator; `coverage`: share of real neighbourhoods with a fake
-    in them. Intervals hold for new samples of the set that is counted, given the other one.
+    in them. Intervals are about the expectation at these sample sizes, over new samples of both sets; `seed` deals the
+    samples into the halves that the intervals come from.
     """
     found = neighbourhoods(real_features, fake_features)
-    return estimates(found)
+    effects = design_effects(
+        real_features, fake_features, manifold=MANIFOLD_NEIGHBOURS, density=DENSITY_NEIGHBOURS, seed=seed
+    )
+    return estimates(found, effects)
 
 
-def estimates(found: Neighbourhoods) -> dict[str, Estimate]:
-    """The four scores with their intervals, from neighbourhoods that are known."""
+def estimates(found: Neighbourhoods, effects: DesignEffects) -> dict[str, Estimate]:
+    """The four scores with their intervals, from neighbourhoods that are known and how much shares of them vary."""
     return {
-        "precision": rate(found.fake_in_real),
-        "recall": rate(found.real_in_fake),
-        "density": mean(found.density),
-        "coverage": rate(found.covered),
+        "precision": share(found.fake_in_real, effects.precision, others=len(found.covered)),
+        "recall": share(found.real_in_fake, effects.recall, others=len(found.density)),
+        "density": mean_count(found.density, effects.density, others=len(found.covered)),
+        "coverage": share(found.covered, effects.coverage, others=len(found.density)),
     }
 
 
 def repeated(features: Tensor) -> Tensor:
-    """Whether another sample of the set has the same features, to rounding: (N, D) to (N,) bool."""
-    rows = as_double(features)
-    if len(rows) < 2:
-        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    return _radii(rows - rows.mean(dim=0), [1])[0] == 0
+    """Whether another sample of the set has the same features: (N, D) to (N,) bool."""
+    if len(features) < 2:
+        return torch.zeros(len(features), dtype=torch.bool, device=features.device)
+    return nearest_others(features, 1)[0][:, 0] == 0
 
 
 def null_coverage(num_real: int, num_fake: int, *, neighbours: int = DENSITY_NEIGHBOURS) -> float:
@@ -101,27 +106,26 @@ def null_coverage(num_real: int, num_fake: int, *, neighbours: int = DENSITY_NEI
     return 1 - missed
 
 
-def _squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances in chunks of rows, with the number of the first row; what rounding could make is 0."""
-    column_lengths = columns.square().sum(dim=1)
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        lengths = chunk.square().sum(dim=1, keepdim=True) + column_lengths
-        distances = lengths - 2 * chunk @ columns.T
-        yield start, torch.where(distances > _TIE * lengths, distances, 0)
+def _inside(points: Cloud, centres: Cloud, seen: Tile, squared_radii: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows of a tile lie in the closed balls around which columns: column numbers (c,), flags (n, c).
+
+    Columns with nobody inside are left out. What the bounds leave open is settled exactly, after bounds in float64
+    where it is much.
+    """
+    limits = squared_radii * (1 + _TIE)
+    near = (seen.lower.amin(dim=0) <= limits).nonzero().flatten()
+    limits = limits[near]
+    inside, unsure = _decide(seen, near, limits)
+    if int(unsure.sum()) * MANY > seen.lower.numel():
+        inside, unsure = _decide(tile(points, seen.rows, centres, seen.columns, torch.float64), near, limits)
+    row, column = unsure.nonzero(as_tuple=True)
+    exact = squared_distances(points, row + seen.rows.start, centres, near[column] + seen.columns.start)
+    inside[row, column] = exact <= limits[column]
+    return near, inside
 
 
-def _radii(features: Tensor, neighbours: list[int]) -> list[Tensor]:
-    """Squared distance to the k-th nearest other sample, for each k: (N,) each."""
-    radii: list[list[Tensor]] = [[] for _ in neighbours]
-    for start, distances in _squared_distances(features, features):
-        distances.diagonal(start)[:] = torch.inf
-        nearest = distances.topk(max(neighbours), dim=1, largest=False, sorted=True).values
-        for found, k in zip(radii, neighbours, strict=True):
-            found.append(nearest[:, k - 1])
-    return [torch.cat(found) for found in radii]
-
-
-def _widened(radii: Tensor, features: Tensor) -> Tensor:
-    """Squared radii that still hold a sample which lies exactly on them, whatever the rounding."""
-    return radii + 2 * _TIE * features.square().sum(dim=1)
+def _decide(seen: Tile, columns: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
+    """Who is within the limits by the lower bounds, and who of them is not by the upper ones: (n, c) flags each."""
+    lower = seen.lower[:, columns]
+    upper = lower + seen.row_slack[:, None] + seen.column_slack[columns]
+    return lower <= limits, (lower <= limits) & (upper > limits)

@@ -1,0 +1,50 @@
+"""95 % intervals of shares and mean counts whose samples are not independent, from their design effect."""
+
+import math
+
+from scipy import stats
+from torch import Tensor
+
+from evaluation.intervals import CONFIDENCE, Estimate
+
+_PRIOR = 4.0
+"""Samples of the rarer kind that an estimated design effect must rest on, to count as much as what is expected."""
+
+
+def share(flags: Tensor, effect: float, *, others: int) -> Estimate:
+    """Share of True among (N,) flags, with Wilson's interval at the effective sample size (Korn and Graubard, 1998).
+
+    `effect` is the estimated design effect. Where a share near 0 or 1 says little about it, or nothing (NaN), it is
+    drawn towards 1 + N / `others`: that of a share over both sets in which each has its part by its size.
+    """
+    count, value = len(flags), float(flags.double().mean())
+    expected, rare = 1 + count / others, count * min(value, 1 - value)
+    if not math.isnan(effect):
+        expected = (rare * effect + _PRIOR * expected) / (rare + _PRIOR)
+    return Estimate(value, *_wilson(value, count / expected))
+
+
+def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
+    """Mean of (M,) counts, with an interval that knows their variance to grow with the mean, as for Poisson's counts.
+
+    The relative variance over new samples of the other set is `effect` / `others`; that over new samples of these is
+    seen. Where all are 0 the upper end is that of as many counts of 0 or 1.
+    """
+    value, count = float(counts.mean()), len(counts)
+    if value == 0:
+        return Estimate(0.0, 0.0, _QUANTILE**2 * (1 / count + 1 / others))
+    relative = float(counts.var()) / count / value**2 + effect / others
+    half = _QUANTILE**2 * relative * value / 2
+    margin = math.sqrt(2 * half * value + half**2)
+    return Estimate(value, value + half - margin, value + half + margin)
+
+
+_QUANTILE = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+
+
+def _wilson(value: float, count: float) -> tuple[float, float]:
+    """Wilson's interval of a share of a count that need not be whole."""
+    weight = _QUANTILE**2 / count
+    middle = (value + weight / 2) / (1 + weight)
+    margin = math.sqrt(weight * value * (1 - value) + weight**2 / 4) / (1 + weight)
+    return max(0.0, middle - margin), min(1.0, middle + margin)
