@@ -8,7 +8,7 @@ from evaluation.features import Features
 from evaluation.frechet import frechet_estimate, frechet_floor
 from evaluation.inception_score import NUM_SPLITS, inception_score
 from evaluation.intervals import NUM_GROUPS, Estimate, wilson
-from evaluation.kernel import kernel_estimate
+from evaluation.kernel import KERNEL_PROTOCOL, kernel_estimate
 from evaluation.modes import divergence_estimate, label_agreement, modes
 from evaluation.precision_recall import DENSITY_NEIGHBOURS, MANIFOLD_NEIGHBOURS, null_coverage, precision_recall
 from evaluation.scores import Score, score_rows
@@ -100,8 +100,8 @@ def _distances(real: Features, fake: Features, seed: int) -> list[Row]:
         ),
         (
             metric_name("kid", real),
-            kernel_estimate(real.values, fake.values, seed=seed),
-            f"kernel (x.y/D + 1)^3, unbiased, over all pairs; {_JACKKNIFE}",
+            kernel_estimate(real.values, fake.values),
+            KERNEL_PROTOCOL,
         ),
     ]
 

@@ -1,22 +1,42 @@
 """The kernel distance (KID): the squared maximum mean discrepancy with a cubic kernel, unbiased at any sample size."""
 
-import torch
+import math
+from collections.abc import Collection
+from typing import NamedTuple
+
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from evaluation.features import as_double, check_features
-from evaluation.intervals import NUM_GROUPS, Estimate, deal, jackknife_interval
+from evaluation.features import check_features
+from evaluation.intervals import UNKNOWN, Estimate, Interval
+from evaluation.kernel_pairs import Prepared, Sums, across, itself, prepare, within
+from evaluation.seen import Row, Seen
 
-_CHUNK = 1024
+KERNEL_METRICS = {
+    "kid": "kernel Inception distance, 0 for a perfect generator at any sample size; kid[NAME]",
+}
+KERNEL_PROTOCOL = (
+    "kernel (x.y/D + 1)^3, unbiased, over all pairs; 95 % interval about its limit from the variance of the "
+    "two-sample U-statistic with the second-order term"
+)
+_NORMAL = 1.959964
+"""97.5 % of a normal variable lies below."""
+_FEWEST = 4
+"""Samples of each set that the second-order variances take."""
 
 
-def polynomial_kernel(first: Tensor, second: Tensor) -> Tensor:
-    """(x.y / D + 1)^3 for all pairs: (N, D) and (M, D) to (N, M)."""
-    return (first @ second.T / first.shape[1] + 1) ** 3
+class Variances(NamedTuple):
+    """Parts of the variance of a two-sample U-statistic."""
+
+    first: float
+    """Of the projections on single samples; 0 at equal distributions. Unbiased, so below 0 by chance."""
+    second: float
+    """Of what only pairs tell."""
+    witness: float
+    """The first part per unit of distance: that of the observed witness function over its squared norm."""
 
 
 def kernel_distance(real_features: Tensor, fake_features: Tensor) -> float:
-    """Estimate the squared MMD over all pairs of samples (Bińkowski et al., 2018), in float64.
+    """Estimate the squared MMD over all pairs of samples (Bińkowski et al., 2018).
 
     Both are (N, D). Pairs within a set leave out the sample itself, so the expectation at equal distributions is 0 and
     a value slightly below 0 is as good as 0. The usual mean over 100 subsets of 1000 estimates the same number with
@@ -25,55 +45,86 @@ def kernel_distance(real_features: Tensor, fake_features: Tensor) -> float:
     return kernel_estimate(real_features, fake_features).value
 
 
-def kernel_estimate(
-    real_features: Tensor, fake_features: Tensor, *, seed: int = 0, num_groups: int = NUM_GROUPS
-) -> Estimate:
-    """The distance with its delete-a-group jackknife interval; all replicates come from one pass over the pairs."""
-    real, fake = as_double(real_features), as_double(fake_features)
-    check_features(real, fake, least=2)
-    num_groups = min(num_groups, len(real), len(fake))
-    real_groups, fake_groups = (
-        one_hot(deal(len(features), num_groups, seed=seed, stream=stream), num_groups).to(features)
-        for stream, features in enumerate((real, fake))
-    )
-    within_real, within_fake = _within(real, real_groups), _within(fake, fake_groups)
-    across = _across(real, real_groups, fake, fake_groups)
-    sizes = real_groups.sum(dim=0), fake_groups.sum(dim=0)
+def kernel_estimate(real_features: Tensor, fake_features: Tensor) -> Estimate:
+    """The distance with its interval, both from one pass over the pairs.
 
-    def estimate(keep: Tensor) -> float:
-        num_real, num_fake = float(sizes[0][keep].sum()), float(sizes[1][keep].sum())
-        if min(num_real, num_fake) < 2:
-            return float("nan")
-        return float(
-            within_real[keep][:, keep].sum() / (num_real * (num_real - 1))
-            + within_fake[keep][:, keep].sum() / (num_fake * (num_fake - 1))
-            - 2 * across[keep][:, keep].sum() / (num_real * num_fake)
-        )
-
-    everything = torch.ones(num_groups, dtype=torch.bool, device=real.device)
-    value = estimate(everything)
-    left_out = torch.eye(num_groups, dtype=torch.bool, device=real.device)
-    return Estimate(value, *jackknife_interval(value, [estimate(~row) for row in left_out]))
-
-
-def _across(real: Tensor, real_groups: Tensor, fake: Tensor, fake_groups: Tensor) -> Tensor:
-    """Sum of the kernel over all pairs, by group of the real and of the fake sample: (G, G)."""
-    total = real.new_zeros(real_groups.shape[1], fake_groups.shape[1])
-    for rows, groups in zip(real.split(_CHUNK), real_groups.split(_CHUNK), strict=True):
-        total += groups.T @ (polynomial_kernel(rows, fake) @ fake_groups)
-    return total
-
-
-def _within(features: Tensor, groups: Tensor) -> Tensor:
-    """Sum of the kernel over all pairs of different samples of one set, by their groups: (G, G).
-
-    Only sums over the same groups in both directions are right: pairs from different chunks are entered on one side.
+    The interval holds every distance d with |value - d| <= 1.96 sd(d), where sd(d)^2 is the second-order variance plus
+    a first-order part that grows in proportion to d. So it is right at equal distributions, where the first-order part
+    vanishes, and away from them, where it is all. Its ends may lie below 0, as the value may. NaN below 4 samples.
     """
-    total = features.new_zeros(groups.shape[1], groups.shape[1])
-    for start in range(0, len(features), _CHUNK):
-        stop = min(start + _CHUNK, len(features))
-        block = polynomial_kernel(features[start:stop], features[start:])
-        block[:, : stop - start].fill_diagonal_(0)
-        total += groups[start:stop].T @ block[:, : stop - start] @ groups[start:stop]
-        total += 2 * groups[start:stop].T @ block[:, stop - start :] @ groups[stop:]  # and the same pairs turned round
-    return total
+    check_features(real_features, fake_features, least=2)
+    real, fake = prepare(real_features, fake_features)
+    sums = within(real), within(fake), across(real, fake)
+    value = _unbiased(*sums)
+    if min(len(real_features), len(fake_features)) < _FEWEST:
+        return Estimate(value, *UNKNOWN)
+    return Estimate(value, *_interval(value, variances(real, fake, *sums)))
+
+
+def variances(real: Prepared, fake: Prepared, reals: Sums, fakes: Sums, pairs: Sums) -> Variances:
+    """Estimate the variance of the distance in Hoeffding's (1948) decomposition; as in Sutherland et al. (2017).
+
+    Unequal sizes are allowed, and each part is unbiased: residuals of the kernel about its row and column means give
+    the second-order variances, and their share in the variance of the row means is taken off for the first order.
+    """
+    n, m = len(reals.rows), len(fakes.rows)
+    of_real, of_fake, of_both = _residual(reals), _residual(fakes), _cross_residual(pairs)
+    first = 4 * (_variance(reals.rows / (n - 2) - pairs.rows / m) - of_real / (n - 2) - of_both / m) / n
+    first += 4 * (_variance(fakes.rows / (m - 2) - pairs.columns / n) - of_fake / (m - 2) - of_both / n) / m
+    second = 2 * of_real / (n * (n - 1)) + 2 * of_fake / (m * (m - 1)) + 4 * of_both / (n * m)
+    own_real, own_fake = itself(real), itself(fake)
+    witness = 4 * _variance((reals.rows + own_real) / n - pairs.rows / m) / n
+    witness += 4 * _variance((fakes.rows + own_fake) / m - pairs.columns / n) / m
+    norm = float((reals.rows + own_real).sum() / n**2 + (fakes.rows + own_fake).sum() / m**2)
+    norm -= 2 * float(pairs.rows.sum()) / (n * m)
+    return Variances(first, max(0.0, second), witness / norm if norm > 0 else 0.0)
+
+
+def kernel_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
+    """The kernel distance of generated from real images, named after the features: `kid`, or `kid[name]`."""
+    if "kid" not in wanted:
+        return []
+    real, fake = seen.real.features, seen.fake.features
+    name = "kid" if real.is_inception else f"kid[{real.extractor}]"
+    return [(name, kernel_estimate(real.values, fake.values), len(fake), KERNEL_PROTOCOL)]
+
+
+def _unbiased(reals: Sums, fakes: Sums, pairs: Sums) -> float:
+    n, m = len(reals.rows), len(fakes.rows)
+    inside = reals.rows.sum() / (n * (n - 1)) + fakes.rows.sum() / (m * (m - 1))
+    return float(inside - 2 * pairs.rows.sum() / (n * m))
+
+
+def _interval(value: float, parts: Variances) -> Interval:
+    """Solve (value - d)^2 = z^2 (second + slope d) for d.
+
+    The slope from the observed witness is too small where noise is part of it, that from the unbiased first order is
+    of no use where the distance is noise itself: the larger one, and the latter only where the distance is seen.
+    """
+    seen = value > 2 * math.sqrt(parts.second)
+    slope = max(parts.witness, parts.first / value if seen else 0.0)
+    centre = value + _NORMAL**2 * slope / 2
+    margin = _NORMAL * math.sqrt(max(0.0, parts.second + slope * value + (_NORMAL * slope / 2) ** 2))
+    return Interval(min(value, centre - margin), max(value, centre + margin))
+
+
+def _residual(sums: Sums) -> float:
+    """Variance of a symmetric kernel about its row and column effects, the diagonal left out."""
+    n = len(sums.rows)
+    average = float(sums.rows.sum()) / (n * (n - 1))
+    spread = (sums.squares - n * (n - 1) * average**2) / 2
+    return (spread - float((sums.rows - (n - 1) * average).square().sum()) / (n - 2)) / (n * (n - 3) / 2)
+
+
+def _cross_residual(sums: Sums) -> float:
+    """The same of a kernel between two sets: the residual of an analysis of variance in two ways."""
+    n, m = len(sums.rows), len(sums.columns)
+    average = float(sums.rows.sum()) / (n * m)
+    spread = sums.squares - n * m * average**2
+    by_row = float((sums.rows / m - average).square().sum()) * m
+    by_column = float((sums.columns / n - average).square().sum()) * n
+    return (spread - by_row - by_column) / ((n - 1) * (m - 1))
+
+
+def _variance(values: Tensor) -> float:
+    return float(values.var())
