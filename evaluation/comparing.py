@@ -1,0 +1,133 @@
+"""Which differences between generators are more than chance, and how many images the others would take."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from scipy import stats
+
+from evaluation.findings import Finding
+from evaluation.intervals import CONFIDENCE
+from evaluation.scores import Score
+
+LEVEL = 1 - CONFIDENCE
+"""Chance of any false claim among all pairs of one metric (Holm, 1979)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Two generators in one metric under one protocol."""
+
+    metric: str
+    setting: str
+    first: Score
+    second: Score
+    value: float
+    """The first's value minus the second's."""
+    low: float
+    high: float
+    """95 % interval of the difference; NaN where one of the two has none."""
+    p_value: float
+    """Chance of so large a difference between equals, corrected for the number of pairs."""
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether chance is ruled out at `LEVEL` over all pairs of this metric."""
+        return self.p_value < LEVEL
+
+    @property
+    def samples_needed(self) -> int | None:
+        """Images of each that would make a difference of this size significant; None where it is, or is 0 or unknown.
+
+        The interval's width falls with the root of their number; the real images must grow with them.
+        """
+        half = (self.high - self.low) / 2
+        if self.is_significant or self.value == 0 or not math.isfinite(half):
+            return None
+        least = max(self.first.samples, self.second.samples)
+        # A difference that chance would find again in four of five repetitions: 1.96 + 0.84 standard errors.
+        power = (stats.norm.ppf((1 + CONFIDENCE) / 2) + stats.norm.ppf(0.8)) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+        return math.ceil(least * (power * half / abs(self.value)) ** 2)
+
+
+def differences(runs: Sequence[Sequence[Score]]) -> list[Difference]:
+    """Compare each pair of generators in every metric that both have under one setting, against the same real images.
+
+    The two are taken for independent. Both were held against the same real images, which makes the true interval of
+    the difference narrower: so a difference that is called significant is so. The standard error of a value is read off
+    its interval. Scores of different settings, protocols or data are never compared.
+    """
+    found: list[Difference] = []
+    for metric, setting in dict.fromkeys((score.metric, score.setting) for scores in runs for score in scores):
+        here = [score for scores in runs for score in scores if (score.metric, score.setting) == (metric, setting)]
+        pairs = [_difference(first, second) for first, second in combinations(here, 2) if comparable(first, second)]
+        found += _corrected([pair for pair in pairs if math.isfinite(pair.p_value)])
+    return found
+
+
+def comparable(first: Score, second: Score) -> bool:
+    """Whether two values mean the same: of other subjects, by one extractor, against the same number of real images."""
+    same = ("metric", "setting", "data", "extractor", "preparation", "num_real", "samples")
+    return first.subject != second.subject and all(getattr(first, name) == getattr(second, name) for name in same)
+
+
+def comparison_findings(found: Sequence[Difference]) -> list[Finding]:
+    """Name the differences that these numbers of images cannot show."""
+    unclear = [one for one in found if not one.is_significant and one.samples_needed]
+    if not unclear:
+        return []
+    words = "; ".join(
+        f"{one.metric} of {one.first.subject} and {one.second.subject} (about {one.samples_needed:,} images each)"
+        for one in unclear[:5]
+    )
+    more = f" and {len(unclear) - 5} more" if len(unclear) > 5 else ""
+    return [
+        Finding(
+            "info",
+            "Some differences may be chance",
+            f"{len(unclear)} of {len(found)} differences are not significant: {words}{more}.",
+            "Do not rank generators by these, or score as many images as are named.",
+            code="unclear-differences",
+        )
+    ]
+
+
+def _difference(first: Score, second: Score) -> Difference:
+    value = first.value - second.value
+    error = math.hypot(_standard_error(first), _standard_error(second))
+    margin = error * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    p_value = _p_value(value, error)
+    return Difference(
+        metric=first.metric,
+        setting=first.setting,
+        first=first,
+        second=second,
+        value=value,
+        low=value - margin,
+        high=value + margin,
+        p_value=p_value,
+    )
+
+
+def _standard_error(score: Score) -> float:
+    """Of the value, from its interval; an interval of no width has none."""
+    return (score.high - score.low) / 2 / float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+
+
+def _p_value(value: float, error: float) -> float:
+    if not math.isfinite(value) or not math.isfinite(error):
+        return math.nan
+    if error == 0:
+        return 1.0 if value == 0 else 0.0
+    return 2 * float(stats.norm.sf(abs(value) / error))
+
+
+def _corrected(pairs: Sequence[Difference]) -> list[Difference]:
+    """The pairs of one metric with p-values by Holm's step-down rule."""
+    order = sorted(range(len(pairs)), key=lambda place: pairs[place].p_value)
+    largest, corrected = 0.0, {}
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(pairs) - rank) * pairs[place].p_value))
+        corrected[place] = largest
+    return [replace(pair, p_value=corrected[place]) for place, pair in enumerate(pairs)]
