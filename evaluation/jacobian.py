@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,10 +15,19 @@ from advgan.sampling import home_of
 from evaluation.features import as_double
 
 
-def log_conditions(
+class Conditions(NamedTuple):
+    """How unevenly an image follows its latents, at each of N of them."""
+
+    logs: Tensor
+    """(N,) float64: what `log_condition` says."""
+    singular: Tensor
+    """(N,) bool: it says so because float32 ends there; the true value is larger, and may be infinite."""
+
+
+def conditions(
     generator: Generator, latents: Tensor, labels: Tensor | None = None, *, batch_size: int = 256
-) -> Tensor:
-    """Condition of the generator at each of the latents (N, space.dim), as `log_condition` has it: (N,) float64.
+) -> Conditions:
+    """Measure the condition of a generator at latents (N, space.dim).
 
     Noise on the sphere has no direction of length, and a generator that normalises its latents ignores that one by
     design; it does not count then.
@@ -29,8 +39,9 @@ def log_conditions(
         ignored = float((matrix @ length).norm()) <= _relative_rounding(matrix) * float(matrix.norm())
         if len(radius) > 1 and (generator.space.kind == "sphere" or (ignored and bool(matrix.any()))):
             matrix = without_direction(matrix, length)
-        found.append(log_condition(matrix))
-    return torch.tensor(found, dtype=torch.float64)
+        found.append((log_condition(matrix), resolution(matrix)))
+    logs, limits = torch.tensor(found, dtype=torch.float64).reshape(-1, 2).unbind(dim=1)
+    return Conditions(logs, logs >= limits)
 
 
 def jacobians(

@@ -18,8 +18,8 @@ from evaluation.interpolation_smoothness import (
     near_real,
     path_features,
 )
-from evaluation.intervals import jackknife, mean
-from evaluation.jacobian import log_conditions
+from evaluation.intervals import UNKNOWN, Estimate, jackknife, mean
+from evaluation.jacobian import conditions
 from evaluation.latent_paths import Ends, draw_ends, look_along, way_of
 from evaluation.path_length import STEP, path_length, path_lengths
 from evaluation.precision_recall import MANIFOLD_NEIGHBOURS
@@ -86,7 +86,8 @@ def _path_length(generator: Generator, extractor: Extractor, num_paths: int, see
     protocol = (
         f"squared distance of {extractor.name} features per squared step of {STEP:g} of the {way_of(generator.space)} "
         f"between two latents, anywhere on it, of {num_paths} paths; float images; mean from the 1st to the 99th "
-        "percentile (lower, higher), bootstrap interval over paths, about its expectation at this number"
+        "percentile (lower, higher), bootstrap interval over paths, none where all are alike, about its expectation at "
+        "this number"
     )
     return "path_length", path_length(lengths, seed=seed), num_paths, protocol
 
@@ -131,9 +132,13 @@ def _sensitivity(features: Tensor, ends: Ends, extractor: Extractor, seed: int) 
 
 def _condition(generator: Generator, num_points: int, seed: int) -> Row:
     ends = draw_ends(generator, num_points, seed=seed)
-    found = log_conditions(generator, ends.first, ends.labels)
+    logs, singular = conditions(generator, ends.first, ends.labels)
+    count, estimate = int(singular.sum()), mean(logs)
+    lower_bound = f", {count} of them singular in float32: the mean is a lower bound, without interval" * (count > 0)
+    if count:
+        estimate = Estimate(estimate.value, *UNKNOWN)
     protocol = (
         "mean natural logarithm of the largest over the smallest eigenvalue of J^T J, J being the derivative of the "
-        f"pixels by the latents, at {num_points} latents (at most about 20 to 30, where rounding ends); t interval"
+        f"pixels by the latents, at {num_points} latents{lower_bound or '; t interval'}"
     )
-    return "jacobian_condition", mean(found), num_points, protocol
+    return "jacobian_condition", estimate, num_points, protocol
