@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from attacks.random import normal
-from evaluation.inception_score import inception_score
+from evaluation.features import Features
+from evaluation.inception_score import INCEPTION_METRICS, inception_rows, inception_score, split_scores
+from evaluation.seen import Sample, Seen
 
 
 def fidelity(logits, **options):
@@ -42,13 +44,57 @@ def test_an_undecided_classifier_scores_1():
     assert inception_score(torch.full((50, 4), 0.25)).value == pytest.approx(1)
 
 
-def test_an_interval_never_reaches_below_the_least_possible_score():
+def test_an_interval_stays_between_1_and_the_number_of_classes():
     one_of_another_class = torch.eye(2)[[0, 0, 0, 1]]  # the splits score 2 and 1
     value, low, high = inception_score(one_of_another_class, num_splits=2)
-    assert (value, low) == (1.5, 1)
-    assert high > 2
+    assert (value, low, high) == (1.5, 1, 2)
 
 
 def test_too_few_images_are_refused_rather_than_scored_1_or_nan():
     with pytest.raises(ValueError, match="needs 20 images, not 19"):
         inception_score(torch.full((19, 4), 0.25))
+
+
+def test_without_a_seed_images_stay_in_their_order():
+    logits = 3 * normal(0, torch.arange(103), (12,))
+    expected = fidelity(logits, shuffle=False)
+    scores = split_scores(logits.double().softmax(dim=1), seed=None)
+    assert (float(scores.mean()), float(scores.std(correction=0))) == pytest.approx(expected, rel=1e-9)
+
+
+def coverage(count, splits, trials, scale=3.0):
+    """How often the interval holds the expectation at this size, itself the mean over the trials."""
+    found = [
+        inception_score((scale * normal(trial, torch.arange(count), (10,))).softmax(dim=1), num_splits=splits)
+        for trial in range(trials)
+    ]
+    truth = sum(estimate.value for estimate in found) / trials
+    return sum(estimate.low <= truth <= estimate.high for estimate in found) / trials
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "splits"), [(200, 10), (1000, 10), (200, 1), (1000, 1), (60, 3)])
+def test_intervals_cover_the_expectation_at_this_size(count, splits):
+    assert 0.92 <= coverage(count, splits, 400) <= 0.98
+
+
+@pytest.mark.parametrize("splits", [1, 10])
+def test_intervals_cover_the_expectation_as_often_as_they_say(splits):
+    assert coverage(200, splits, 100) >= 0.89
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        inception_score(torch.full((40, 4), math.nan))
+
+
+@pytest.mark.parametrize(("extractor", "name"), [("inception", "inception_score"), ("cnn", "classifier_score")])
+def test_its_row_is_named_after_the_classifier(extractor, name):
+    probabilities = (3 * normal(0, torch.arange(50), (12,))).softmax(dim=1)
+    sample = Sample(features=Features(torch.zeros(50, 1), probabilities, extractor, "0"))
+    seen = Seen(real=sample, fake=sample)
+    ((metric, estimate, samples, protocol),) = inception_rows(seen, INCEPTION_METRICS)
+    assert (metric, estimate, samples) == (name, inception_score(probabilities), 50)
+    assert "10 shuffled splits" in protocol
+    assert inception_rows(seen, INCEPTION_METRICS, num_splits=1)[0][1].value > estimate.value
+    assert inception_rows(seen, INCEPTION_METRICS, num_splits=26) == inception_rows(seen, []) == []
