@@ -160,20 +160,17 @@ def _gradients(match: Match) -> list[Row]:
 
 def _fresh(match: Match) -> list[Row]:
     fresh = fresh_divergence(match.gan, match.train, match.held_out, config=match.fit, seed=match.seed)
-    judged, sizes = match.judgements, f"{len(fresh.real_logits)} held-out real, {len(fresh.fake_logits)} fake"
-    own = jensen_shannon_estimate(judged.held_out, judged.fake, seed=match.seed)
+    sizes = f"{len(fresh.real_logits)} held-out real, {len(fresh.fake_logits)} fake"
     bound = "(ln 4 - cross-entropy) / 2 in nats, in [0, ln 2]"
     text = f"{bound}; a new discriminator of the same kind, {_effort(match)}; {sizes} that it never saw; jackknife "
     text += "interval about this discriminator's limit, which is below the divergence itself"
-    return [
-        ("jsd_fresh", fresh.bound, len(fresh.fake_logits), text),
-        (
-            "jsd_own",
-            own,
-            len(judged.fake),
-            f"{bound}; the GAN's own discriminator; {_sizes(match)}; jackknife interval",
-        ),
-    ]
+    rows: list[Row] = [("jsd_fresh", fresh.bound, len(fresh.fake_logits), text)]
+    if match.loss not in CROSS_ENTROPY:  # other logits are no odds, so their bound is far from tight
+        return rows
+    judged = match.judgements
+    own = jensen_shannon_estimate(judged.held_out, judged.fake, seed=match.seed)
+    text = f"{bound}; the GAN's own discriminator; {_sizes(match)}; jackknife interval"
+    return [*rows, ("jsd_own", own, len(judged.fake), text)]
 
 
 def _gap(match: Match) -> list[Row]:

@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from attacks.random import permutation
+from attacks.random import uniform
 from evaluation.absolute_sum import AbsoluteSum, absolute_sum
-from evaluation.intervals import Estimate
+from evaluation.intervals import UNKNOWN, Estimate, rate
 from evaluation.mode_history import change
 
 ORDERS = 999
@@ -31,8 +30,8 @@ class Oscillation(NamedTuple):
     """Autocorrelation at `period`, in [-1, 1]."""
     period: int
     """In looks."""
-    p_value: float
-    """Share of shuffled orders, and of the series itself, whose strongest repetition is as strong."""
+    p_value: Estimate
+    """Share of shuffled orders whose strongest repetition is as strong, with the interval of their number."""
 
 
 def hopping_of_samples(classes: Tensor, *, num_classes: int, seed: int = 0) -> AbsoluteSum:
@@ -81,15 +80,14 @@ def oscillation(series: Sequence[float], *, seed: int = 0) -> Oscillation:
     """
     values = np.asarray(series, dtype=np.float64)
     if len(values) < FEWEST_LOOKS:
-        return Oscillation(math.nan, 0, math.nan)
+        return Oscillation(math.nan, 0, Estimate(math.nan, *UNKNOWN))
     times = np.arange(len(values), dtype=np.float64)
-    rest = values - np.polyval(np.polyfit(times, values, 1), times)
-    if rest.std() <= 1e-12 * max(1.0, float(np.abs(values).max())):
-        return Oscillation(math.nan, 0, math.nan)
-    strength, period = _strongest(rest)
-    orders = [permutation(seed, len(rest), stream=stream).numpy() for stream in range(ORDERS)]
-    as_strong = sum(_strongest(rest[order])[0] >= strength for order in orders)
-    return Oscillation(strength, period, (1 + as_strong) / (1 + ORDERS))
+    rest = torch.from_numpy(values - np.polyval(np.polyfit(times, values, 1), times))
+    if float(rest.std()) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+        return Oscillation(math.nan, 0, Estimate(math.nan, *UNKNOWN))
+    orders = uniform(seed, torch.arange(ORDERS), (len(rest),)).argsort(dim=1)
+    strengths, periods = _strongest(torch.cat([rest[None], rest[orders]]))
+    return Oscillation(float(strengths[0]), int(periods[0]), rate(strengths[1:] >= strengths[0]))
 
 
 def mean_hopping(found: AbsoluteSum) -> Estimate:
@@ -98,13 +96,14 @@ def mean_hopping(found: AbsoluteSum) -> Estimate:
     return Estimate(value, low, min(1.0, high))
 
 
-def _strongest(values: NDArray[np.float64]) -> tuple[float, int]:
-    """The largest autocorrelation beyond the first one that is not positive, and its lag; 0 where there is none."""
-    centred = values - values.mean()
-    lags = range(1, len(values) // 2 + 1)
-    found = [float(centred[lag:] @ centred[:-lag] / (centred @ centred)) for lag in lags]
-    first = next((lag for lag, value in zip(lags, found, strict=True) if value <= 0), None)
-    if first is None or first == len(found):
-        return 0.0, 0
-    beyond = found[first:]
-    return max(beyond), first + 1 + beyond.index(max(beyond))
+def _strongest(series: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each series (B, T), the largest autocorrelation beyond the first that is not positive, and its lag; else 0."""
+    centred = series - series.mean(dim=1, keepdim=True)
+    power = torch.fft.rfft(centred, n=2 * series.shape[1], dim=1).abs().square()
+    sums = torch.fft.irfft(power, n=2 * series.shape[1], dim=1)
+    found = sums[:, 1 : series.shape[1] // 2 + 1] / sums[:, :1]
+    crossed = (found <= 0).int().cumsum(dim=1) > 0
+    beyond = torch.where(crossed, found, -1.0)
+    strengths, lags = beyond.max(dim=1)
+    known = strengths > 0
+    return torch.where(known, strengths, 0.0), torch.where(known, lags + 1, 0)

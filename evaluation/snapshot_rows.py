@@ -1,11 +1,12 @@
 """Rows on a GAN's networks beside other ones: earlier snapshots, train mode, and the generator before averaging."""
 
+import math
 from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
 
-from advgan.generators import load_gan, load_state
+from advgan.generators import TrainedGan, load_gan, load_state
 from advgan.models.interface import Generator
 from advgan.sampling import decode, draw, sample_labels
 from evaluation.consistency import drawn_in_train_mode, has_running_statistics
@@ -17,6 +18,7 @@ from evaluation.look_history import value_of
 from evaluation.match import Match
 from evaluation.mode_consistency import BATCH, gap, moved
 from evaluation.mode_hopping import (
+    ORDERS,
     hopping_of_counts,
     hopping_of_samples,
     mean_hopping,
@@ -29,7 +31,10 @@ HOPPING_METRICS = {
     "mode_hopping": "share of images that change class from snapshot to snapshot: total variation",
     "modes_changed": "classes gained and lost between neighbouring snapshots",
 }
-OSCILLATION_METRICS = {"oscillation": "how strongly D(x) - D(G(z)) repeats itself from look to look, in [-1, 1]"}
+OSCILLATION_METRICS = {
+    "oscillation": "how strongly D(x) - D(G(z)) repeats itself from look to look, in [-1, 1]",
+    "oscillation_p_value": "share of shuffled orders of the looks that repeat themselves as strongly",
+}
 SPECTRUM_METRICS = {
     "largest_singular_value": "of the layers of [generator] and [discriminator]",
     "singular_value_growth": "largest factor over a layer's median in the looks before",
@@ -87,10 +92,14 @@ def _snapshot_classes(match: Match) -> tuple[Tensor, int, list[int]]:
     if extractor is None or (match.real is not None and match.real.is_inception) or len(match.snapshots) < 2:
         return nothing
     gans = {gan.step: gan for path in match.snapshots for gan in [load_gan(path)]}
-    steps = sorted(step for step, gan in gans.items() if gan.data_digest == match.gan.data_digest)
+    steps = sorted(step for step, gan in gans.items() if _same_run(gan, match.gan))
     seen = [extract(extractor, _drawn(match, gans[step].generator)) for step in steps]
     classes = torch.stack([one.classes.cpu() for one in seen])
     return classes, seen[0].probabilities.shape[1], steps
+
+
+def _same_run(one: TrainedGan, other: TrainedGan) -> bool:
+    return (one.networks, one.training, one.data_digest) == (other.networks, other.training, other.data_digest)
 
 
 def _oscillation(match: Match) -> list[Row]:
@@ -107,13 +116,13 @@ def _oscillation(match: Match) -> list[Row]:
         estimates = [value_of(row, ("discriminator", "wasserstein_estimate")) for row in match.looks]
         series, text = [value for value in estimates if value is not None], "the Wasserstein estimate"
     found = oscillation(series, seed=match.seed)
-    if found.p_value != found.p_value:
+    if math.isnan(found.strength):
         return []
-    text = (
-        f"largest autocorrelation of {text} without its trend, at a period of {found.period} of {len(series)} looks; "
-    )
-    text += f"p = {found.p_value:.3g} among shuffled orders; a largest value has no interval"
-    return [("oscillation", Estimate(found.strength, *UNKNOWN), len(series), text)]
+    text = f"largest autocorrelation of {text} without its trend, at a period of {found.period} of {len(series)} looks"
+    return [
+        ("oscillation", Estimate(found.strength, *UNKNOWN), len(series), f"{text}; a largest value has no interval"),
+        ("oscillation_p_value", found.p_value, len(series), f"{text}, in {ORDERS} shuffled orders; Wilson interval"),
+    ]
 
 
 def _spectra(match: Match) -> list[Row]:
@@ -147,14 +156,14 @@ def _consistency(match: Match) -> list[Row]:
     def gap_row(word: str, values: Tensor) -> Row:
         return word, gap(values, real_mean=real_mean, unit=unit, batch_size=BATCH, seed=match.seed), len(values), means
 
-    rows: list[Row] = []
+    rows = [gap_row("eval_mode_gap", own)]
     if len(own) >= 2 * BATCH and has_running_statistics(generator):
         indices = _indices(match)
         labels = sample_labels(generator, indices)
         again = drawn_in_train_mode(generator, draw(generator, indices, seed=match.seed), labels, batch_size=BATCH)
         batch = _seen(match, again)
         rows.append(("train_mode_shift", moved(own, batch, unit=unit, batch_size=BATCH), len(own), distances))
-        rows += [gap_row("eval_mode_gap", own), gap_row("train_mode_gap", batch)]
+        rows.append(gap_row("train_mode_gap", batch))
     if match.gan.path.is_file():
         live = _seen(match, _drawn(match, load_state(match.gan.path).generator))
         rows.append(("live_shift", moved(own, live, unit=unit), len(own), f"{text}; t interval"))
