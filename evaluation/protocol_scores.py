@@ -4,8 +4,6 @@ For holding our results against published ones. Our own scores differ by intenti
 float64 throughout, and an interval instead of a spread that is no standard error.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +11,8 @@ from torch import Tensor
 
 from evaluation.features import Features, as_double
 from evaluation.frechet import frechet_distance
-from evaluation.inception_score import inception_score
+from evaluation.inception_score import split_scores
+from evaluation.kernel_subsets import kernel_subsets
 from evaluation.precision_recall import precision_recall
 from evaluation.protocols import KernelRule, Protocol, ScoreRule, protocol_of
 
@@ -56,42 +55,15 @@ def frechet_under(rules: Protocol, real: Tensor, fake: Tensor) -> float:
 
 def score_under(rule: ScoreRule, probabilities: Tensor) -> tuple[float, float]:
     """Mean and spread of the Inception score over a protocol's splits."""
-    count = len(probabilities)
-    if count < 2 * rule.splits:
-        raise ValueError(f"an Inception score over {rule.splits} splits needs {2 * rule.splits} images, not {count}")
-    order = (
-        np.arange(count) if rule.shuffle_seed is None else np.random.RandomState(rule.shuffle_seed).permutation(count)
-    )
-    rows = probabilities.to(rule.dtype).cpu()[torch.from_numpy(order)]
-    bounds = [split * count // rule.splits for split in range(rule.splits + 1)]
-    scores = [inception_score(rows[start:stop], num_splits=1).value for start, stop in pairwise(bounds)]
-    return float(np.mean(scores)), float(np.std(scores, ddof=rule.ddof))
+    scores = split_scores(probabilities.to(rule.dtype), num_splits=rule.splits, seed=rule.shuffle_seed)
+    return float(scores.mean()), float(scores.std(correction=rule.ddof))
 
 
 def kernel_under(rule: KernelRule, real: Tensor, fake: Tensor) -> tuple[float, float]:
     """Mean and spread of the kernel distance over a protocol's subsets; float32, as the sources have it."""
-    first, second = (features.float().cpu().numpy() for features in (fake, real))
-    fewest = min(len(first), len(second))
-    if fewest < rule.size and not rule.shrinks:
-        raise ValueError(f"kernel distance over subsets of {rule.size}: {fewest} images are fewer; use more of them")
-    size, generator = min(rule.size, fewest), np.random.RandomState(rule.seed or 0)
-    values = []
-    for _ in range(rule.subsets):
-        some = first[generator.choice(len(first), size, replace=False)]
-        others = second[generator.choice(len(second), size, replace=False)]
-        values.append(_squared_discrepancy(some, others))
-    return float(np.mean(values)), float(np.std(values))
-
-
-def _squared_discrepancy(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Unbiased estimate for two sets of one size; sums by row first, whose rounding the spread over subsets shows."""
-    size, columns = first.shape
-    within = np.float32(0)
-    for rows in (first, second):
-        kernel = (rows @ rows.T / columns + 1) ** 3
-        within += (kernel.sum(axis=1) - kernel.diagonal()).sum()
-    across = ((first @ second.T / columns + 1) ** 3).sum(axis=0).sum()
-    return float(within / (size * (size - 1)) - 2 * across / size**2)
+    size = min(rule.size, len(real), len(fake)) if rule.shrinks else rule.size
+    values = kernel_subsets(fake.float(), real.float(), num_subsets=rule.subsets, size=size, seed=rule.seed or 0)
+    return float(values.mean()), float(values.std(correction=0))
 
 
 def _mean(features: Tensor, dtype: torch.dtype) -> NDArray[np.float64]:

@@ -48,5 +48,6 @@ def named_extractor(name: str, *, device: torch.device | str = "cpu", protocol: 
         return python_extractor(name, device=device)
     known = EXTRACTORS.get(ALIASES.get(name, name))
     if known is None:
-        raise ValueError(f"no extractor {name!r}: choose {', '.join((*EXTRACTORS, *ALIASES))}, or file.py:object")
+        names = ", ".join((*EXTRACTORS, *ALIASES))
+        raise ValueError(f"no extractor {name!r}: give the run of a classifier, file.py:object, or one of {names}")
     return known(device=device)

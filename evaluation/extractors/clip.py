@@ -1,5 +1,6 @@
 """The image encoders of CLIP."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -39,9 +40,13 @@ def clip_extractor(
     file = find_weights(weights, path)
     from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
 
-    network = built_with(
-        weights, file, lambda: FeatureExtractorCLIP(name, ["clip"], feature_extractor_weights_path=str(file))
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # TorchScript is deprecated, and the weights are in no other form
+        network = built_with(
+            weights, file, lambda: FeatureExtractorCLIP(name, ["clip"], feature_extractor_weights_path=str(file))
+        )
     protocol = (
         f"CLIP {name.removeprefix('clip-')} {weights.sha256[:8]}, image embedding; 8-bit images, TF1 bilinear to "
         f"{network.resolution}"

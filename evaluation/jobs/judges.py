@@ -71,7 +71,8 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
         if features != "auto":
             raise ValueError(f"--features {features}: points are no images: leave it at auto, which reads coordinates")
         return points_extractor(data.name)
-    if is_extractor(features) or protocol != DEFAULT:
+    is_run = features == "auto" or Path(features).exists()
+    if is_extractor(features) or protocol != DEFAULT or not is_run:
         return named_extractor(features, device=setup.torch_device(), protocol=protocol)
     if data.parts is not None:
         return stacked_extractor(choose_extractor(features, data.parts, setup))

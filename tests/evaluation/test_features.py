@@ -4,7 +4,7 @@ from torch import nn
 
 from attacks import Classifier
 from attacks.random import uniform
-from evaluation.features import Extractor, classifier_extractor, extract
+from evaluation.features import Extractor, Features, classifier_extractor, extract
 
 
 def images(count=10, channels=1, seed=0):
@@ -110,14 +110,29 @@ def test_a_network_that_goes_on_after_its_linear_layer_is_refused():
 def test_the_name_inception_is_not_given_to_a_classifier():
     with pytest.raises(ValueError, match="kept for the Inception-v3"):
         classifier_extractor(Classifier(Small()), name="inception")
+    with pytest.raises(ValueError, match="kept for the Inception-v3"):
+        classifier_extractor(Classifier(Small()), name="inception@clean")
+
+
+def test_only_inception_under_any_protocol_is_inception():
+    def seen(name):
+        return Features(torch.zeros(2, 3), torch.ones(2, 1), name, "digest")
+
+    assert [seen(name).is_inception for name in ("inception", "inception@clean", "inceptions", "x@inception")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not seen("pixels").has_classes
 
 
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
         (images() * 2 - 1, "from_signed"),
-        (images() * 255, r"must be in \[0, 1\]"),
-        ((images() * 255).to(torch.uint8), "must be float"),
+        (images() * 255, r"must be in \[0, 1\].*divide by 255"),
+        ((images() * 255).to(torch.uint8), "must be float.*to_unit"),
         (images()[0], "must be float"),
         (images() * torch.nan, r"got nan"),
         (images()[:0], "no images"),
