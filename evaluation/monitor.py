@@ -26,10 +26,10 @@ from evaluation.discriminator import Answers, Judgements, examine, graded, view_
 from evaluation.diversity import Spread, batch_variance_ratio, class_diversity, diversity, latent_sensitivity, spread
 from evaluation.features import Features, extract
 from evaluation.frechet import frechet_distance
-from evaluation.jobs.eval import SHOWN, Reference, grid_columns
 from evaluation.mode_history import change
 from evaluation.modes import modes
-from evaluation.report.pictures import image_grid
+from evaluation.reference import Reference
+from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.spectra import largest_singular_values
 
 Row = dict[str, Any]

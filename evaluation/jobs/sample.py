@@ -6,7 +6,6 @@ import torch
 
 from advgan.generators import TrainedGan, load_gan
 from advgan.sampling import draw, sample
-from evaluation.jobs.eval import grid_columns
 from evaluation.jobs.sample_arithmetic import arithmetic, check_arithmetic
 from evaluation.jobs.sample_config import SampleConfig
 from evaluation.jobs.sample_files import Drawing, sample_names, write_drawing
@@ -15,6 +14,7 @@ from evaluation.jobs.sample_rejection import check_rejection, rejections
 from evaluation.jobs.sample_tables import class_grid, interpolations, traversals
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.panels import ImagePanel, Picture
+from evaluation.report.pictures import grid_columns
 from evaluation.report.results import Headline, Results
 
 __all__ = ["SampleConfig", "plan", "run"]

@@ -11,11 +11,11 @@ from advgan.sampling import decode, draw
 from evaluation.discriminator import judge
 from evaluation.findings import Finding
 from evaluation.intervals import Estimate, wilson
-from evaluation.jobs.eval import grid_columns
 from evaluation.jobs.sample_config import SampleConfig
 from evaluation.jobs.sample_files import Drawing, sample_names
 from evaluation.jobs.sample_labels import chosen_labels
 from evaluation.jobs.setup import log, progress
+from evaluation.report.pictures import grid_columns
 from evaluation.scores import score_rows
 
 IMAGES = 64

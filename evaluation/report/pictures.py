@@ -19,6 +19,8 @@ from evaluation.report.text import format_rate
 _TILE = 192  # pixels that a single image is at least enlarged to
 _GRID = 640  # the same for a whole grid
 _GAP = 1  # pixels of the small images between those of a grid
+SHOWN = 80
+"""Images of a grid that stands for a generator."""
 
 
 class Prediction(NamedTuple):
@@ -142,3 +144,8 @@ def _png(pixels: Tensor, scale: int) -> bytes:
     file = io.BytesIO()
     image.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def grid_columns(num_classes: int) -> int:
+    """One column a class, in which a conditional generator draws them by default, where that is a readable width."""
+    return num_classes if 2 <= num_classes <= 16 else 10

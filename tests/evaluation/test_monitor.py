@@ -28,9 +28,9 @@ from evaluation.diversity import (
     spread,
 )
 from evaluation.features import Extractor
-from evaluation.jobs.eval import Reference
 from evaluation.mode_history import change
 from evaluation.monitor import Diagnostics, Monitor
+from evaluation.reference import Reference
 from evaluation.spectra import largest_singular_values
 
 SMALL = Diagnostics(judged=60, gradients=16, redrawn=64, brightness=8)

@@ -14,8 +14,8 @@ from advgan.training import start
 from evaluation.codes import matched_accuracy
 from evaluation.features import Extractor, extract
 from evaluation.hidden_features import hidden_features
-from evaluation.jobs.eval import Reference
 from evaluation.own_points import own_scores
+from evaluation.reference import Reference
 from evaluation.scores import Score
 
 

@@ -31,11 +31,11 @@ from attacks.random import permutation, seeded
 from evaluation.alarms import raised
 from evaluation.features import Extractor, classifier_extractor
 from evaluation.jobs import train_loop
-from evaluation.jobs.eval import Reference
 from evaluation.jobs.train import TrainConfig
 from evaluation.jobs.train_loop import mean_row, train_watched
 from evaluation.look_history import CERTAIN, LASTING, LEARNING
 from evaluation.monitor import Diagnostics, Monitor
+from evaluation.reference import Reference
 
 Row = dict[str, Any]
 Settings = dict[str, Any]
