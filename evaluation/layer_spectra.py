@@ -12,10 +12,15 @@ from evaluation.spectra import largest_singular_values
 
 def layer_spectra(network: Network) -> dict[str, float]:
     """The largest singular value of every weight with two dimensions or more, by layer (Brock et al., 2019)."""
-    modules = cast(nn.Module, network).named_modules()
-    weighted = ((name, getattr(module, "weight", None)) for name, module in modules)
-    names = [name for name, weight in weighted if isinstance(weight, Tensor) and weight.ndim > 1]
-    return dict(zip(names, largest_singular_values(network), strict=True))
+    training = network.training
+    network.eval()  # reading a weight under spectral norm would move its vectors in train mode
+    try:
+        modules = cast(nn.Module, network).named_modules()
+        weighted = [(name, getattr(module, "weight", None)) for name, module in modules]
+        names = [name for name, weight in weighted if isinstance(weight, Tensor) and weight.ndim > 1]
+        return dict(zip(names, largest_singular_values(network), strict=True))
+    finally:
+        network.train(training)
 
 
 def growth(looks: Sequence[Sequence[float]]) -> float:

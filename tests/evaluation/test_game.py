@@ -119,7 +119,7 @@ def codes(seen: Match, wanted: list[str]) -> set[str]:
 
 
 def test_every_row_has_its_protocol_and_an_interval_round_its_value_or_a_reason() -> None:
-    rows = game_rows(match(healthy()), list(GAME_METRICS))
+    rows = game_rows(match(healthy(), fit=FitConfig(steps=8)), list(GAME_METRICS))
     found = {word for word, _, _, _ in rows}
     missing = {"mode_hopping", "modes_changed", "oscillation", "oscillation_p_value", "singular_value_growth"}
     missing |= {"train_mode_shift", "train_mode_gap", "live_shift", "live_gap"}
@@ -240,6 +240,18 @@ def test_shifts_of_known_size() -> None:
     first = torch.zeros(64, 4)
     assert moved(first, first + 1, unit=2.0, batch_size=32) == pytest.approx((1, 1, 1))
     assert gap(first + 3, real_mean=torch.zeros(4), unit=2.0) == pytest.approx((3, 3, 3))
+
+
+def test_a_critic_multiplied_by_fifty_has_the_same_estimate_over_its_slope() -> None:
+    wanted = ["wasserstein_estimate", "wasserstein_estimate_train", "wasserstein_over_slope"]
+    plain, steep = rows_of(match(healthy()), wanted), rows_of(match(scaled(50.0)), wanted)
+    assert steep["wasserstein_estimate"].value == pytest.approx(50 * plain["wasserstein_estimate"].value, rel=1e-4)
+    assert steep["wasserstein_over_slope"] == pytest.approx(plain["wasserstein_over_slope"], rel=1e-4)
+    assert plain["wasserstein_estimate"] != plain["wasserstein_estimate_train"]
+
+
+def test_every_metric_has_a_line_of_help() -> None:
+    assert all(text and len(text) < 110 and not text.endswith(".") for text in GAME_METRICS.values())
 
 
 # Verdicts.
