@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +20,10 @@ from advgan.latents import LatentSpace
 from advgan.models.exported_program import load_exported as load_program
 from evaluation.inputs.generated import class_names, drawn_source, latent_words, module_source
 from evaluation.inputs.source import Source
+from evaluation.weights import file_digest
 
 FILES = ("model.safetensors", "model.pt2", "model.onnx")
 """What `advgan export` calls them."""
-_HASHED_AT_ONCE = 1 << 20
 
 
 class Input(NamedTuple):
@@ -105,7 +104,7 @@ def _program_source(
         name=name,
         num_samples=num_samples,
         protocol=f"{latent_words(space)}, seed {seed}",
-        digest=about.get("digest") or _file_digest(path),
+        digest=about.get("digest") or file_digest(path)[:12],
         labels=torch.arange(num_samples) % num_classes if num_classes else None,
         classes=class_names(num_classes, data),
         device=device,
@@ -164,11 +163,3 @@ def _about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) and about.get("kind") == "generator" else {}
-
-
-def _file_digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASHED_AT_ONCE):
-            digest.update(block)
-    return digest.hexdigest()[:12]

@@ -81,7 +81,6 @@ def _check(name: str, mean: Tensor, covariance: Tensor) -> None:
         raise ValueError(f"{name} holds NaN or infinity: make the statistics again")
     if float((covariance - covariance.T).abs().max()) > _ASYMMETRY * float(covariance.abs().max()):
         raise ValueError(f"{name}: sigma is not symmetric, so it is no covariance: make the statistics again")
-    variances = covariance.diagonal()
-    bound = variances.clamp(min=0).outer(variances.clamp(min=0)).sqrt()
-    if bool((variances < 0).any()) or bool((covariance.abs() > bound * (1 + _ASYMMETRY) + 1e-12).any()):
+    deviations = covariance.diagonal().clamp(min=0).sqrt()  # a negative variance is then beyond its own bound
+    if bool((covariance.abs() > deviations.outer(deviations) * (1 + _ASYMMETRY) + 1e-12).any()):
         raise ValueError(f"{name}: sigma has correlations beyond 1, so it is no covariance: make the statistics again")

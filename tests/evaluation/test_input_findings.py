@@ -90,6 +90,7 @@ def test_fingerprints_are_of_every_byte() -> None:
     other[20, 0, 3, 3] ^= 1
     assert num_repeated(fingerprints(images)) == 0
     assert num_shared(fingerprints(images), fingerprints(other)) == 49
+    assert num_shared(fingerprints(images), fingerprints(images[[4, 4, 4, 7]])) == 4
     points = torch.zeros(3, 2, 1, 1)
     points[2, 1] = 1e-30
     assert num_repeated(fingerprints(points)) == 1

@@ -109,6 +109,12 @@ def test_points_are_neither_rounded_nor_clipped() -> None:
     assert torch.equal(sample.features.values, points)
     assert sample.images is not None
     assert torch.equal(sample.images.flatten(1), points)
+    inside = points.sigmoid()[:, :, None, None]
+    both = look(source(lambda i, seed: inside[i]), [Spy("a").extractor(), Spy("b", rounds=False).extractor()])
+    assert both[0].images is not None
+    assert torch.equal(both[0].images, inside)
+    assert torch.equal(both[1].features.values, inside.flatten(1))
+    assert torch.equal(both[0].features.values, to_unit(to_bytes(inside)).flatten(1))
     with pytest.raises(ValueError, match=r"drawn: the images run from .* floats must be finite and in \[0, 1\]"):
         look(source(drawn), [Spy("a").extractor()])
 
