@@ -3,18 +3,15 @@
 import torch
 from torch import Tensor
 
-from evaluation.features import as_double
+from evaluation.neighbours import nearest
 
 NEAR = 0.01
 """Share of held-out images that are nearest to the training images: as near as chance brings them."""
-_CHUNK = 512
 
 
 def nearest_distances(features: Tensor, others: Tensor) -> Tensor:
     """Euclidean distance of each row of (N, D) to the nearest row of (M, D): (N,) float64."""
-    rows, columns = as_double(features), as_double(others)
-    centre = columns.mean(dim=0)
-    return torch.cat([torch.cdist(part - centre, columns - centre).amin(dim=1) for part in rows.split(_CHUNK)])
+    return nearest(features, others, 1)[0].squeeze(1)
 
 
 def copied_share(fake: Tensor, held_out: Tensor) -> float:

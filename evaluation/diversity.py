@@ -4,9 +4,15 @@ import math
 from typing import NamedTuple
 
 import torch
+from scipy.special import ndtri
 from torch import Tensor
 
 from evaluation.features import as_double
+from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate
+
+FEWEST_IN_CLASS = 3
+"""Images of a class from which the variance of their mean distance can be told."""
+_CHUNK = 1024
 
 
 class Spread(NamedTuple):
@@ -20,14 +26,20 @@ class Spread(NamedTuple):
 
 
 def spread(features: Tensor, classes: Tensor, *, num_classes: int) -> Spread:
-    """Measure (N, D) features of images of the classes (N,); N squared distances."""
-    rows, classes = as_double(features), classes.to(features.device)
-    distances = torch.cdist(rows - rows.mean(dim=0), rows - rows.mean(dim=0))
+    """Measure (N, D) features of images of the classes (N,)."""
+    classes = classes.to(features.device)
     within = torch.full((num_classes,), math.nan, dtype=torch.float64)
     for number in classes.unique().tolist():
-        same = (classes == number).nonzero().flatten()
-        within[number] = _mean_off_diagonal(distances[same[:, None], same])
-    return Spread(_mean_off_diagonal(distances), within)
+        within[number] = float(mean_distances(features[classes == number]).mean())
+    return Spread(float(mean_distances(features).mean()), within)
+
+
+def mean_distances(features: Tensor) -> Tensor:
+    """Mean Euclidean distance of each sample to all others of the set: (N, D) to (N,) float64; NaN for a single one."""
+    rows = as_double(features)
+    rows = rows - rows.mean(dim=0)
+    totals = [_distances(part, rows, start * _CHUNK).sum(dim=1) for start, part in enumerate(rows.split(_CHUNK))]
+    return torch.cat(totals) / (len(rows) - 1)
 
 
 def diversity(fake: Spread, real: Spread) -> float:
@@ -43,6 +55,28 @@ def class_diversity(fake: Spread, real: Spread) -> float | None:
     ratios = fake.within / real.within
     known = ratios[ratios.isfinite()]
     return float(known.mean()) if len(known) else None
+
+
+def class_diversity_estimate(fake: Tensor, fake_classes: Tensor, real: Tensor, real_classes: Tensor) -> Estimate:
+    """`class_diversity` of (M, D) fake and (N, D) real features of the classes (M,) and (N,), with its interval.
+
+    Only classes of `FEWEST_IN_CLASS` images on both sides count; NaN where there is none. The interval is the normal
+    one of ratios of U-statistics (Hoeffding, 1948), given the number of images of each class.
+    """
+    ratios, variances = [], []
+    for number in sorted(set(fake_classes.tolist()) & set(real_classes.tolist())):
+        rows = fake[(fake_classes == number).to(fake.device)], real[(real_classes == number).to(real.device)]
+        if min(map(len, rows)) < FEWEST_IN_CLASS:
+            continue
+        (over, over_error), (under, under_error) = (_mean_pair(part) for part in rows)
+        if under > 0:
+            ratios.append(over / under)
+            variances.append((over_error / under) ** 2 + (over * under_error / under**2) ** 2)
+    if not ratios:
+        return Estimate(math.nan, *UNKNOWN)
+    value = sum(ratios) / len(ratios)
+    margin = float(ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(sum(variances)) / len(ratios)
+    return Estimate(value, max(0.0, value - margin), value + margin)
 
 
 def batch_variance_ratio(features: Tensor) -> float:
@@ -66,6 +100,14 @@ def latent_sensitivity(features: Tensor, latents: Tensor, *, apart: int = 1) -> 
     return float(moved.mean())
 
 
-def _mean_off_diagonal(distances: Tensor) -> float:
-    count = len(distances)
-    return float(distances.sum()) / (count * (count - 1)) if count > 1 else math.nan
+def _distances(part: Tensor, rows: Tensor, start: int) -> Tensor:
+    """Distances of a part of the rows, which begins at `start`, to all of them; to itself exactly 0."""
+    distances = torch.cdist(part, rows)
+    distances.diagonal(start).fill_(0)
+    return distances
+
+
+def _mean_pair(features: Tensor) -> tuple[float, float]:
+    """Mean distance of two samples of a set, with its standard error: twice that of the mean of `mean_distances`."""
+    means = mean_distances(features)
+    return float(means.mean()), 2 * float(means.std()) / math.sqrt(len(means))

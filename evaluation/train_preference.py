@@ -1,0 +1,43 @@
+"""Whether fakes lie nearer to training images than to held-out ones, which only copying can cause."""
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from evaluation.features import check_features
+from evaluation.intervals import CONFIDENCE, Estimate
+from evaluation.neighbours import nearest
+
+
+def train_preference(real: Tensor, fake: Tensor, held_out: Tensor) -> Estimate:
+    """Share of (M, D) fakes whose nearest real image is one of training, as if there were as many held-out ones.
+
+    A generator that has learnt the distribution takes neither side, whatever its images look like: 1/2, by
+    exchangeability. With N training and L held-out features the share s of fakes nearer to a training image is expected
+    to be N / (N + L), and its odds are divided by N / L; so no image need be left out. A tie, a fake as near to either
+    set, counts half.
+    The interval is Wilson's (1927) at the effective number of fakes (Kish, 1965): fakes near to one real image count
+    together, for chance decides only once on which side that image is. Valid for new draws of all three sets.
+    """
+    check_features(real, fake, least=1)
+    check_features(real, held_out, least=1)
+    (near, numbers), (far, others) = (tuple(p.squeeze(1) for p in nearest(fake, part, 1)) for part in (real, held_out))
+    wins = (near < far).double() + (near == far).double() / 2
+    nearest_one = torch.where(near <= far, numbers, others + len(real))
+    counts = nearest_one.bincount().double()
+    effective = len(fake) ** 2 / float(counts.square().sum())
+    share, odds = float(wins.mean()), len(real) / len(held_out)
+    return Estimate(*(_at_equal_numbers(end, odds) for end in (share, *_wilson(share, effective))))
+
+
+def _at_equal_numbers(share: float, odds: float) -> float:
+    """The share that the same preference gives among equally many of both, `odds` being the first's number over the
+    second's."""
+    return share / (share + (1 - share) * odds)
+
+
+def _wilson(share: float, count: float) -> tuple[float, float]:
+    """Wilson's interval of a rate from a number of samples that need not be whole."""
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    centre, spread = share + z**2 / (2 * count), z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    return (centre - spread) / (1 + z**2 / count), (centre + spread) / (1 + z**2 / count)
