@@ -7,13 +7,11 @@ from torch import Tensor
 from evaluation.features import Features
 from evaluation.findings import Finding
 from evaluation.generators import metric_name
-from evaluation.intervals import wilson
-from evaluation.modes import label_agreement, modes
+from evaluation.mode_findings import mode_findings
+from evaluation.modes import label_agreement
 from evaluation.precision_recall import repeated
 from evaluation.scores import Score
 
-FEWEST_EXPECTED = 10
-"""Fakes that a class must be due, by its share of the reals, before its absence means anything."""
 REPEATED = 0.01
 """Share of repeated fakes, beyond that of the reals, that counts as a failure."""
 
@@ -31,7 +29,7 @@ def generator_findings(
     found = [_too_few_for_features(real, fake), _near_the_floor(real, values), _low_diversity(values)]
     found.append(_repeats_itself(real, fake))
     if not real.is_inception:
-        found.append(_missed_classes(real, fake, classes))
+        found += mode_findings(real, fake, classes=classes)
         if labels is not None:
             found.append(_ignores_its_labels(fake, labels))
     return [finding for finding in found if finding is not None]
@@ -85,22 +83,6 @@ def _repeats_itself(real: Features, fake: Features) -> Finding | None:
         "The generator repeats itself",
         f"{share_fake:.1%} of the generated images have the features of another one, {share_real:.1%} of the real.",
         "It ignores its latents, at least in part: a collapsed generator, or one seed used twice.",
-    )
-
-
-def _missed_classes(real: Features, fake: Features, classes: Sequence[str]) -> Finding | None:
-    sorted_out = modes(real, fake)
-    due = sorted_out.real_counts.double() / len(real) * len(fake)
-    missed = [number for number in sorted_out.missed if due[number] >= FEWEST_EXPECTED]
-    if not missed:
-        return None
-    names = ", ".join(classes[number] if classes else str(number) for number in missed)
-    return Finding(
-        "warning",
-        "Classes are never generated",
-        f"{len(missed)} of {int((sorted_out.real_counts > 0).sum())} classes are missing among {len(fake)} images: "
-        f"{names}. Each has a share below {wilson(0, len(fake)).high:.2g} (Wilson, 95 %).",
-        "The generator has dropped modes. Train longer, use larger batches, another loss, or class conditions.",
     )
 
 

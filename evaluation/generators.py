@@ -9,7 +9,7 @@ from evaluation.frechet import frechet_estimate, frechet_floor
 from evaluation.inception_score import NUM_SPLITS, inception_score
 from evaluation.intervals import NUM_GROUPS, Estimate, wilson
 from evaluation.kernel import KERNEL_PROTOCOL, kernel_estimate
-from evaluation.modes import divergence_estimate, label_agreement, modes
+from evaluation.modes import covered_estimate, divergence_estimate, label_agreement, modes
 from evaluation.precision_recall import DENSITY_NEIGHBOURS, MANIFOLD_NEIGHBOURS, null_coverage, precision_recall
 from evaluation.scores import Score, score_rows
 
@@ -137,13 +137,14 @@ def _modes(real: Features, fake: Features, seed: int) -> list[Row]:
     return [
         (
             "modes_covered",
-            Estimate(found.covered, math.nan, math.nan),
+            covered_estimate(found),
             f"of {wanted} classes, those that at least 1 fake is assigned to, with any confidence; "
-            f"a class missed has a share below {bound:.2g} (Wilson, 95 %)",
+            f"a class missed has a share below {bound:.2g} (Wilson, 95 %); 95 % interval about the expectation",
         ),
         (
             "mode_kl",
             divergence_estimate(real, fake, seed=seed),
-            f"KL(fake || real) of class histograms in nats, about {null:.2g} for a perfect generator; {_JACKKNIFE}",
+            f"KL(fake || real) of class histograms in nats, about {null:.2g} for a perfect generator; 95 % interval about "
+            "the expectation at these sizes",
         ),
     ]

@@ -1,13 +1,13 @@
 """The kernel distance (KID): the squared maximum mean discrepancy with a cubic kernel, unbiased at any sample size."""
 
-import math
 from collections.abc import Collection
 from typing import NamedTuple
 
 from torch import Tensor
 
 from evaluation.features import check_features
-from evaluation.intervals import UNKNOWN, Estimate, Interval
+from evaluation.growing_interval import growing_interval
+from evaluation.intervals import UNKNOWN, Estimate
 from evaluation.kernel_pairs import Prepared, Sums, across, itself, prepare, within
 from evaluation.seen import Row, Seen
 
@@ -18,8 +18,6 @@ KERNEL_PROTOCOL = (
     "kernel (x.y/D + 1)^3, unbiased, over all pairs; 95 % interval about its limit from the variance of the "
     "two-sample U-statistic with the second-order term"
 )
-_NORMAL = 1.959964
-"""97.5 % of a normal variable lies below."""
 _FEWEST = 4
 """Samples of each set that the second-order variances take."""
 
@@ -58,7 +56,9 @@ def kernel_estimate(real_features: Tensor, fake_features: Tensor) -> Estimate:
     value = _unbiased(*sums)
     if min(len(real_features), len(fake_features)) < _FEWEST:
         return Estimate(value, *UNKNOWN)
-    return Estimate(value, *_interval(value, variances(real, fake, *sums)))
+    parts = variances(real, fake, *sums)
+    interval = growing_interval(value, second=parts.second, raw_slope=parts.witness, first=parts.first)
+    return Estimate(value, *interval)
 
 
 def variances(real: Prepared, fake: Prepared, reals: Sums, fakes: Sums, pairs: Sums) -> Variances:
@@ -93,19 +93,6 @@ def _unbiased(reals: Sums, fakes: Sums, pairs: Sums) -> float:
     n, m = len(reals.rows), len(fakes.rows)
     inside = reals.rows.sum() / (n * (n - 1)) + fakes.rows.sum() / (m * (m - 1))
     return float(inside - 2 * pairs.rows.sum() / (n * m))
-
-
-def _interval(value: float, parts: Variances) -> Interval:
-    """Solve (value - d)^2 = z^2 (second + slope d) for d.
-
-    The slope from the observed witness is too small where noise is part of it, that from the unbiased first order is
-    of no use where the distance is noise itself: the larger one, and the latter only where the distance is seen.
-    """
-    seen = value > 2 * math.sqrt(parts.second)
-    slope = max(parts.witness, parts.first / value if seen else 0.0)
-    centre = value + _NORMAL**2 * slope / 2
-    margin = _NORMAL * math.sqrt(max(0.0, parts.second + slope * value + (_NORMAL * slope / 2) ** 2))
-    return Interval(min(value, centre - margin), max(value, centre + margin))
 
 
 def _residual(sums: Sums) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluation.features import check_features
+from evaluation.growing_interval import NORMAL
 from evaluation.intervals import Estimate
 from evaluation.kernel import kernel_estimate
 
@@ -57,7 +58,7 @@ def subset_estimate(
     """
     values = kernel_subsets(first_features, second_features, num_subsets=num_subsets, size=size, seed=seed)
     whole, value = kernel_estimate(first_features, second_features), float(values.mean())
-    noise = 1.96 * float(values.std()) / math.sqrt(num_subsets) if num_subsets > 1 else math.nan
+    noise = NORMAL * float(values.std()) / math.sqrt(num_subsets) if num_subsets > 1 else math.nan
     return Estimate(
         value, value - math.hypot(whole.value - whole.low, noise), value + math.hypot(whole.high - whole.value, noise)
     )

@@ -1,13 +1,17 @@
 """Modes: which classes a generator draws, and how often, as a classifier sees them."""
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from attacks.random import permutation
 from evaluation.features import Features
-from evaluation.intervals import UNKNOWN, Estimate, jackknife, rate
+from evaluation.histograms import Divergence, forward_estimate, reverse_divergence, reverse_estimate, variation_estimate
+from evaluation.intervals import UNKNOWN, Estimate, rate
+from evaluation.occupancy import covered_interval
+
+HIGH_QUALITY = 0.9
+"""The least probability of an image of high quality, by a classifier that asks for none itself."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Modes:
     def covered(self) -> int:
         """Number of classes hit, among those that real images fall into."""
         return int((self.hit & (self.real_counts > 0)).sum())
+
+    @property
+    def wanted(self) -> int:
+        """Number of classes that real images fall into."""
+        return int((self.real_counts > 0).sum())
 
     @property
     def missed(self) -> list[int]:
@@ -45,6 +54,12 @@ def modes(real: Features, fake: Features, *, least: int = 1, confidence: float |
     return Modes(real_counts, fake_counts, fake_counts >= least)
 
 
+def covered_estimate(found: Modes) -> Estimate:
+    """Number of classes that one fake at least falls into, with an interval about its expectation for so many fakes."""
+    counts = found.fake_counts[found.real_counts > 0]
+    return Estimate(float((counts > 0).sum()), *(covered_interval(counts) if counts.sum() else UNKNOWN))
+
+
 def class_divergence(real_classes: Tensor, fake_classes: Tensor) -> float:
     """KL(fake || real) of two histograms of class numbers (N,) and (M,), natural logarithm.
 
@@ -52,25 +67,41 @@ def class_divergence(real_classes: Tensor, fake_classes: Tensor) -> float:
     (C - 1) (1/M + 1/N) / 2.
     """
     num_classes = 1 + int(max(real_classes.max(), fake_classes.max()))
-    real = real_classes.bincount(minlength=num_classes).double() / len(real_classes)
-    fake = fake_classes.bincount(minlength=num_classes).double() / len(fake_classes)
-    present = fake > 0
-    return float((fake[present] * (fake[present] / real[present]).log()).sum())
+    return float(
+        reverse_divergence(
+            real_classes.bincount(minlength=num_classes), fake_classes.bincount(minlength=num_classes)
+        ).clamp(min=0)
+    )
 
 
 def divergence_estimate(real: Features, fake: Features, *, seed: int = 0) -> Estimate:
-    """The divergence of the class histograms with its jackknife interval; none where it is infinite.
+    """KL(fake || real) of the class histograms with its interval; none where it is infinite.
 
     Images that the extractor is not sure of are left out; without a sure one on either side the value is NaN.
     """
-    seen, drawn = real.classes[real.sure], fake.classes[fake.sure]
-    if not len(seen) or not len(drawn):
-        return Estimate(math.nan, *UNKNOWN)
-    value = class_divergence(seen, drawn)
-    if not math.isfinite(value):
-        return Estimate(value, *UNKNOWN)
-    _, low, high = jackknife(class_divergence, seen, drawn, seed=seed)
-    return Estimate(value, max(0.0, low) if math.isfinite(low) else low, high)
+    return reverse_mode_divergence(modes(real, fake), seed=seed).estimate
+
+
+def reverse_mode_divergence(found: Modes, *, seed: int = 0) -> Divergence:
+    """KL(fake || real): what fakes have too much of."""
+    return reverse_estimate(found.real_counts, found.fake_counts, seed=seed)
+
+
+def forward_mode_divergence(found: Modes, *, seed: int = 0) -> Divergence:
+    """KL(real || fake): what fakes have too little of; smoothed, so finite with a missing class."""
+    return forward_estimate(found.real_counts, found.fake_counts, seed=seed)
+
+
+def mode_variation(found: Modes, *, seed: int = 0) -> Divergence:
+    """Total variation: the share of images that would have to change class."""
+    return variation_estimate(found.real_counts, found.fake_counts, seed=seed)
+
+
+def high_quality_share(seen: Features, *, confidence: float = HIGH_QUALITY) -> Estimate:
+    """Share of images that the classifier assigns to a class with that probability at least; Wilson interval."""
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"confidence must be in [0, 1], not {confidence:g}: it is a probability")
+    return rate(seen.probabilities.amax(dim=1) >= confidence)
 
 
 def label_agreement(fake: Features, labels: Tensor) -> Estimate:

@@ -4,15 +4,18 @@ Lin et al. (2018): a point is of high quality within 3 standard deviations of th
 one such point among 2,500, and the reverse KL divergence compares the modes of high-quality points with equal shares.
 """
 
-import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 from advgan.data.points import POINTS
 from evaluation.features import Extractor, Features
+from evaluation.histograms import equal_shares_estimate
 from evaluation.intervals import UNKNOWN, Estimate, rate
+from evaluation.occupancy import covered_interval
 from evaluation.scores import Score, score_rows
+from evaluation.seen import Row, Sample, Seen
 
 DEVIATIONS = 3.0
 """The distance that counts as high quality: 98.9 % of true points in the plane lie within, 99.7 % on a line."""
@@ -53,33 +56,45 @@ def modes_captured(seen: Features) -> int:
     return int((mode_counts(seen) > 0).sum())
 
 
+def captured_estimate(seen: Features) -> Estimate:
+    """The same with an interval about its expectation for so many images."""
+    counts = mode_counts(seen)
+    return Estimate(modes_captured(seen), *(covered_interval(counts) if counts.sum() else UNKNOWN))
+
+
 def high_quality(seen: Features) -> Estimate:
     """Share of points near a mode, with its Wilson interval."""
     return rate(seen.sure)
 
 
-def reverse_kl(seen: Features) -> Estimate:
+def reverse_kl(seen: Features, *, seed: int = 0) -> Estimate:
     """KL(generated || equal shares) over the K modes in nats: sum_k p_k log(K p_k), from 0 to log K.
 
     p_k is the share of mode k among the images that are sure of one. Its expectation for a perfect generator is about
-    (K - 1) / 2M with M images. The value alone, without an interval; NaN where no image is sure.
+    (K - 1) / 2M with M images. The interval is about the expectation for so many images; NaN where no image is sure.
     """
-    counts = mode_counts(seen).double()
-    shares = counts[counts > 0] / counts.sum()
-    value = float((shares * (shares * len(counts)).log()).sum()) if len(shares) else math.nan
-    return Estimate(max(0.0, value), *UNKNOWN) if len(shares) else Estimate(math.nan, *UNKNOWN)
+    return equal_shares_estimate(mode_counts(seen), seed=seed).estimate
+
+
+def captured_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
+    """What PacGAN reports of points or of stacked digits: rows of the words of MODE_METRICS."""
+    fake = seen.fake.features
+    num_modes, about = fake.probabilities.shape[1], "95 % interval about the expectation at this size"
+    rows: list[tuple[str, Estimate, str]] = []
+    if "modes_captured" in wanted:
+        rows.append(("modes_captured", captured_estimate(fake), f"of {num_modes}, by one image at least; {about}"))
+    if "reverse_kl" in wanted:
+        found = equal_shares_estimate(mode_counts(fake), seed=seen.seed)
+        text = f"KL(fake || equal shares) in nats, {found.null:.2g} for a perfect generator; {about}"
+        rows.append(("reverse_kl", found.estimate, text))
+    if "high_quality" in wanted and fake.confidence:
+        near = f"share within {DEVIATIONS:g} standard deviations of a mode; Wilson interval"
+        rows.append(("high_quality", high_quality(fake), near))
+    return [(metric, estimate, len(fake), f"{protocol}; {fake.protocol}") for metric, estimate, protocol in rows]
 
 
 def mode_scores(fake: Features, *, subject: str = "", data: str = "", seed: int = 0) -> list[Score]:
-    """What PacGAN reports of points or of stacked digits, as rows of a table."""
-    num_modes = fake.probabilities.shape[1]
-    null = (num_modes - 1) / (2 * len(fake))
-    rows = [
-        ("modes_captured", Estimate(modes_captured(fake), *UNKNOWN), f"of {num_modes}, by one image at least"),
-        ("reverse_kl", reverse_kl(fake), f"KL(fake || equal shares) in nats, about {null:.2g} for a perfect generator"),
-    ]
-    if fake.confidence:
-        near = f"share within {DEVIATIONS:g} standard deviations of a mode; Wilson interval"
-        rows.append(("high_quality", high_quality(fake), near))
-    complete = [(metric, estimate, len(fake), f"{protocol}; {fake.protocol}") for metric, estimate, protocol in rows]
-    return score_rows(complete, subject=subject, data=data, setting=fake.extractor, seed=seed)
+    """The rows of `captured_rows`, all of them, as scores."""
+    sample = Sample(features=fake)
+    rows = captured_rows(Seen(real=sample, fake=sample, seed=seed), MODE_METRICS)
+    return score_rows(rows, subject=subject, data=data, setting=fake.extractor, seed=seed)
