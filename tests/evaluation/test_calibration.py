@@ -89,6 +89,12 @@ def test_one_absolute_mean_is_a_folded_normal() -> None:
     folded = stats.foldnorm(0, scale=0.1)
     assert alone.estimate.high == pytest.approx(0.02 - folded.ppf(0.025) + folded.mean(), abs=0.005)
     assert alone.estimate.low == 0
+    noisy = absolute_sum(torch.tensor([0.09]), torch.tensor([[0.01]]))  # no larger than its noise, so as good as 0
+    assert noisy.estimate.high - 0.09 == pytest.approx(alone.estimate.high - 0.02)
+    four = absolute_sum(torch.tensor([0.09, -0.09, 0.09, -0.09]), torch.eye(4) * 0.01).estimate
+    sums = 0.1 * torch.randn(100_000, 4, generator=torch.Generator().manual_seed(0)).abs().sum(dim=1)
+    lowest, highest = (torch.quantile(sums, torch.tensor([0.025, 0.975])) - sums.mean()).tolist()
+    assert four == pytest.approx((0.36, 0.36 - highest, 0.36 - lowest), abs=0.01)
     sure = absolute_sum(torch.tensor([3.0, -4.0]), torch.eye(2) * 1e-6)
     assert sure.estimate.value == 7
     assert sure.estimate.high - 7 == pytest.approx(1.96 * math.sqrt(2e-6), rel=0.06)

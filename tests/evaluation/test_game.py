@@ -24,11 +24,13 @@ from evaluation.discriminator_findings import discriminator_findings
 from evaluation.discriminator_fit import FitConfig, fitted
 from evaluation.features import Extractor, extract
 from evaluation.game_findings import game_findings
+from evaluation.game_panels import game_panels
 from evaluation.game_rows import COSTLY, GAME_METRICS, game_rows
 from evaluation.intervals import Estimate
 from evaluation.layer_spectra import growth, layer_spectra
 from evaluation.match import Match
 from evaluation.mode_consistency import gap, moved
+from evaluation.report.panels import BarPanel, CurvePanel
 
 PERCEPTRONS = GanNetworks(family="mlp", width=4, latent_dim=8)
 RECIPE: dict[str, Any] = {
@@ -379,3 +381,20 @@ def test_verdicts_from_rows_need_the_whole_interval() -> None:
     assert told(live_shift=estimate(0.9), eval_mode_gap=estimate(0.8), live_gap=estimate(0.2)) == {"lagging-average"}
     assert told(live_shift=estimate(0.9), eval_mode_gap=estimate(0.2), live_gap=estimate(0.2)) == set()
     assert told(duality_gap=estimate(0.7), minimax_loss=estimate(-0.3)) == set()
+
+
+# Panels.
+
+
+def test_the_report_shows_reliability_and_spectra() -> None:
+    gan = healthy()
+    curve, generator, discriminator = game_panels(gan, match(gan).judgements, subject="mlp 0")
+    assert isinstance(curve, CurvePanel)
+    assert len(curve.series[0].x) == len(curve.series[0].y) > 1
+    assert curve.title == "Calibration of the discriminator, mlp 0"
+    for panel, network in ((generator, gan.generator), (discriminator, gan.game.discriminator)):
+        assert isinstance(panel, BarPanel)
+        assert dict(zip(panel.categories, panel.series[0].values, strict=True)) == layer_spectra(network)
+    assert len(game_panels(gan, None)) == 2
+    hinge = replace(gan, training=GanTraining(loss="hinge"))
+    assert len(game_panels(hinge, match(gan).judgements)) == 2
