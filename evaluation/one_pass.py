@@ -1,15 +1,17 @@
 """One pass over a source: each image is made once, rounded to 8 bits once, and seen once by every extractor."""
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import reduce
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from advgan.processes import Processes
 from advgan.ranges import to_bytes, to_unit
+from evaluation.collectors import Collector, Kept
 from evaluation.feature_cache import FeatureCache
 from evaluation.features import Extractor, Features
 from evaluation.inputs.source import Source, checked
@@ -18,45 +20,12 @@ from evaluation.seen import Sample
 BATCHES_A_BLOCK = 16
 """Of a stream: each block is collected apart and joined to those before it in order, whichever process had it."""
 Advance = Callable[[int], object]
+_TRIED = 8
+"""Images by which kept features are held against what the extractor gives now."""
+_TOLERANCE = 1e-4
+"""Of the largest feature: what products in another batch may differ by, and no other code is as close."""
 
-
-class Collector(Protocol):
-    """What is kept of the features that one extractor sees."""
-
-    def add(self, values: Tensor, probabilities: Tensor) -> None:
-        """Take in the features (N, D) and class probabilities (N, K) of the next batch."""
-        ...
-
-    def join(self, later: Any) -> Any:
-        """Give what this one and `later`, of the batches after it, are together."""
-        ...
-
-    def to(self, device: torch.device) -> Any:
-        """Give the same on another device, to be sent from one process to another."""
-        ...
-
-
-@dataclass
-class Kept:
-    """All features, as they are."""
-
-    values: list[Tensor] = field(default_factory=list)
-    probabilities: list[Tensor] = field(default_factory=list)
-
-    def add(self, values: Tensor, probabilities: Tensor) -> None:
-        """Keep a batch."""
-        self.values.append(values)
-        self.probabilities.append(probabilities)
-
-    def join(self, later: "Kept") -> "Kept":
-        """One after the other."""
-        self.values += later.values
-        self.probabilities += later.probabilities
-        return self
-
-    def to(self, device: torch.device) -> "Kept":
-        """Move them."""
-        return Kept([each.to(device) for each in self.values], [each.to(device) for each in self.probabilities])
+log = logging.getLogger("advgan")
 
 
 class Pass(NamedTuple):
@@ -88,11 +57,12 @@ def look(
     """See a source by each extractor; in the first process one sample for each, in the others none.
 
     Batch k is made of the images from k * batch_size on, whoever looks at it, so the samples are the same bits for one
-    process or many. `cache` gives the features of stored images that were seen before, and keeps new ones. `advance`
-    hears how many images this process has seen since the last time.
+    process or many. `cache` gives the features of stored images that were seen before, and keeps new ones; before
+    they are believed the extractor looks at a few of the images, since a digest of weights says nothing of the code.
+    `advance` hears how many images this process has seen since the last time.
     """
     processes = processes or Processes()
-    known = [cache.read(source, each, batch_size) if cache and processes.is_first else None for each in extractors]
+    known = [_known(source, each, batch_size, cache if processes.is_first else None) for each in extractors]
     missing = processes.from_first([number for number, found in enumerate(known) if found is None])
     passed = stream(
         source,
@@ -176,6 +146,27 @@ def _look_at(
 
 def _moved(block: _Block, device: torch.device) -> _Block:
     return block._replace(collectors=[collector.to(device) for collector in block.collectors])
+
+
+def _known(source: Source, extractor: Extractor, batch_size: int, cache: FeatureCache | None) -> Features | None:
+    """Kept features, where the extractor still gives them."""
+    found = cache.read(source, extractor, batch_size) if cache else None
+    if found is None:
+        return None
+    images = source.images(torch.arange(min(_TRIED, source.count)))
+    seen = extractor.function(to_unit(_rounded(source, images, [extractor])))
+    if all(_close(now, then) for now, then in zip(seen, (found.values, found.probabilities), strict=True)):
+        home, other = (each.device for each in seen)
+        return replace(found, values=found.values.to(home), probabilities=found.probabilities.to(other))
+    log.warning("%s %s gives other features than it gave: they are made anew", extractor.name, extractor.digest)
+    return None
+
+
+def _close(now: Tensor, then: Tensor) -> bool:
+    if now.shape[1:] != then.shape[1:] or now.dtype != then.dtype:
+        return False
+    difference = (now.cpu() - then[: len(now)]).abs().max()
+    return bool(difference <= _TOLERANCE * then[: len(now)].abs().max())
 
 
 def _rounded(source: Source, images: Tensor, extractors: Sequence[Extractor]) -> Tensor:

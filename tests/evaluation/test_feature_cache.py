@@ -25,17 +25,20 @@ def source(images: Tensor = IMAGES, **options: int) -> Source:
 
 
 class Counting:
-    """An extractor that counts the images it was shown."""
+    """An extractor that counts the images it was shown, but for the 8 that every reading of the cache tries."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.seen, self.tried, self.scale = 0, 0, 1.0
 
     def extractor(self, name: str = "net", digest: str = "d1", protocol: str = "p", rounds: bool = True) -> Extractor:
         return Extractor(name, digest, self.look, protocol, rounds)
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen += len(images)
-        return images.flatten(1) / 3, images.flatten(1)[:, :2].double() / 7
+        if len(images) == 8:
+            self.tried += 8
+        else:
+            self.seen += len(images)
+        return self.scale * images.flatten(1) / 3, images.flatten(1)[:, :2].double() / 7
 
 
 def test_the_second_look_is_the_first_bit_for_bit(tmp_path: Path) -> None:
@@ -61,15 +64,15 @@ def test_only_the_missing_extractor_looks(tmp_path: Path) -> None:
 
 
 CHANGES: dict[str, Callable[[Source, Extractor], tuple[Source, Extractor, int, str]]] = {
-    "images": lambda s, e: (source(IMAGES.flip(0)), e, 8, "cpu"),
-    "one pixel": lambda s, e: (source(IMAGES.index_fill(0, torch.tensor([3]), 0.5)), e, 8, "cpu"),
-    "rows": lambda s, e: (source(num_samples=15), e, 8, "cpu"),
-    "weights": lambda s, e: (s, replace(e, digest="d2"), 8, "cpu"),
-    "name": lambda s, e: (s, replace(e, name="other"), 8, "cpu"),
-    "protocol": lambda s, e: (s, replace(e, protocol="resized"), 8, "cpu"),
-    "rounding": lambda s, e: (s, replace(e, rounds=False), 8, "cpu"),
+    "images": lambda s, e: (source(IMAGES.flip(0)), e, 7, "cpu"),
+    "one pixel": lambda s, e: (source(IMAGES.index_fill(0, torch.tensor([3]), 0.5)), e, 7, "cpu"),
+    "rows": lambda s, e: (source(num_samples=15), e, 7, "cpu"),
+    "weights": lambda s, e: (s, replace(e, digest="d2"), 7, "cpu"),
+    "name": lambda s, e: (s, replace(e, name="other"), 7, "cpu"),
+    "protocol": lambda s, e: (s, replace(e, protocol="resized"), 7, "cpu"),
+    "rounding": lambda s, e: (s, replace(e, rounds=False), 7, "cpu"),
     "batch size": lambda s, e: (s, e, 9, "cpu"),
-    "arithmetic": lambda s, e: (s, e, 8, "cuda"),
+    "arithmetic": lambda s, e: (s, e, 7, "cuda"),
 }
 
 
@@ -77,9 +80,9 @@ CHANGES: dict[str, Callable[[Source, Extractor], tuple[Source, Extractor, int, s
 def test_another_ingredient_is_another_entry(change: str, tmp_path: Path) -> None:
     cache, network = FeatureCache(tmp_path, "cpu"), Counting()
     start, extractor = source(), network.extractor()
-    look(start, [extractor], batch_size=8, cache=cache)
+    look(start, [extractor], batch_size=7, cache=cache)
     other, changed, batch_size, device = CHANGES[change](start, extractor)
-    assert key_of(start, extractor, batch_size=8, arithmetic="cpu") != key_of(
+    assert key_of(start, extractor, batch_size=7, arithmetic="cpu") != key_of(
         other, changed, batch_size=batch_size, arithmetic=device
     )
     look(other, [changed], batch_size=batch_size, cache=FeatureCache(tmp_path, device))
@@ -107,6 +110,28 @@ def test_a_confidence_is_not_kept(tmp_path: Path) -> None:
     look(source(), [network.extractor()], cache=cache)
     found = look(source(), [replace(network.extractor(), confidence=0.5)], cache=cache)[0]
     assert (network.seen, found.features.confidence) == (20, 0.5)
+
+
+@pytest.mark.parametrize("scale", [1.001, 0.5, float("nan")])
+def test_other_code_with_the_same_weights_is_noticed(
+    scale: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, network = FeatureCache(tmp_path), Counting()
+    look(source(), [network.extractor()], cache=cache)
+    network.scale = scale
+    found = look(source(), [network.extractor()], cache=cache)[0]
+    assert "net d1 gives other features than it gave: they are made anew" in caplog.text
+    assert (network.seen, network.tried) == (40, 8)
+    assert found.images is not None
+    expected = scale * found.images.flatten(1).float() / 255 / 3
+    torch.testing.assert_close(found.features.values, expected, equal_nan=True)
+
+
+def test_features_of_another_width_are_noticed(tmp_path: Path) -> None:
+    cache, network = FeatureCache(tmp_path), Counting()
+    look(source(), [network.extractor()], cache=cache)
+    wide = replace(network.extractor(), function=lambda images: (images.flatten(1).repeat(1, 2), images.flatten(1)))
+    assert look(source(), [wide], cache=cache)[0].features.values.shape == (20, 32)
 
 
 @pytest.mark.parametrize("missing", ["weights", "generator"])

@@ -15,9 +15,11 @@ from advgan.processes import Processes, joined
 from advgan.ranges import to_bytes, to_unit
 from attacks import Classifier
 from attacks.random import normal, uniform
+from evaluation.collectors import RunningMoments
 from evaluation.feature_cache import FeatureCache
 from evaluation.features import Extractor, classifier_extractor, extract
 from evaluation.inputs import Source, open_source
+from evaluation.moments import Moments
 from evaluation.one_pass import look, stream
 
 COUNT = 23
@@ -127,6 +129,17 @@ def test_labels_go_with_their_images() -> None:
     assert torch.equal(to_bytes(images[sample.labels]), sample.images)
 
 
+def test_moments_alone_are_those_of_the_features() -> None:
+    passed = stream(source(), [network(), Spy("a").extractor()], lambda one: RunningMoments(), batch_size=4)
+    samples = look(source(), [network(), Spy("a").extractor()], batch_size=4)
+    for collector, seen in zip(passed.collected, samples, strict=True):
+        whole = Moments.of(seen.features.values)
+        assert collector.moments is not None
+        assert collector.moments.count == COUNT
+        torch.testing.assert_close(collector.moments.mean, whole.mean)
+        torch.testing.assert_close(collector.moments.covariance(), whole.covariance())
+
+
 @dataclass
 class Sums:
     """A running sum whose last bits tell the order of additions."""
@@ -178,6 +191,9 @@ def seen(processes: Processes | None, folder: Path) -> dict[str, Tensor] | None:
     for _ in range(2):
         kept = look(stored, extractors, batch_size=4, processes=processes, cache=cache, keep_images=False)
     streamed = stream(source(), [network()], sums, batch_size=4, batches_a_block=2, processes=processes)
+    moments = stream(
+        source(), [network()], lambda one: RunningMoments(), batch_size=4, batches_a_block=2, processes=processes
+    )
     if not samples:
         assert not kept
         assert not streamed.collected
@@ -192,6 +208,7 @@ def seen(processes: Processes | None, folder: Path) -> dict[str, Tensor] | None:
         "stored": kept[0].features.values,
         "labels": kept[0].labels,
         "sum": streamed.collected[0].total,
+        "scatter": moments.collected[0].moments.scatter,
     }
 
 
