@@ -142,6 +142,15 @@ def as_double(features: Tensor) -> Tensor:
     return (features.cpu() if features.device.type == "mps" else features).double()
 
 
+def check_same_extractor(real: Features, fake: Features) -> None:
+    """Refuse features of two extractors, of two sets of weights, or under two protocols: ValueError."""
+    if (real.extractor, real.digest) != (fake.extractor, fake.digest):
+        raise ValueError(
+            f"real images were seen by {real.extractor} {real.digest}, fake ones by {fake.extractor} {fake.digest}: "
+            "extract both with one"
+        )
+
+
 def check_features(real: Tensor, fake: Tensor, *, least: int) -> None:
     """Refuse features that cannot be compared: ValueError saying what is wrong."""
     for name, features in (("real", real), ("fake", fake)):

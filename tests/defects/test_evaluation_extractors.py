@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +23,7 @@ from attacks.random import uniform
 from evaluation import inception
 from evaluation.extractors.dinov2 import dinov2_extractor
 from evaluation.extractors.vgg16 import VGG16, vgg16_extractor
-from evaluation.features import Features, extract
-from evaluation.generators import check_comparable
+from evaluation.features import Features, check_same_extractor, extract
 from evaluation.inception import WEIGHTS, inception_extractor
 from evaluation.precision_recall import precision_recall
 from evaluation.protocols import PROTOCOLS
@@ -180,7 +180,7 @@ def test_two_libraries_call_different_resizes_fid() -> None:
         Features(torch.rand(9, 2), torch.ones(9, 1), PROTOCOLS[name].extractor, "0") for name in list(PROTOCOLS)[:2]
     ]
     with pytest.raises(ValueError, match="inception@pytorch-fid"):
-        check_comparable(*both)
+        check_same_extractor(*both)
 
 
 def test_torch_fidelitys_distances_are_wrong_far_from_the_origin() -> None:
@@ -196,8 +196,8 @@ def test_torch_fidelitys_distances_are_wrong_far_from_the_origin() -> None:
 def test_torch_fidelity_scores_fewer_images_than_splits_as_nan() -> None:
     """An Inception score of 5 images over 10 splits is a silent NaN there, and refused under its protocol here."""
     logits = uniform(0, torch.arange(5), (4,))
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(RuntimeWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
         assert np.isnan(isc_features_to_metric(logits)["inception_score_mean"])
     from evaluation.protocol_scores import score_under
 

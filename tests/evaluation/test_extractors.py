@@ -17,9 +17,6 @@ from evaluation.extractors.clip import CLIP, clip_extractor, clip_weights
 from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
 from evaluation.extractors.vgg16 import VGG16, vgg16_extractor
 from evaluation.features import extract, single_class
-from evaluation.generators import metric_name
-from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Setup
 
 
 def digest(path: Path) -> str:
@@ -67,8 +64,7 @@ def test_vgg16_is_torch_fidelitys(vgg16: Path, monkeypatch: pytest.MonkeyPatch) 
     peer = FeatureExtractorVGG16("peer", ["fc2_relu"], feature_extractor_weights_path=vgg16)
     assert torch.equal(found.values, peer(to_bytes(images()).repeat(1, 3, 1, 1))[0])
     assert float(found.values.std()) > 0
-    assert metric_name("fid", found) == "fd[vgg16]"
-    assert not found.has_classes
+    assert (found.extractor, found.is_inception, found.has_classes) == ("vgg16", False, False)
     assert (extractor.digest, digest(vgg16)[:8] in extractor.protocol) == (digest(vgg16)[:12], True)
     with pytest.raises(ValueError, match=r"not the file with sha256 397923af.*ADVGAN_VGG16_WEIGHTS"):
         vgg16_extractor()
@@ -197,7 +193,7 @@ def test_pixels_are_the_levels() -> None:
     found = extract(named_extractor("pixels"), images(channels=3))
     assert torch.equal(found.values, images(channels=3).flatten(1))
     assert found.probabilities.tolist() == [[1.0]] * 3
-    assert metric_name("kid", found) == "kid[pixels]"
+    assert found.extractor == "pixels"
 
 
 FILE = """
@@ -245,7 +241,7 @@ def test_a_file_gives_a_module_a_function_or_an_extractor(file: str) -> None:
     assert both.has_classes
     torch.testing.assert_close(both.probabilities.sum(dim=1), torch.ones(3, dtype=torch.float64))
     torch.testing.assert_close(both.values, images().flatten(1), rtol=1e-4, atol=1e-4)  # batch norm in eval mode
-    assert metric_name("fid", both) == "fd[own:both]"
+    assert (both.extractor, both.is_inception) == ("own:both", False)
     assert named_extractor(f"{file}:mine").name == "levels"
     assert not named_extractor(f"{file}:mine").rounds
 
@@ -309,6 +305,9 @@ def _no_network(*_: object, **__: object) -> None:
 
 
 def test_features_of_the_command_line_take_any_of_these(file: str) -> None:
+    from evaluation.jobs.judges import choose_extractor
+    from evaluation.jobs.setup import Setup
+
     digits, setup = load_data(DataConfig(source="digits")), Setup(device="cpu")
     assert choose_extractor("pixels", digits, setup).name == "pixels"
     assert choose_extractor(f"{file}:flat", digits, setup).name == "own:flat"

@@ -12,9 +12,8 @@ from advgan.ranges import to_bytes, to_unit
 from attacks.random import seeded, uniform
 from evaluation import inception
 from evaluation.extractor_findings import batch_dependence, constant_columns
-from evaluation.features import Features, extract
+from evaluation.features import Features, check_same_extractor, extract
 from evaluation.frechet import frechet_distance
-from evaluation.generators import check_comparable, metric_name
 from evaluation.inception import FILE, WEIGHTS, inception_extractor
 from evaluation.inception_score import inception_score
 from evaluation.protocol_scores import protocol_scores
@@ -82,7 +81,6 @@ def test_features_and_logits_come_out_of_one_pass(weights):
     assert found.values.shape == (2, 2048)
     assert found.probabilities.shape == (2, 1008)
     assert found.is_inception
-    assert metric_name("fid_floor", found) == "fid_floor"
     assert extractor.digest == digest(weights)[:12]
 
     peer = FeatureExtractorInceptionV3("peer", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights)
@@ -117,12 +115,11 @@ def test_results_of_two_protocols_are_not_compared():
     def seen(name):
         return Features(torch.rand(9, 4), torch.rand(9, 3), name, "digest")
 
-    check_comparable(seen("inception@clean"), seen("inception@clean"))
-    with pytest.raises(ValueError, match=r"seen by inception digest, fake ones by inception@clean"):
-        check_comparable(seen("inception"), seen("inception@clean"))
-    with pytest.raises(ValueError, match="under two protocols"):
-        protocol_scores(seen("inception"), seen("inception@clean"))
-    assert metric_name("fid", seen("inception@clean")) == "fid"
+    check_same_extractor(seen("inception@clean"), seen("inception@clean"))
+    for check in (check_same_extractor, protocol_scores):
+        with pytest.raises(ValueError, match=r"seen by inception digest, fake ones by inception@clean"):
+            check(seen("inception"), seen("inception@clean"))
+    assert seen("inception@clean").is_inception
 
 
 @pytest.mark.slow
