@@ -12,8 +12,11 @@ from evaluation.intervals import CONFIDENCE, Estimate
 from evaluation.neighbours import nearest_others
 
 RANK = 10
-"""Pairs of real images that are the level of near-duplicates. The nearest one alone is random by a factor, and in data
-with one image stored twice it would be at distance 0."""
+"""The pair of real images that the level is taken from. The nearest pair's distance is random by a factor, and 0 in data
+with one image stored twice."""
+NEARER = 0.5
+"""Share of that pair's distance at which two images are near-duplicates: blurred or faint images lie somewhat nearer to
+each other than real ones without being the same."""
 MOST_PAIRED = 5000
 """Images of a set that are paired; 12 million pairs tell up to a million different images."""
 _CHUNK = 1024
@@ -24,14 +27,16 @@ _PAIRED = (1 << 21) + 2
 
 
 def duplicate_level(real: Tensor) -> float:
-    """Distance at which two images count as near-duplicates: that of the real pair of rank `RANK`, from (N, D).
+    """Distance of near-duplicates: half that of the pair of rank `RANK` among real images, from (N, D) features.
 
     Raises ValueError where there are fewer pairs.
     """
     distances, _ = nearest_others(real, min(RANK, max(1, len(real) - 1)))
     if distances.numel() < 2 * RANK:
         raise ValueError(f"{len(real)} real images have fewer than {RANK} pairs: near-duplicates need more of them")
-    return float(distances.flatten().kthvalue(2 * RANK).values)  # each of those pairs is found from both its ends
+    return NEARER * float(
+        distances.flatten().kthvalue(2 * RANK).values
+    )  # each of those pairs is found from both its ends
 
 
 def support_size(fake: Tensor, level: float) -> Estimate:
@@ -51,17 +56,6 @@ def support_size(fake: Tensor, level: float) -> Estimate:
     spread = _dispersion(duplicates)
     low, high = _garwood(found / spread)
     return Estimate(pairs / found, pairs / (high * spread), pairs / (low * spread))
-
-
-def level_estimate(count: int) -> Estimate:
-    """The same of the `count` real images that the level is taken from: the largest support that can be told by it.
-
-    It is not a measurement of the real images, whose number of pairs within the level is `RANK` by construction; the
-    interval is that of the rank's distance (a gamma distribution).
-    """
-    pairs = count * (count - 1) / 2
-    low, high = (float(stats.gamma.ppf(tail, RANK)) for tail in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
-    return Estimate(pairs / RANK, pairs / low, pairs / high)
 
 
 def batch_of_half(support: float) -> float:

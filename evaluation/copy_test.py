@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluation.cells import Cells
 from evaluation.features import check_features
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate, Interval
+from evaluation.intervals import CONFIDENCE, UNKNOWN, Interval
 from evaluation.neighbours import nearest
 
 MOST_CELLS = 10
@@ -42,8 +42,13 @@ def copy_test(real: Tensor, fake: Tensor, held_out: Tensor, *, num_cells: int | 
     if num_cells is None:
         num_cells = max(1, min(MOST_CELLS, len(real), min(len(fake), len(held_out)) // (2 * FEWEST)))
     cells = Cells(real, num_cells, seed=seed)
-    distances = [nearest(rows, real, 1)[0].squeeze(1).cpu() for rows in (fake, held_out)]
-    return copying(*distances, cells.of(fake), cells.of(held_out))
+    near, control = (nearest(rows, real, 1)[0].squeeze(1).cpu() for rows in (fake, held_out))
+    return copying(near, control, cells.of(fake), cells.of(held_out))
+
+
+def num_cells(num_real: int, num_fake: int, num_held_out: int) -> int:
+    """`MOST_CELLS`, or fewer where a cell would get less than twice `FEWEST` fakes or held-out images; 1 at least."""
+    return max(1, min(MOST_CELLS, num_real, min(num_fake, num_held_out) // (2 * FEWEST)))
 
 
 def copying(fake: Tensor, held_out: Tensor, fake_cells: Tensor, held_out_cells: Tensor) -> CopyTest:
@@ -91,8 +96,3 @@ def rank_test(first: Tensor, second: Tensor) -> tuple[float, float]:
         return 0.0, 1.0
     variance = float(above.var()) / count + float(below.var()) / other
     return (float(above.mean()) - 0.5) / math.sqrt(by_chance), variance / by_chance
-
-
-def as_estimate(result: CopyTest) -> Estimate:
-    """The z score with its interval."""
-    return Estimate(result.z, *result.interval)

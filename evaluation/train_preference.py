@@ -21,12 +21,18 @@ def train_preference(real: Tensor, fake: Tensor, held_out: Tensor) -> Estimate:
     """
     check_features(real, fake, least=1)
     check_features(real, held_out, least=1)
-    (near, numbers), (far, others) = (tuple(p.squeeze(1) for p in nearest(fake, part, 1)) for part in (real, held_out))
+    return preference(nearest(fake, real, 1), nearest(fake, held_out, 1), len(real), len(held_out))
+
+
+def preference(
+    to_train: tuple[Tensor, Tensor], to_held_out: tuple[Tensor, Tensor], num_train: int, num_held_out: int
+) -> Estimate:
+    """The same from the nearest image of either set: distances and indices, (M, 1) each, as `nearest` gives them."""
+    (near, numbers), (far, others) = ([part.squeeze(1) for part in found] for found in (to_train, to_held_out))
     wins = (near < far).double() + (near == far).double() / 2
-    nearest_one = torch.where(near <= far, numbers, others + len(real))
-    counts = nearest_one.bincount().double()
-    effective = len(fake) ** 2 / float(counts.square().sum())
-    share, odds = float(wins.mean()), len(real) / len(held_out)
+    counts = torch.where(near <= far, numbers, others + num_train).bincount().double()
+    effective = len(near) ** 2 / float(counts.square().sum())
+    share, odds = float(wins.mean()), num_train / num_held_out
     return Estimate(*(_at_equal_numbers(end, odds) for end in (share, *_wilson(share, effective))))
 
 
@@ -40,4 +46,5 @@ def _wilson(share: float, count: float) -> tuple[float, float]:
     """Wilson's interval of a rate from a number of samples that need not be whole."""
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     centre, spread = share + z**2 / (2 * count), z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
-    return (centre - spread) / (1 + z**2 / count), (centre + spread) / (1 + z**2 / count)
+    low, high = ((centre + side * spread) / (1 + z**2 / count) for side in (-1, 1))
+    return max(0.0, low), min(1.0, high)
