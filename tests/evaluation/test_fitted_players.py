@@ -122,15 +122,11 @@ def test_a_fresh_discriminator_is_a_function_of_its_seed() -> None:
     assert not torch.equal(first.fake_logits, other.fake_logits)
 
 
-def test_one_that_overfits_stops_in_time() -> None:
-    """Forty training points can be learnt by heart: the best look, and never one worse than the first, is kept."""
-    found = fresh_divergence(game(), line(0, 40), line(1, 600), config=FitConfig(steps=400, learning_rate=1e-2))
-    assert found.bound.value < 0.03
-    losses = (
-        -torch.nn.functional.logsigmoid(found.real_logits).mean()
-        + torch.nn.functional.softplus(found.fake_logits).mean()
-    )
-    assert float(losses) < 2 * LN2 + 0.05
+def test_the_best_look_is_kept_and_no_fit_is_worse_than_its_start() -> None:
+    """Steps of length 1 ruin the discriminator, so the start, which says 1/2 of everything, stays."""
+    gan, config = game(), FitConfig(steps=20, learning_rate=1.0)
+    found = fitted(gan.game.discriminator, gan.generator, line(0, 300), line(1, 600), config=config)
+    assert all(torch.equal(*pair) for pair in zip(weights(found), weights(gan.discriminator), strict=True))
 
 
 def test_the_budget_cuts_the_steps_and_too_small_a_one_is_refused() -> None:

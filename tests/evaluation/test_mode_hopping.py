@@ -79,6 +79,9 @@ def test_a_circle_is_found_with_its_period_and_a_trend_is_none() -> None:
     assert found.strength > 0.7
     assert found.p_value.high < 0.01
     assert math.isnan(oscillation([0.1 * look for look in range(20)]).strength)
+    hill = oscillation([math.exp(-(((look - 18) / 7) ** 2)) for look in range(36)])  # resembles itself, but only once
+    assert hill.strength < 0.5
+    assert hill.period != 1
     noise = oscillation(normal(2, torch.arange(36), ()).tolist())
     assert noise.p_value.value > 0.01
     assert math.isnan(oscillation(circle[:7]).strength)
