@@ -38,17 +38,7 @@ class OnnxNetwork(nn.Module):
 
 def load_onnx(path: Path) -> OnnxNetwork:
     """Open an ONNX file. Raises ValueError in one line where it is damaged or not an image classifier."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ValueError(f"{path} needs ONNX Runtime: pip install 'advgan[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what matters is raised
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=_providers(onnxruntime))
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)})") from error
+    session = onnx_session(path)
     if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
         shapes = ", ".join(str(each.shape) for each in session.get_inputs())
         raise ValueError(f"{path} takes inputs of shape {shapes}: one batch of images, (N, C, H, W), is needed")
@@ -57,6 +47,21 @@ def load_onnx(path: Path) -> OnnxNetwork:
     if channels not in (None, 1, 3) and width in (1, 3):
         raise ValueError(f"{path} takes images with the channels last: export it for (N, C, H, W)")
     return network
+
+
+def onnx_session(path: Path) -> Any:
+    """Open an ONNX file to run it; raises ValueError in one line where it is damaged or ONNX Runtime is missing."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError(f"{path} needs ONNX Runtime: pip install 'advgan[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what matters is raised
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=_providers(onnxruntime))
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)})") from error
 
 
 def _providers(onnxruntime: Any) -> list[str]:

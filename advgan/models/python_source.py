@@ -24,19 +24,48 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
     parameters for, by name, and may have no others without a default. Runs the user's code, as importing it would; the
     file may import its neighbours. Raises ValueError in one line for whatever goes wrong, the user's errors included.
     """
-    path, _, name = source.rpartition(":")
-    module = _run(Path(path))
-    if not hasattr(module, name):
-        known = [key for key, value in vars(module).items() if _is_candidate(value, module)]
-        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
-    found = getattr(module, name)
+    found = object_in(source)
     if callable(found) and not isinstance(found, nn.Module):
-        found = _call(found, source, options)
+        found = called(found, source, options)
     if not isinstance(found, nn.Module):
         raise ValueError(
             f"{source} is of type {type(found).__name__}: an nn.Module, or a function giving one, is needed"
         )
     return found
+
+
+def object_in(source: str) -> object:
+    """Run a Python file and take the object that `file.py:object` names, as it is.
+
+    Raises ValueError in one line where the file cannot be run, or has no such object.
+    """
+    path, _, name = source.rpartition(":")
+    module = _run(Path(path))
+    if not hasattr(module, name):
+        known = [key for key, value in vars(module).items() if _is_candidate(value, module)]
+        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
+    found: object = getattr(module, name)
+    return found
+
+
+def called(builder: Callable[..., object], source: str, options: Mapping[str, int]) -> object:
+    """Call what a user's file holds, with those of `options` that it has parameters for; errors become ValueError."""
+    parameters = inspect.signature(builder).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    arguments = {each.name: options[each.name] for each in parameters if each.kind in named and each.name in options}
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    missing = [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in variable and each.name not in arguments
+    ]
+    if missing:
+        given = f"only {', '.join(options)} are given" if options else "it is called with none"
+        raise ValueError(f"{source} needs the arguments {', '.join(missing)}, but {given}: write a function for them")
+    try:
+        return builder(**arguments)
+    except Exception as error:
+        raise ValueError(f"calling {source} failed: {_told(error, Path(source.rpartition(':')[0]))}") from error
 
 
 def _run(path: Path) -> ModuleType:
@@ -56,25 +85,6 @@ def _run(path: Path) -> ModuleType:
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module
-
-
-def _call(builder: Callable[..., object], source: str, options: Mapping[str, int]) -> object:
-    parameters = inspect.signature(builder).parameters.values()
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    arguments = {each.name: options[each.name] for each in parameters if each.kind in named and each.name in options}
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    missing = [
-        each.name
-        for each in parameters
-        if each.default is each.empty and each.kind not in variable and each.name not in arguments
-    ]
-    if missing:
-        given = f"only {', '.join(options)} are given" if options else "it is called with none"
-        raise ValueError(f"{source} needs the arguments {', '.join(missing)}, but {given}: write a function for them")
-    try:
-        return builder(**arguments)
-    except Exception as error:
-        raise ValueError(f"calling {source} failed: {_told(error, Path(source.rpartition(':')[0]))}") from error
 
 
 def _is_candidate(value: object, module: ModuleType) -> bool:

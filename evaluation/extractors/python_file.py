@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advgan.checkpoints import parameters_digest
-from advgan.models.python_source import _call, _run
+from advgan.models.python_source import called, object_in
 from evaluation.features import INCEPTION, Extractor, as_double, single_class
 
 
@@ -20,12 +20,9 @@ def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extr
     looked through, for features of another shape.
     """
     path, _, attribute = source.rpartition(":")
-    module = _run(Path(path))
-    if not hasattr(module, attribute):
-        raise ValueError(f"{path} has no {attribute!r}")
-    found: object = getattr(module, attribute)
+    found = object_in(source)
     if callable(found) and not isinstance(found, nn.Module):
-        found = _call(found, source, {})
+        found = called(found, source, {})
     name = f"{Path(path).stem}:{attribute}"
     if isinstance(found, Extractor):
         if found.name.partition("@")[0] == INCEPTION:

@@ -1,11 +1,11 @@
 """An `.onnx` generator, run by ONNX Runtime."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from advgan.models.onnx_network import onnx_session
 from evaluation.inputs.exported import Input, Program
 
 _TYPES = {
@@ -19,20 +19,7 @@ _TYPES = {
 
 def onnx_program(path: Path) -> Program:
     """Open an ONNX file. Raises ValueError in one line where it is damaged or takes other types than these."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ValueError(f"{path} needs ONNX Runtime: pip install 'advgan[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what matters is raised
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [each for each in wanted if each in onnxruntime.get_available_providers()]
-    try:
-        session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path} cannot be read as an ONNX model ({first})") from error
+    session = onnx_session(path)
     given = session.get_inputs()
     unknown = [each.type for each in given if each.type not in _TYPES]
     if unknown:

@@ -2,10 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from advgan.models.python_source import _run, _told
+from advgan.models.python_source import called, object_in
 from attacks.random import seeded
 
 
@@ -15,21 +14,13 @@ def object_from_python(source: str) -> Any:
     A function or class without arguments is called, with torch's own random numbers seeded, and what it returns is
     taken. Raises ValueError in one line for whatever goes wrong, the user's errors included.
     """
-    path, _, name = source.rpartition(":")
-    module = _run(Path(path))
-    if not hasattr(module, name):
-        known = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
-    found = getattr(module, name)
+    found: Any = object_in(source)
     if not inspect.isroutine(found) and not inspect.isclass(found):
         return found
     if num_arguments(found) != 0:
         return found
-    try:
-        with seeded(0):
-            return found()
-    except Exception as error:
-        raise ValueError(f"calling {source} failed: {_told(error, Path(path))}") from error
+    with seeded(0):
+        return called(found, source, {})
 
 
 def num_arguments(function: Callable[..., Any]) -> int:
