@@ -144,7 +144,7 @@ def _modes(real: Features, fake: Features, seed: int) -> list[Row]:
         (
             "mode_kl",
             divergence_estimate(real, fake, seed=seed),
-            f"KL(fake || real) of class histograms in nats, about {null:.2g} for a perfect generator; 95 % interval about "
-            "the expectation at these sizes",
+            f"KL(fake || real) of class histograms in nats, about {null:.2g} for a perfect generator; 95 % interval "
+            "about the expectation at these sizes",
         ),
     ]

@@ -8,7 +8,7 @@ from torch import Tensor
 from evaluation.features import check_features
 from evaluation.growing_interval import growing_interval
 from evaluation.intervals import UNKNOWN, Estimate
-from evaluation.kernel_pairs import Prepared, Sums, across, itself, prepare, within
+from evaluation.kernel_pairs import Prepared, Sums, across, prepare, within
 from evaluation.seen import Row, Seen
 
 KERNEL_METRICS = {
@@ -72,10 +72,9 @@ def variances(real: Prepared, fake: Prepared, reals: Sums, fakes: Sums, pairs: S
     first = 4 * (_variance(reals.rows / (n - 2) - pairs.rows / m) - of_real / (n - 2) - of_both / m) / n
     first += 4 * (_variance(fakes.rows / (m - 2) - pairs.columns / n) - of_fake / (m - 2) - of_both / n) / m
     second = 2 * of_real / (n * (n - 1)) + 2 * of_fake / (m * (m - 1)) + 4 * of_both / (n * m)
-    own_real, own_fake = itself(real), itself(fake)
-    witness = 4 * _variance((reals.rows + own_real) / n - pairs.rows / m) / n
-    witness += 4 * _variance((fakes.rows + own_fake) / m - pairs.columns / n) / m
-    norm = float((reals.rows + own_real).sum() / n**2 + (fakes.rows + own_fake).sum() / m**2)
+    witness = 4 * _variance((reals.rows + real.own) / n - pairs.rows / m) / n
+    witness += 4 * _variance((fakes.rows + fake.own) / m - pairs.columns / n) / m
+    norm = float((reals.rows + real.own).sum() / n**2 + (fakes.rows + fake.own).sum() / m**2)
     norm -= 2 * float(pairs.rows.sum()) / (n * m)
     return Variances(first, max(0.0, second), witness / norm if norm > 0 else 0.0)
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from evaluation.features import as_double
 
-_TILE = 1024
-"""Samples by samples: 8 MiB in float64."""
+_TILE = 512
+"""Samples by samples: 2 MiB in float64, so that a tile stays in the cache."""
 _SLAB = 128
 """Samples that are converted together, so that they stay in the cache."""
 
@@ -31,6 +31,8 @@ class Prepared(NamedTuple):
     """(N, D), about a common centre and over the root of D; float32 unless the features were float64."""
     offsets: Tensor
     """(N,) float64."""
+    own: Tensor
+    """(N,) float64: the kernel of each sample with itself."""
 
 
 def prepare(*sets: Tensor) -> list[Prepared]:
@@ -53,7 +55,7 @@ def across(first: Prepared, second: Prepared) -> Sums:
             tile = _kernel(first, second, left, right)
             rows[left] += tile.sum(dim=1)
             columns[right] += tile.sum(dim=0)
-            squares += tile.square_().sum()
+            squares += _squares(tile)
     return Sums(rows, columns, float(squares))
 
 
@@ -69,31 +71,30 @@ def within(features: Prepared) -> Sums:
             rows[left] += _without_diagonal(tile, left == right).sum(dim=1)
             if right.start > left.start:
                 rows[right] += tile.sum(dim=0)
-            squares += tile.square_().sum() * (1 if left == right else 2)
+            squares += _squares(tile) * (1 if left == right else 2)
     return Sums(rows, rows, float(squares))
-
-
-def itself(features: Prepared) -> Tensor:
-    """The kernel of each sample with itself: (N,)."""
-    return (features.values.double().square().sum(dim=1) + 2 * features.offsets) ** 3
 
 
 def _prepared(features: Tensor, centre: Tensor, dtype: torch.dtype) -> Prepared:
     columns = len(centre)
     values = torch.empty(features.shape, dtype=dtype, device=centre.device)
-    offsets = centre.new_empty(len(features))
+    offsets, own = centre.new_empty(len(features)), centre.new_empty(len(features))
     for rows in _tiles(features, _SLAB):
         away = as_double(features[rows]) - centre
         offsets[rows] = (away @ centre + centre @ centre / 2) / columns + 0.5
+        own[rows] = (away.square().sum(dim=1) / columns + 2 * offsets[rows]) ** 3
         values[rows] = away / columns**0.5
-    return Prepared(values, offsets)
+    return Prepared(values, offsets, own)
 
 
 def _kernel(first: Prepared, second: Prepared, left: slice, right: slice) -> Tensor:
-    products = (first.values[left] @ second.values[right].T).double()
-    products += first.offsets[left, None]
+    products = first.values[left] @ second.values[right].T + first.offsets[left, None]
     products += second.offsets[right]
     return products.square().mul_(products)
+
+
+def _squares(tile: Tensor) -> Tensor:
+    return torch.dot(tile.flatten(), tile.flatten())
 
 
 def _without_diagonal(tile: Tensor, is_diagonal: bool) -> Tensor:

@@ -8,7 +8,7 @@ from attacks.random import normal
 from evaluation import kernel_pairs
 from evaluation.features import Features
 from evaluation.kernel import KERNEL_METRICS, kernel_distance, kernel_estimate, kernel_rows, variances
-from evaluation.kernel_pairs import across, itself, prepare, within
+from evaluation.kernel_pairs import across, prepare, within
 from evaluation.kernel_subsets import kernel_subsets, subset_estimate
 from evaluation.seen import Sample, Seen
 
@@ -76,7 +76,7 @@ def test_one_pass_gives_the_sums_of_the_kernel_matrix(monkeypatch):
     alone = matrix(first, first).fill_diagonal_(0)
     assert torch.allclose(within(ready[0]).rows, alone.sum(1))
     assert within(ready[0]).squares == pytest.approx(float(alone.square().sum()))
-    assert torch.allclose(itself(ready[0]), matrix(first, first).diagonal())
+    assert torch.allclose(ready[0].own, matrix(first, first).diagonal())
 
 
 def test_float32_features_lose_nothing_that_matters_even_far_from_the_origin():
