@@ -12,8 +12,8 @@ from evaluation.intervals import CONFIDENCE, Estimate
 from evaluation.neighbours import nearest_others
 
 RANK = 10
-"""The pair of real images that the level is taken from. The nearest pair's distance is random by a factor, and 0 in data
-with one image stored twice."""
+"""The pair of real images that the level is taken from. The nearest pair's distance is random by a factor, and 0 in
+data with one image stored twice."""
 NEARER = 0.5
 """Share of that pair's distance at which two images are near-duplicates: blurred or faint images lie somewhat nearer to
 each other than real ones without being the same."""

@@ -63,17 +63,17 @@ def _repeating(values: Values) -> Finding | None:
     evidence = []
     if ratio.high < REPEATED:
         evidence.append(
-            f"two fakes of a class are {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times as far apart as "
+            f"Two fakes of a class are {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times as far apart as "
             "two real images"
         )
     if fake.low > (1 + real.high) / 2:
-        evidence.append(f"their structural similarity is {fake.value:.2f}, that of real images {real.value:.2f}")
+        evidence.append(f"The structural similarity of two is {fake.value:.2f}, that of real images {real.value:.2f}")
     if not evidence:
         return None
     return Finding(
         "warning",
         "Images of one class are alike",
-        f"{' and '.join(evidence)}.".capitalize(),
+        f"{'. '.join(evidence)}.",
         "The generator draws little but the class: it ignores its latents. Train it with packing or minibatch "
         "discrimination, or weigh the class condition less.",
         code="alike-within-class",

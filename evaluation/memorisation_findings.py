@@ -56,11 +56,12 @@ def _copies(values: Values) -> Finding:
 
 
 def _smooth(preference: Estimate, near: list[str]) -> Finding:
+    said = "; ".join(near)
     return Finding(
         "info",
         "Generated images lie near to training images, but not because they were copied",
-        f"{'; '.join(near)}. But they are as near to held-out images: {preference.value:.0%} ({preference.low:.0%} to "
-        f"{preference.high:.0%}) are nearer to a training one.".capitalize(),
+        f"{said[:1].upper()}{said[1:]}. But they are as near to held-out images: {preference.value:.0%} "
+        f"({preference.low:.0%} to {preference.high:.0%}) are nearer to a training one.",
         "They lack detail or variety: see recall, coverage and the Vendi score.",
         code="near-without-copying",
     )
