@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from evaluation.features import Features
-from evaluation.modes import class_divergence, divergence_estimate, label_agreement, modes, shuffled_agreement
+from evaluation.modes import (
+    class_divergence,
+    covered_estimate,
+    divergence_estimate,
+    high_quality_share,
+    label_agreement,
+    modes,
+    shuffled_agreement,
+)
 
 
 def features(classes, num_classes=4, confidence=1.0):
@@ -57,7 +65,7 @@ def test_its_interval_is_as_wide_as_the_spread_of_fresh_samples():
         assert 0 <= estimate.low <= estimate.value <= estimate.high
         values.append(estimate.value)
         widths.append(estimate.high - estimate.low)
-    assert sum(widths) / 60 == pytest.approx(2 * 2.262 * torch.tensor(values).std().item(), rel=0.25)
+    assert sum(widths) / 60 == pytest.approx(2 * 1.96 * torch.tensor(values).std().item(), rel=0.25)
 
 
 def test_equal_distributions_diverge_by_the_bias_that_is_stated():
@@ -81,3 +89,17 @@ def test_shuffled_labels_agree_by_chance_and_keep_their_shares():
     found = shuffled_agreement(fake, labels)
     assert found.low < 0.25 < found.high
     assert shuffled_agreement(features([2] * 100), torch.full((100,), 2)).value == 1
+
+
+def test_covered_classes_have_an_interval_and_those_without_real_images_do_not_count():
+    found = covered_estimate(modes(features([0, 1, 2] * 9), features([0] * 40 + [1, 1] + [3] * 5)))
+    assert found.value == 2
+    assert found.low < 2 < found.high <= 3
+
+
+def test_high_quality_is_a_share_of_sure_images():
+    seen = features([0, 1, 2, 3] * 5, confidence=0.85)
+    assert high_quality_share(seen).value == 0
+    assert high_quality_share(seen, confidence=0.85).value == 1
+    with pytest.raises(ValueError, match="it is a probability"):
+        high_quality_share(seen, confidence=1.1)

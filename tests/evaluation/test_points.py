@@ -10,6 +10,7 @@ from advgan.data.points import POINTS
 from evaluation.features import Features, extract
 from evaluation.modes import divergence_estimate, label_agreement, modes
 from evaluation.points import (
+    captured_estimate,
     high_quality,
     mode_counts,
     mode_scores,
@@ -102,3 +103,13 @@ def test_scores_are_rows_with_their_protocol() -> None:
     assert rows["reverse_kl"].value == pytest.approx(math.log(4))
     assert rows["high_quality"].value == pytest.approx(2 / 3)
     assert "3 standard deviations" in rows["high_quality"].protocol
+    assert rows["modes_captured"].low <= 2 <= rows["modes_captured"].high <= 8
+    assert rows["reverse_kl"].low < math.log(4) < rows["reverse_kl"].high <= math.log(8)
+
+
+def test_points_lie_in_every_mode_beyond_doubt_when_there_are_thousands() -> None:
+    found = extract(points_extractor("ring"), load_data(DataConfig(source="ring")).test.unit())
+    assert captured_estimate(found) == pytest.approx((8, 8, 8))
+    value, low, high = reverse_kl(found)
+    assert 0 <= low < 7 / (2 * 10_000) < high
+    assert low <= value <= high
