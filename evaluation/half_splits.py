@@ -6,6 +6,10 @@ into halves. The two halves of a split are independent, and half the mean square
 unbiased estimate of the variance at half the size (McCarthy, 1969, on half-samples in surveys).
 """
 
+import functools
+import itertools
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +22,16 @@ from evaluation.intervals import deal
 from evaluation.neighbours import others
 from evaluation.tiles import Cloud, clouds, parts, tile
 
-MOST = 4096
+MOST = 2048
 """Samples of each set that are split: with more only the interval's own noise would shrink."""
-_KEPT = 32
-"""Neighbours known of each sample: the 5th within a half is one of them but for 1 in 100,000."""
+_KEPT = 48
+"""Neighbours known of each sample. The 5th within its half is one of them always, that within its quarter 994 in 1000
+times; else the ball ends early, which only the interval feels."""
 _BITS = 64
 _ROWS = 256
 _STREAM = 0x5917
+_STEEPEST = 3.0
+"""Bound on the growth of N times the variance from a quarter to half of the samples, against the noise of both."""
 
 Bits = NDArray[np.uint64]
 
@@ -36,7 +43,7 @@ class DesignEffects(NamedTuple):
     recall: float
     coverage: float
     density: float
-    """Of density, for which there is no such share: variance over new real samples, over its square, times N."""
+    """Of density, which is no share: variance over new real samples alone, over its square, times N."""
 
 
 class _Near:
@@ -46,8 +53,12 @@ class _Near:
         squared, indices = others(cloud, min(_KEPT, len(cloud) - 1))
         self.squared, self.indices = squared.cpu().numpy(), indices.cpu().numpy()
 
+    def together(self, side: Bits) -> Bits:
+        """Bit s at [i, t]: the t-th nearest sample to i is on its side in split s; (N, kept)."""
+        return ~(side[:, None] ^ side[self.indices])
+
     def balls(self, together: Bits, k: int) -> Bits:
-        """Bit s at [i, t]: fewer than k of the t nearest of sample i are with it in split s, (N, kept) to (N, kept + 1).
+        """Bit s at [i, t]: of the t nearest to sample i, fewer than k are with it in split s; (N, kept + 1).
 
         So a point that has t of them nearer to i than itself is in the ball around i in that split.
         """
@@ -63,35 +74,41 @@ class _Near:
 def design_effects(real: Tensor, fake: Tensor, *, manifold: int, density: int, seed: int) -> DesignEffects:
     """Deal (N, D) real and (M, D) fake features into halves 64 times, pair these both ways, and compare their scores.
 
-    Sets beyond `MOST` samples are cut to so many at random, in proportion; the effect hardly depends on the size.
+    Sets beyond `MOST` samples are cut to so many at random, in proportion: the effects hardly depend on the size.
     """
     real, fake = _cut(real, fake, seed)
     real_cloud, fake_cloud = clouds(real, fake)
     real_near, fake_near = _Near(real_cloud), _Near(fake_cloud)
-    real_side, fake_side, kept = _sides(len(real), 2 * seed), _sides(len(fake), 2 * seed + 1), _all_but_one(real, seed)
-    real_together = ~(real_side[:, None] ^ real_side[real_near.indices])
-    fake_together = ~(fake_side[:, None] ^ fake_side[fake_near.indices])
-    manifolds, fake_balls = real_near.balls(real_together, manifold), fake_near.balls(fake_together, manifold)
-    balls, kept_balls = real_near.balls(real_together, density), real_near.balls(kept[real_near.indices], density)
+    real_side, fake_side = _sides(len(real), 2 * seed), _sides(len(fake), 2 * seed + 1)
+    together = real_near.together(real_side)
+    manifolds, halves = real_near.balls(together, manifold), real_near.balls(together, density)
+    quarters = real_near.balls(together & real_near.together(_other(real_side)), density)
+    fake_balls = fake_near.balls(fake_near.together(fake_side), manifold)
 
     precise, recalled, covered = (np.zeros((2, count), np.uint64) for count in (len(fake), len(real), len(real)))
-    inside = np.zeros(_BITS)
+    in_halves, in_quarters, inside = np.zeros((2, 2, _BITS)), np.zeros((2, 4, _BITS)), 0
     for row, column, squared in _close_pairs(fake_cloud, fake_near, real_cloud, real_near):
         rank = real_near.rank(column, squared)
         apart = fake_side[row] ^ real_side[column]
-        in_manifold, in_ball = manifolds[column, rank], balls[column, rank]
+        in_manifold, in_half, in_quarter = (balls[column, rank] for balls in (manifolds, halves, quarters))
         in_fake = fake_balls[row, fake_near.rank(row, squared)]
         for pairing, paired in enumerate((~apart, apart)):
             np.bitwise_or.at(precise[pairing], row, in_manifold & paired)
             np.bitwise_or.at(recalled[pairing], column, in_fake & paired)
-            np.bitwise_or.at(covered[pairing], column, in_ball & paired)
-        inside += _unpacked(kept_balls[column, rank] & kept[column]).sum(axis=0)
+            np.bitwise_or.at(covered[pairing], column, in_half & paired)
+        inside += int((rank < density).sum())
+        in_halves += _counts(in_half, fake_side[row], real_side[column])
+        in_quarters += _counts(in_quarter, fake_side[row], real_side[column], _other(real_side[column]))
+    variance = _variance(in_halves, in_quarters) / (inside / 2) ** 2 if inside else math.nan
     return DesignEffects(
-        _effect(precise, fake_side), _effect(recalled, real_side), _effect(covered, real_side), _relative(inside, kept)
+        *(_effect(bits, side) for bits, side in ((precise, fake_side), (recalled, real_side), (covered, real_side))),
+        variance * len(real),
     )
 
 
-def _close_pairs(fake, fake_near, real, real_near):  # type: ignore[no-untyped-def]
+def _close_pairs(
+    fake: Cloud, fake_near: _Near, real: Cloud, real_near: _Near
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
     """Fake and real samples that are within reach of one another in any split, with their squared distance."""
     reach_real = torch.from_numpy(real_near.squared[:, -1]).to(real.features.device)
     reach_fake = torch.from_numpy(fake_near.squared[:, -1]).to(real.features.device)
@@ -112,13 +129,33 @@ def _effect(found: Bits, side: Bits) -> float:
     return variance * (len(side) / 2) / (share * (1 - share))
 
 
-def _relative(inside: NDArray[np.float64], kept: Bits) -> float:
-    """Jackknife variance of counts with one group of real samples left out each, over their square, times N."""
-    groups = min(_BITS, len(kept))
-    counts = inside[:groups]
-    if not counts.any():
-        return float("nan")
-    return float(counts.var() * (groups - 1) / counts.mean() ** 2) * len(kept)
+def _counts(inside: Bits, fake_side: Bits, *real_sides: Bits) -> NDArray[np.float64]:
+    """Pairs in each split by the side of the fake sample, then by the part that the real one is in: (2, parts, 64)."""
+    found = [
+        _unpacked(functools.reduce(np.bitwise_and, sides, inside)).sum(axis=0, dtype=np.float64)
+        for sides in itertools.product(*((side, ~side) for side in (fake_side, *real_sides)))
+    ]
+    return np.stack(found).reshape(2, -1, _BITS)
+
+
+def _variance(halves: NDArray[np.float64], quarters: NDArray[np.float64]) -> float:
+    """Variance over new real samples, at their full number, of the count of pairs with half of the fakes.
+
+    The parts' counts with one half of the fakes vary together with those with the other half by the real samples alone.
+    In many dimensions, where few samples are neighbours of very many, N times the variance still grows with N: as it
+    grew from quarters to halves, it is taken to grow once more.
+    """
+    half, quarter = (_covariance(counts) for counts in (halves, quarters))
+    if half <= 0:
+        return 0.0
+    return half * (min(max(half / quarter, 1.0), _STEEPEST) if quarter > 0 else 1.0)
+
+
+def _covariance(counts: NDArray[np.float64]) -> float:
+    """Covariance, over parts, of (2, parts, splits) counts, averaged over splits; over the parts: of their mean."""
+    apart = counts - counts.mean(axis=1, keepdims=True)
+    num_parts = counts.shape[1]
+    return float((apart[0] * apart[1]).sum(axis=0).mean()) / (num_parts - 1) / num_parts
 
 
 def _cut(real: Tensor, fake: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -136,10 +173,9 @@ def _sides(count: int, seed: int) -> Bits:
     return _packed(np.stack([deal(count, 2, seed=seed, stream=_STREAM + 2 + s).numpy() for s in range(_BITS)], axis=1))
 
 
-def _all_but_one(real: Tensor, seed: int) -> Bits:
-    """Bit g: the sample is not of group g."""
-    group = deal(len(real), min(_BITS, len(real)), seed=seed, stream=_STREAM + 70).numpy().astype(np.uint64)
-    return ~(np.uint64(1) << group)
+def _other(side: Bits) -> Bits:
+    """The same splits in another order: together with `side` it deals into quarters."""
+    return (side << np.uint64(1)) | (side >> np.uint64(_BITS - 1))
 
 
 def _packed(flags: NDArray[np.generic]) -> Bits:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from evaluation.intervals import CONFIDENCE, Estimate
 
-_PRIOR = 4.0
+_PRIOR = 2.0
 """Samples of the rarer kind that an estimated design effect must rest on, to count as much as what is expected."""
 
 
@@ -25,26 +25,28 @@ def share(flags: Tensor, effect: float, *, others: int) -> Estimate:
 
 
 def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
-    """Mean of (M,) counts, with an interval that knows their variance to grow with the mean, as for Poisson's counts.
+    """Mean of (M,) counts, with an interval that knows their variance to grow with the mean, as Poisson's does.
 
     The relative variance over new samples of the other set is `effect` / `others`; that over new samples of these is
     seen. Where all are 0 the upper end is that of as many counts of 0 or 1.
     """
     value, count = float(counts.mean()), len(counts)
     if value == 0:
-        return Estimate(0.0, 0.0, _QUANTILE**2 * (1 / count + 1 / others))
+        return Estimate(0.0, 0.0, _quantile(count) ** 2 * (1 / count + 1 / others))
     relative = float(counts.var()) / count / value**2 + effect / others
-    half = _QUANTILE**2 * relative * value / 2
+    half = _quantile(1 / relative) ** 2 * relative * value / 2
     margin = math.sqrt(2 * half * value + half**2)
     return Estimate(value, value + half - margin, value + half + margin)
 
 
-_QUANTILE = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-
-
 def _wilson(value: float, count: float) -> tuple[float, float]:
     """Wilson's interval of a share of a count that need not be whole."""
-    weight = _QUANTILE**2 / count
+    weight = _quantile(count) ** 2 / count
     middle = (value + weight / 2) / (1 + weight)
     margin = math.sqrt(weight * value * (1 - value) + weight**2 / 4) / (1 + weight)
     return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
+def _quantile(effective: float) -> float:
+    """Student's t: a variance that so many samples show has about half as many degrees of freedom."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, max(2.0, effective / 2)))

@@ -1,9 +1,9 @@
-"""Distances between two sets of features, tile by tile: fast in float32, with a bound on what rounding may have changed.
+"""Distances between two sets of features, tile by tile: fast in float32, with a bound on what rounding may do.
 
-A matrix product gives the squared distances of a tile at once, |x|^2 + |y|^2 - 2 x.y, but cancels. So a tile holds lower
-bounds, the true value lying at most `slack` above, and whoever has to decide by a distance settles in float64, from the
-differences of the features themselves, the few pairs that the bounds leave open. Decisions are then those of float64,
-whatever the precision that torch is set to.
+A matrix product gives the squared distances of a tile at once, |x|^2 + |y|^2 - 2 x.y, but cancels. So a tile holds
+lower bounds, the true values lying at most the slack above, and whoever has to decide by a distance settles in float64,
+from the differences of the features themselves, the few pairs that the bounds leave open. Decisions are then those of
+float64, whatever the precision that torch is set to.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from torch import Tensor
 
 MANY = 64
 """Where float32 leaves more than one in so many entries of a tile open, float64 bounds are worth their time."""
-_EXACT_AT_ONCE = 1 << 21
-"""Numbers in a batch of pairs whose differences are taken: 16 MiB of float64."""
+_EXACT_AT_ONCE = 1 << 17
+"""Numbers in a batch of pairs whose differences are taken: 1 MiB of float64, which stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Tile:
-    """Lower bounds (n, m) of the squared distances of rows and columns, which are at most the sum of both slacks higher."""
+    """Lower bounds (n, m) of squared distances, which are at most the sum of the row's and the column's slack higher."""
 
     rows: slice
     columns: slice
@@ -94,8 +94,9 @@ def tile(left: Cloud, rows: slice, right: Cloud, columns: slice, dtype: torch.dt
 
 
 def squared_distances(left: Cloud, rows: Tensor, right: Cloud, columns: Tensor) -> Tensor:
-    """Squared distances of pairs, (P,) row and (P,) column numbers, from differences in float64: exactly 0 for equals."""
-    batch = max(1, _EXACT_AT_ONCE // left.features.shape[1])
+    """Squared distances of pairs of (P,) rows and (P,) columns, from differences in float64: exactly 0 for equals."""
+    at_once = _EXACT_AT_ONCE if rows.device.type == "cpu" else 64 * _EXACT_AT_ONCE
+    batch = max(1, at_once // left.features.shape[1])
     found = [
         (left.features[row].double() - right.features[column].double()).mul_(left.scale).square_().sum(dim=1)
         for row, column in zip(rows.split(batch), columns.split(batch), strict=True)
