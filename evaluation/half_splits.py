@@ -101,8 +101,7 @@ def design_effects(real: Tensor, fake: Tensor, *, manifold: int, density: int, s
         in_quarters += _counts(in_quarter, fake_side[row], real_side[column], _other(real_side[column]))
     variance = _variance(in_halves, in_quarters) / (inside / 2) ** 2 if inside else math.nan
     return DesignEffects(
-        *(_effect(bits, side) for bits, side in ((precise, fake_side), (recalled, real_side), (covered, real_side))),
-        variance * len(real),
+        _effect(precise, fake_side), _effect(recalled, real_side), _effect(covered, real_side), variance * len(real)
     )
 
 

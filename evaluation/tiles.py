@@ -41,7 +41,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Tile:
-    """Lower bounds (n, m) of squared distances, which are at most the sum of the row's and the column's slack higher."""
+    """Lower bounds (n, m) of squared distances, at most the sum of the row's and the column's slack too low."""
 
     rows: slice
     columns: slice
