@@ -100,8 +100,7 @@ def _divergence(statistic: Statistic, real: Tensor, fake: Tensor, noise: float, 
     if not math.isfinite(value) or not math.isfinite(null):
         return Divergence(Estimate(value, *UNKNOWN), null)
     raw = noise / value if value > 0 else 0.0
-    # A noisy histogram has twice the second-order variance in its first order, even where the two are equal.
-    low, high = growing_interval(value - null, second=second, raw_slope=raw, first=noise - 2 * second)
+    low, high = growing_interval(value - null, second=second, raw_slope=raw)
     return Divergence(Estimate(value, max(0.0, null + low), null + high), null)
 
 

@@ -90,6 +90,12 @@ def test_intervals_hold_the_value_and_stay_in_its_range() -> None:
         assert 0 <= low <= value <= high <= math.log(10)
 
 
+def test_total_variation_far_from_the_null_is_as_noisy_as_a_share() -> None:
+    """Half of the reals are of classes without a fake; that share alone is uncertain, at sqrt(0.25 / 400)."""
+    value, low, high = variation_estimate(torch.tensor([100] * 4), torch.tensor([200, 200, 0, 0])).estimate
+    assert (value, value - low, high - value) == pytest.approx((0.5, 1.959964 * 0.025, 1.959964 * 0.025))
+
+
 def test_an_empty_histogram_has_no_divergence() -> None:
     empty, full = torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)
     for estimate in (reverse_estimate, forward_estimate, variation_estimate):
@@ -98,8 +104,8 @@ def test_an_empty_histogram_has_no_divergence() -> None:
 
 
 def coverage(estimate, statistic, fakes: Tensor, sizes: tuple[int, int], trials: int) -> float:  # type: ignore[no-untyped-def]
-    """How often the interval holds the expectation at these sizes, itself the mean of 4,000 other trials."""
-    truth = float(statistic(drawn(EVEN, sizes[0], 4000, 8), drawn(fakes, sizes[1], 4000, 9)).mean())
+    """How often the interval holds the expectation at these sizes, itself the mean of ten times as many other trials."""
+    truth = float(statistic(drawn(EVEN, sizes[0], 10 * trials, 8), drawn(fakes, sizes[1], 10 * trials, 9)).mean())
     hits = 0
     for trial, (real, fake) in enumerate(
         zip(drawn(EVEN, sizes[0], trials, 10), drawn(fakes, sizes[1], trials, 11), strict=True)

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from attacks.random import seeded
+from evaluation.growing_interval import NORMAL
 from evaluation.occupancy import covered_interval
 
 EVEN = torch.ones(100, dtype=torch.float64)
@@ -35,6 +36,12 @@ def test_of_missed_classes_some_might_have_been_hit() -> None:
     low, high = covered_interval(torch.tensor([200] * 7 + [0] * 3))
     assert low == pytest.approx(7)
     assert high == pytest.approx(7 + 3 * (1 - 0.025 ** (1 / 3)))
+
+
+def test_of_a_fixed_number_of_images_all_in_classes_of_their_own_the_number_hardly_varies() -> None:
+    """Of Poisson counts it would: 15 / 16 of the 50 classes. What is left is half the error of that."""
+    low, high = covered_interval(torch.tensor([1] * 50 + [0] * 5000))
+    assert (50 - low, high - 50) == pytest.approx((NORMAL * (15 / 16 * 50**0.5 / 2) ** 0.5,) * 2)
 
 
 def test_the_ends_stay_between_none_and_all_classes() -> None:
