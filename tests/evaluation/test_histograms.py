@@ -104,7 +104,7 @@ def test_an_empty_histogram_has_no_divergence() -> None:
 
 
 def coverage(estimate, statistic, fakes: Tensor, sizes: tuple[int, int], trials: int) -> float:  # type: ignore[no-untyped-def]
-    """How often the interval holds the expectation at these sizes, itself the mean of ten times as many other trials."""
+    """How often the interval holds the expectation at these sizes, itself the mean of ten times as many trials."""
     truth = float(statistic(drawn(EVEN, sizes[0], 10 * trials, 8), drawn(fakes, sizes[1], 10 * trials, 9)).mean())
     hits = 0
     for trial, (real, fake) in enumerate(
