@@ -1,6 +1,5 @@
 """Authenticity: whether a generated image is farther from its training image than that one is from the others."""
 
-import torch
 from torch import Tensor
 
 from evaluation.features import check_features
@@ -17,9 +16,9 @@ def authentic(samples: Tensor, real: Tensor, found: tuple[Tensor, Tensor] | None
     check_features(real, samples, least=1)
     distances, indices = (part.squeeze(1) for part in found or nearest(samples, real, 1))
     used, place = indices.unique(return_inverse=True)
-    two, numbers = nearest(real[used.to(real.device)], real, 2)
-    # The nearer of the two is the image itself, or one that equals it: then the other is at distance 0 as well.
-    others = torch.where(numbers[:, 0] == used, two[:, 1], two[:, 0])
+    others = nearest(real[used.to(real.device)], real, 2)[0][
+        :, 1
+    ]  # the nearest of all is the image itself, or its equal
     return others[place] < distances
 
 

@@ -17,6 +17,7 @@ from evaluation.birthday import duplicate_level
 from evaluation.diversity_findings import diversity_findings
 from evaluation.diversity_rows import DIVERSITY_METRICS, diversity_rows
 from evaluation.features import Features
+from evaluation.intervals import Estimate
 from evaluation.memorisation_findings import memorisation_findings
 from evaluation.memorisation_rows import MEMORISATION_METRICS, memorisation_rows
 from evaluation.seen import Row, Sample, Seen
@@ -142,6 +143,20 @@ def test_without_held_out_images_only_authenticity_is_left_and_extreme_values_ar
         assert [row[0] for row in rows] == ["authenticity"]
         assert [finding.code for finding in memorisation_findings(rows)] == codes
     assert memorisation_rows(Seen(real=train, fake=new), {"copying_z"}) == []
+
+
+@pytest.mark.parametrize(
+    ("preference", "share", "codes"),
+    [
+        ((0.80, 0.75, 0.85), (0.00, 0.00, 0.01), ["memorised-data"]),  # shifted copies: not near, but on one side
+        ((0.53, 0.51, 0.55), (0.10, 0.08, 0.12), ["memorised-data"]),  # a few copies
+        ((0.53, 0.51, 0.55), (0.02, 0.01, 0.03), []),
+        ((0.80, 0.54, 0.95), (0.02, 0.01, 0.03), []),  # no certainty
+    ],
+)
+def test_copying_is_named_where_the_whole_interval_shows_it(preference, share, codes):
+    rows = [("train_preference", Estimate(*preference), 100, ""), ("copied_share", Estimate(*share), 100, "")]
+    assert [finding.code for finding in memorisation_findings(rows)] == codes
 
 
 def test_images_near_to_everything_are_told_from_copies():
