@@ -61,7 +61,7 @@ def clouds(*sets: Tensor) -> list[Cloud]:
     sets = tuple(features.cpu() if features.device.type == "mps" else features for features in sets)
     count = sum(len(features) for features in sets)
     size = _rows_at_once(sets[0])
-    parts = [part for features in sets for part in features.split(size)]
+    parts = [part for features in sets for part in features.split(size) if len(part)]
     centre = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / count
     largest = max(float((part.double() - centre).abs().amax()) for part in parts)
     scale = 2.0 ** -round(float(torch.tensor(largest).double().log2())) if largest > 0 else 1.0

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from attacks.random import normal
-from evaluation import precision_recall as module
+from evaluation import tiles
 from evaluation.precision_recall import neighbourhoods, null_coverage, precision_recall, repeated
 
 
@@ -118,14 +118,15 @@ def test_a_sample_mirrored_onto_the_rim_is_inside_whatever_the_rounding(swap):
 def test_chunks_change_nothing(monkeypatch):
     real, fake = gaussian(0, 60), gaussian(1, 45, shift=0.3)
     whole = neighbourhoods(real, fake)
-    monkeypatch.setattr(module, "_CHUNK", 7)
+    monkeypatch.setattr(tiles, "_rows_at_once", lambda features: 7)
     assert all(torch.equal(a, b) for a, b in zip(whole, neighbourhoods(real, fake), strict=True))
 
 
 def test_the_null_coverage_and_density_are_what_equal_distributions_score():
-    runs = [values(gaussian(2 * trial, 200, 4), gaussian(2 * trial + 1, 150, 4)) for trial in range(30)]
-    assert sum(run["coverage"] for run in runs) / 30 == pytest.approx(null_coverage(200, 150), abs=0.008)
-    assert sum(run["density"] for run in runs) / 30 == pytest.approx(1, abs=0.03)
+    runs = [neighbourhoods(gaussian(2 * trial, 200, 4), gaussian(2 * trial + 1, 150, 4)) for trial in range(30)]
+    covered = sum(float(run.covered.double().mean()) for run in runs) / 30
+    assert covered == pytest.approx(null_coverage(200, 150), abs=0.008)
+    assert sum(float(run.density.mean()) for run in runs) / 30 == pytest.approx(1, abs=0.03)
 
 
 def test_the_null_coverage_has_its_known_value():
@@ -135,3 +136,60 @@ def test_the_null_coverage_has_its_known_value():
 def test_too_few_samples_are_refused():
     with pytest.raises(ValueError, match="at least 6 rows"):
         precision_recall(gaussian(0, 50), gaussian(1, 5))
+
+
+SETS = {
+    "gaussian": lambda: (gaussian(0, 1500, 20).float(), gaussian(1, 1100, 20).float()),
+    "blurred": lambda: (gaussian(0, 1100, 40).float(), gaussian(1, 1100, 40, scale=0.2).float()),
+    "every row twice": lambda: (gaussian(0, 600).float().repeat(2, 1), gaussian(0, 600).float()),
+    "all equal": lambda: (torch.ones(600, 4), torch.ones(600, 4)),
+    "collapsed": lambda: (gaussian(0, 800).float(), gaussian(1, 1).float().repeat(700, 1)),
+    "bits": lambda: tuple(gaussian(seed, 900, 10).sign() for seed in (0, 1)),
+    "grid": lambda: tuple((2 * gaussian(seed, 900, 4)).round() for seed in (0, 1)),
+    "tight clusters": lambda: tuple(clusters(seed) for seed in (0, 1)),
+    "far away": lambda: tuple(gaussian(seed, 900, 5).float() + 3e4 for seed in (0, 1)),
+    "huge": lambda: tuple(1e30 * gaussian(seed, 300, 5) for seed in (0, 1)),
+    "tiny": lambda: tuple(1e-30 * gaussian(seed, 300, 5) for seed in (0, 1)),
+}
+
+
+def clusters(seed):
+    """So tight that float32 cannot tell the distances within them apart."""
+    return (100 * gaussian(9, 10, 30)).repeat(80, 1) + 1e-4 * gaussian(seed, 800, 30)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_float32_changes_no_decision(name):
+    real, fake = SETS[name]()
+    found, expected = neighbourhoods(real, fake), in_float64(real, fake)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+
+
+def in_float64(real, fake):
+    """The same from whole matrices of plain differences; distances a millionth of a millionth apart are equal."""
+
+    def squared(x, y):
+        mode = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(x.double(), y.double(), compute_mode=mode).square()
+
+    def radii(rows, k):
+        return squared(rows, rows).kthvalue(k + 1, dim=1).values * (1 + 1e-12)
+
+    across = squared(fake, real)
+    inside = across <= radii(real, 5)
+    recalled = (across <= radii(fake, 3)[:, None]).any(dim=0)
+    return (across <= radii(real, 3)).any(dim=1), recalled, inside.double().sum(dim=1) / 5, inside.any(dim=0)
+
+
+def test_float32_features_equal_torch_fidelity_too():
+    real, fake = gaussian(0, 700, 64).float(), gaussian(1, 500, 64, scale=0.95).float()
+    found = values(real, fake)
+    assert (found["precision"], found["recall"]) == pytest.approx(fidelity(real, fake), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_the_case_of_the_readme_of_prdc():
+    """N(0, I) in 1000 dimensions, 10,000 samples each: density 1.0555 and coverage 0.9735 there, of one draw."""
+    found = neighbourhoods(gaussian(0, 10_000, 1000).float(), gaussian(1, 10_000, 1000).float())
+    assert float(found.density.mean()) == pytest.approx(1.0555, abs=0.15)  # a few hubs decide in 1000 dimensions
+    assert float(found.covered.double().mean()) == pytest.approx(null_coverage(10_000, 10_000), abs=0.006)
