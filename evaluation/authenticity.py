@@ -16,9 +16,8 @@ def authentic(samples: Tensor, real: Tensor, found: tuple[Tensor, Tensor] | None
     check_features(real, samples, least=1)
     distances, indices = (part.squeeze(1) for part in found or nearest(samples, real, 1))
     used, place = indices.unique(return_inverse=True)
-    others = nearest(real[used.to(real.device)], real, 2)[0][
-        :, 1
-    ]  # the nearest of all is the image itself, or its equal
+    # The nearest of all is the image itself, or one that equals it.
+    others = nearest(real[used.to(real.device)], real, 2)[0][:, 1]
     return others[place] < distances
 
 

@@ -159,6 +159,19 @@ def test_copying_is_named_where_the_whole_interval_shows_it(preference, share, c
     assert [finding.code for finding in memorisation_findings(rows)] == codes
 
 
+@pytest.mark.parametrize(
+    ("support", "real", "codes"),
+    [
+        ((400, 300, 480), (9000, 5000, 20000), ["few-distinct-images"]),
+        ((400, 300, 520), (9000, 5000, 20000), []),  # 500 were drawn
+        ((400, 300, 480), (4000, 2000, 9000), []),  # so few real images could not tell more
+    ],
+)
+def test_few_images_are_named_where_the_whole_interval_shows_it(support, real, codes):
+    rows = [("support_size", Estimate(*support), 500, ""), ("support_size_real", Estimate(*real), 300, "")]
+    assert [finding.code for finding in diversity_findings(rows)] == codes
+
+
 def test_images_near_to_everything_are_told_from_copies():
     """Faint images in many directions lie near to training images, and as near to held-out ones."""
     sets = [normal(number, torch.arange(400), (64,), dtype=torch.float64) for number in range(3)]
