@@ -1,31 +1,22 @@
-"""The Fréchet distance between two sets of features, its noise floor and its interval.
+"""The Fréchet distance between two sets of features, or between the means and covariances of two.
 
-The distance is |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2). With S1 = A'A and S2 = B'B the last trace is the sum
-of the singular values of AB', which is exact for singular covariances too; where neither is singular the symmetric
-eigenvalue problem of R S2 R' with S1 = R'R gives the same to 13 digits at a quarter of the cost.
+The distance is |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2). Where neither S is singular, S1 S2 v = p v is a
+symmetric definite problem and the last trace is the sum of the roots of p. With S1 = A'A and S2 = B'B it is the sum of
+the singular values of AB' too, which is exact for singular covariances as well, at several times the cost.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import linalg
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from evaluation.features import as_double, check_features
-from evaluation.intervals import Estimate, jackknife
+from evaluation.moments import Moments
 
 Matrix = NDArray[np.float64]
-
-
-class _Spread(NamedTuple):
-    """Deviations of the rows from their mean, (N, D), with the covariance that they make."""
-
-    rows: Tensor
-    covariance: Matrix
 
 
 def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
@@ -37,79 +28,87 @@ def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
     """
     real, fake = as_double(real_features), as_double(fake_features)
     check_features(real, fake, least=2)
-    mean_gap = float((real.mean(dim=0) - fake.mean(dim=0)).square().sum())
-    variances = float(real.var(dim=0).sum() + fake.var(dim=0).sum())
     # A feature that never changes in one set adds nothing to the trace of the product.
-    alive = (real.amax(dim=0) > real.amin(dim=0)) & (fake.amax(dim=0) > fake.amin(dim=0))
-    root_trace = _root_trace(real[:, alive], fake[:, alive]) if bool(alive.any()) else 0.0
-    return max(0.0, mean_gap + variances - 2 * root_trace)
+    alive = varies(real) & varies(fake)
+    gap = float((real.mean(dim=0) - fake.mean(dim=0)).square().sum())
+    spread = float(real.var(dim=0).sum() + fake.var(dim=0).sum())
+    return max(0.0, gap + spread - 2 * _root_of_features(real[:, alive], fake[:, alive]))
 
 
-def frechet_estimate(real_features: Tensor, fake_features: Tensor, *, seed: int = 0) -> Estimate:
-    """The distance with its jackknife interval, which bounds the expected distance at these sample sizes."""
-    value, low, high = jackknife(frechet_distance, real_features, fake_features, seed=seed)
-    return Estimate(value, max(0.0, low) if math.isfinite(low) else low, high)
+def frechet_of_moments(real: Moments, fake: Moments) -> float:
+    """The distance of streamed features, at least two of each; see `frechet_from_statistics`."""
+    return frechet_from_statistics((real.mean, real.covariance()), (fake.mean, fake.covariance()))
 
 
-def frechet_floor(real_features: Tensor, num_fake: int) -> float:
-    """Predict the distance that a perfect generator would score with `num_fake` samples against these real ones.
+def frechet_from_statistics(real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> float:
+    """The distance between precomputed means (D,) and covariances (D, D), as pytorch-fid and clean-fid save them.
 
-    To first order in 1/N, for Gaussian features with covariance eigenvalues l:
-    (1/N + 1/M) (sum_i l_i + sum_i l_i / 2 + sum_{i != j} l_i l_j / (2 (l_i + l_j))).
-    Eigenvalues of a sample are spread wider than the population's, which would put the floor far too low near N = D;
-    they are drawn together to the population's spread as Ledoit and Wolf (2004) estimate it. On Gaussian and rectified
-    features, flat and 1/k spectra, the result was within 20 % of the truth from N = D / 2 on, within 13 % from N = 2 D.
+    Of singular covariances the eigenvalues below rounding are dropped; the features themselves would give some digits
+    more. Raises ValueError where shapes do not match or something is not finite.
     """
-    rows = as_double(real_features)
-    rows = rows - rows.mean(dim=0)
-    covariance = (rows.T @ rows / (len(rows) - 1)).cpu().numpy()
-    with threadpool_limits(limits=1):
-        eigenvalues = torch.from_numpy(np.clip(linalg.eigvalsh(covariance, check_finite=False), 0, None))
-    average = eigenvalues.mean()
-    spread = (eigenvalues - average).square().sum()
-    noise = (rows.square().sum(dim=1).square().mean().cpu() - eigenvalues.square().sum()) / len(rows)
-    shrink = ((spread - noise).clamp(min=0) / spread).sqrt() if spread > 0 else spread
-    shrunk = average + (eigenvalues - average) * shrink
-    positive = shrunk[shrunk > 0]
-    pairs = positive * positive[:, None] / (2 * (positive + positive[:, None]))
-    off_diagonal = float(pairs.sum() - pairs.diagonal().sum())
-    return (1 / len(rows) + 1 / num_fake) * (1.5 * float(positive.sum()) + off_diagonal)
+    (real_mean, first), (fake_mean, second) = ((as_double(part) for part in pair) for pair in (real, fake))
+    if not (first.shape == second.shape == (len(real_mean), len(fake_mean))):
+        raise ValueError(
+            f"covariances {tuple(first.shape)} and {tuple(second.shape)} of means with {len(real_mean)} and "
+            f"{len(fake_mean)} entries: use statistics of one extractor"
+        )
+    if not all(bool(part.isfinite().all()) for part in (real_mean, first, fake_mean, second)):
+        raise ValueError("statistics hold NaN or infinity: make them again, from two images at least")
+    alive = (first.diagonal() > 0) & (second.diagonal() > 0)
+    covariances = [part[alive][:, alive].cpu().numpy() for part in (first, second)]
+    root = root_of_definite(*covariances)
+    if root is None:
+        root = _root_of_factors(*(_factor(covariance) for covariance in covariances))
+    gap = float((real_mean - fake_mean.to(real_mean.device)).square().sum())
+    return max(0.0, gap + float(first.trace()) + float(second.trace()) - 2 * root)
 
 
-def _root_trace(real: Tensor, fake: Tensor) -> float:
-    """tr (S1 S2)^(1/2). LAPACK gets one thread: with more, on shared cores, it was measured 10 to 60 times slower."""
-    first, second = _spread(real), _spread(fake)
-    with threadpool_limits(limits=1):
-        first_root, second_root = _cholesky(first), _cholesky(second)
-        if first_root is not None and second_root is not None:
-            product = first_root @ second.covariance @ first_root.T
-            eigenvalues = linalg.eigvalsh(product, check_finite=False, overwrite_a=True)
-            return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
-        cross = _factor(first, first_root) @ _factor(second, second_root).T
-        return float(linalg.svdvals(cross, check_finite=False, overwrite_a=True).sum())
+def varies(features: Tensor) -> Tensor:
+    """Which columns of (N, D) are not constant: (D,) bool."""
+    return features.amax(dim=0) > features.amin(dim=0)
 
 
-def _spread(features: Tensor) -> _Spread:
-    rows = features - features.mean(dim=0)
-    return _Spread(rows, (rows.T @ rows / (len(rows) - 1)).cpu().numpy())
+def factor_of_rows(rows: Matrix) -> Matrix:
+    """Any A with A'A = covariance and as few rows as possible, from deviations (N, D) from the mean."""
+    scaled = rows / math.sqrt(len(rows) - 1)
+    if len(scaled) <= scaled.shape[1]:
+        return scaled
+    return np.asarray(linalg.qr(scaled, mode="r", check_finite=False)[0], dtype=np.float64)[: scaled.shape[1]]
 
 
-def _cholesky(spread: _Spread) -> Matrix | None:
-    """Upper R with R'R = covariance, or None where that is singular."""
-    if len(spread.rows) <= spread.rows.shape[1]:
-        return None
+def root_of_definite(first: Matrix, second: Matrix) -> float | None:
+    """Trace of (S1 S2)^(1/2), or None where S1 is singular.
+
+    LAPACK gets one thread: with more, on shared cores, it was measured 10 to 60 times slower.
+    """
+    if len(first) == 0:
+        return 0.0
     try:
-        return linalg.cholesky(spread.covariance, check_finite=False)
+        with threadpool_limits(limits=1):
+            squares = linalg.eigvalsh(second, first, type=2, driver="gv", check_finite=False)  # type: ignore[arg-type]  # the stub lacks it
     except linalg.LinAlgError:
         return None
+    return float(np.sqrt(np.clip(squares, 0, None)).sum())
 
 
-def _factor(spread: _Spread, root: Matrix | None) -> Matrix:
-    """Any A with A'A = covariance and as few rows as possible."""
-    if root is not None:
-        return root
-    rows: Matrix = spread.rows.cpu().numpy() / math.sqrt(len(spread.rows) - 1)
-    if len(rows) <= rows.shape[1]:
-        return rows
-    triangle = np.asarray(linalg.qr(rows, mode="r", check_finite=False)[0], dtype=np.float64)
-    return triangle[: rows.shape[1]]
+def _root_of_features(real: Tensor, fake: Tensor) -> float:
+    rows = [features - features.mean(dim=0) for features in (real, fake)]
+    if min(len(real), len(fake)) > real.shape[1]:
+        first, second = ((part.T @ part / (len(part) - 1)).cpu().numpy() for part in rows)
+        root = root_of_definite(first, second)
+        if root is not None:
+            return root
+    return _root_of_factors(*(factor_of_rows(part.cpu().numpy()) for part in rows))
+
+
+def _root_of_factors(first: Matrix, second: Matrix) -> float:
+    with threadpool_limits(limits=1):
+        return float(linalg.svdvals(first @ second.T, check_finite=False, overwrite_a=True).sum())
+
+
+def _factor(covariance: Matrix) -> Matrix:
+    """A with A'A = covariance up to rounding, which may be singular."""
+    with threadpool_limits(limits=1):
+        values, vectors = linalg.eigh(covariance, check_finite=False)
+    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
+    return np.sqrt(values[kept])[:, None] * vectors[:, kept].T

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from attacks.random import normal
-from evaluation.frechet import frechet_distance, frechet_estimate, frechet_floor
+from evaluation.frechet import frechet_distance
+from evaluation.frechet_floor import frechet_floor
+from evaluation.frechet_interval import frechet_estimate
 
 
 def gaussian(seed, count, dim, *, decay=0.0, shift=0.0):
@@ -107,8 +109,11 @@ def test_the_floor_is_what_two_draws_of_one_gaussian_score(count, decay):
 
 
 def test_the_floor_of_a_single_feature_is_its_closed_form():
+    """The means' gap, and that of two standard deviations, each of mean c4 sigma (Student's bias)."""
     features = gaussian(0, 50, 1)
-    assert frechet_floor(features, 25) == pytest.approx((1 / 50 + 1 / 25) * 1.5 * float(features.var()))
+    c4 = [math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2)) for n in (50, 25)]
+    expected = (1 / 50 + 1 / 25 + 2 - 2 * c4[0] * c4[1]) * float(features.var())
+    assert frechet_floor(features, 25) == pytest.approx(expected, rel=5e-3)
 
 
 def test_the_interval_is_as_wide_as_the_spread_of_fresh_samples():
