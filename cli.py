@@ -312,19 +312,30 @@ SAMPLE = Verb(
 EVAL = Verb(
     "eval",
     config="EvalConfig",
-    help="""Score generators: distance, precision, recall, modes, discriminator.
+    help="""Score generators and sets of images: distances, coverage, copies, latent space, discriminator.
 
     \b
     Examples:
       advgan eval --ckpt runs/train/00001-digits
-      advgan eval runs/train/00001-digits runs/train/00002-digits --features inception""",
+      advgan eval runs/train/00001-digits runs/train/00002-digits --compare
+      advgan eval generated/ --data ~/my-images --features auto,inception
+      advgan eval generated.npz --reference real/ --features inception --protocol clean""",
     params=[
-        SettingArgument("runs", key="checkpoints", nargs=-1, metavar="[RUN]..."),
-        Setting("--ckpt", key="checkpoints", multiple=True, metavar="RUN", help="A GAN's run; repeat to compare."),
+        SettingArgument("subjects", key="subjects", nargs=-1, metavar="[SUBJECT]..."),
+        Setting("--ckpt", key="subjects", multiple=True, metavar="RUN", help="A GAN's run; repeat to compare."),
         *DATA_OPTIONS,
-        FEATURES,
-        Setting("--metrics", key="metrics", type=Words(), help="Metrics to compute; `advgan ls metrics`."),
+        Setting("--reference", key="reference", metavar="SUBJECT", help="Images or statistics to hold them against."),
+        Setting(
+            "--features",
+            key="features",
+            type=Words(),
+            help="auto, inception, vgg16, clip, dinov2, pixels, FILE.py:OBJECT or the run of a classifier.",
+        ),
+        Setting("--protocol", key="protocol", help="torch-fidelity, pytorch-fid, clean or stylegan3, for Inception."),
+        Setting("--metrics", key="metrics", type=Words(), help="Metrics or groups, or all; `advgan ls metrics`."),
+        Setting("--compare/--no-compare", key="compare", help="Say which differences are significant."),
         Setting("-n", "--num-samples", key="num_samples", type=int, help="Generated images."),
+        Setting("--num-real", key="num_real", type=int, help="Real images, at most."),
         BATCH,
     ],
 )

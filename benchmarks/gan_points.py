@@ -29,16 +29,16 @@ from advgan.sampling import sample, sample_labels
 from attacks.random import permutation
 from evaluation.critic_curve import critic_correlation
 from evaluation.features import Features, extract
-from evaluation.frechet import frechet_estimate
+from evaluation.frechet_interval import frechet_estimate
 from evaluation.intervals import Estimate
-from evaluation.jobs.eval import Reference
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Setup
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.train_loop import looks
-from evaluation.modes import label_agreement, modes
+from evaluation.modes import label_agreement, modes, shuffled_agreement
 from evaluation.own_points import own_scores
 from evaluation.points import mode_scores
+from evaluation.reference import Reference
 from evaluation.report.results import Results
 from evaluation.report.text import format_interval, format_score
 from evaluation.scores import Score, score_rows
@@ -122,12 +122,12 @@ def referred(source: DataConfig) -> Reference:
 def points(found: Look) -> Iterator[Point]:
     """Everything that this kind of GAN is for."""
     gan, data = found.gan, found.reference.data
-    scores = {
-        score.metric: score for score in own_scores(gan, data, found.fakes, found.fake, found.labels, seed=found.seed)
-    }
+    scores = {score.metric: score for score in own_scores(gan, data, found.fakes, found.labels, seed=found.seed)}
     if found.labels is not None:
         agreement = told(label_agreement(found.fake, found.labels), len(found.fake), "label_agreement")
-        yield Point(f"label agreement {agreement}", f"shuffled labels {brief(scores['label_agreement_shuffled'])}")
+        control = shuffled_agreement(found.fake, found.labels, seed=found.seed)
+        shuffled = told(control, len(found.fake), "label_agreement_shuffled")
+        yield Point(f"label agreement {agreement}", f"shuffled labels {shuffled}")
     if "code_accuracy" in scores:
         untaught = f"random head {brief(scores['code_accuracy_random'])}"
         yield Point(f"categorical code sorts real images {format_score(scores['code_accuracy'])}", untaught)

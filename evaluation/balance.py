@@ -67,13 +67,13 @@ def logit_spread(judged: Judgements) -> float:
     return float(logits.max() - logits.min()) / max(1.0, float(logits.abs().max()))
 
 
-def slopes(train: Answers, fake: Answers, between: Answers) -> dict[str, float]:
+def slopes(train: Answers, fake: Answers, between: Tensor) -> dict[str, float]:
     """Gradient norms of a discriminator: R1 at training images, R2 at fakes, and those at points between the two.
 
     A Wasserstein estimate is one of the distance where the norms between are about 1, sample by sample. R1 and R2 are
     E |grad|^2, without the half of a penalty.
     """
-    norms = between.gradient_norms.double()
+    norms = between.double()
     return {
         "r1": float(train.gradient_norms.double().square().mean()),
         "r2": float(fake.gradient_norms.double().square().mean()),

@@ -18,6 +18,21 @@ from advgan.rounds import packed
 from evaluation.intervals import Estimate, bootstrap_mean, jackknife, rate
 from evaluation.scores import Score, score_rows
 
+DISCRIMINATOR_METRICS = {
+    "real_probability_train": "mean D(x) of training images; none of a critic",
+    "real_probability_held_out": "the same of real images that it never saw",
+    "fake_probability": "mean D(G(z)), 0.5 at equilibrium",
+    "real_accuracy_train": "share of training images that it takes for real",
+    "real_accuracy_held_out": "the same of held-out images",
+    "fake_accuracy": "share of generated images that it takes for generated",
+    "generator_loss_distance": "generator's loss minus its value at equilibrium",
+    "discriminator_loss_distance": "discriminator's loss minus its value at equilibrium",
+    "jsd_lower_bound": "Jensen-Shannon divergence of real and generated images, at least, in nats",
+    "real_fake_separation": "area under the ROC of real against generated, 0.5 at equilibrium",
+    "train_held_out_gap": "mean logit of training minus held-out images",
+    "train_held_out_separation": "area under the ROC of training against held-out images, 0.5 without memory",
+}
+
 
 @dataclass(frozen=True)
 class Judgements:

@@ -137,6 +137,13 @@ def classifier_extractor(classifier: Classifier, *, name: str | None = None, dig
     return Extractor(name, digest, look, f"input of the last linear layer of {name} {digest}")
 
 
+def metric_name(metric: str, features: Features) -> str:
+    """The fixed word of a distance: `fid`, `kid`, `fid_floor` with Inception, else `fd[name]`, `kid[name]`, ..."""
+    if features.is_inception:
+        return metric
+    return f"{metric.replace('fid', 'fd')}[{features.extractor}]"
+
+
 def as_double(features: Tensor) -> Tensor:
     """Features as float64, on the device where they are if it has that type."""
     return (features.cpu() if features.device.type == "mps" else features).double()

@@ -1,37 +1,34 @@
 """What to know about a generator's scores before trusting them, and the failures that they show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from evaluation.features import Features
+from evaluation.diversity_findings import diversity_findings
+from evaluation.extractor_findings import extractor_findings
+from evaluation.features import Features, metric_name
 from evaluation.findings import Finding
-from evaluation.generators import metric_name
+from evaluation.intervals import Estimate
+from evaluation.memorisation_findings import memorisation_findings
 from evaluation.mode_findings import mode_findings
 from evaluation.modes import label_agreement
 from evaluation.precision_recall import repeated
-from evaluation.scores import Score
+from evaluation.seen import Row, Seen
 
 REPEATED = 0.01
 """Share of repeated fakes, beyond that of the reals, that counts as a failure."""
 
 
-def generator_findings(
-    real: Features,
-    fake: Features,
-    scores: Iterable[Score],
-    *,
-    labels: Tensor | None = None,
-    classes: Sequence[str] = (),
-) -> list[Finding]:
-    """Judge the scores that `score_generator` made of these features; `classes` are names for the class numbers."""
-    values = {score.metric: score for score in scores}
-    found = [_too_few_for_features(real, fake), _near_the_floor(real, values), _low_diversity(values)]
+def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
+    """Judge rows of `generator_rows` and the features that they were made of; healthy ones give nothing."""
+    real, fake = seen.real.features, seen.fake.features
+    values = {metric: estimate for metric, estimate, *_ in rows}
+    found = [_too_few_for_features(real, fake), _near_the_floor(seen, values), _low_diversity(values)]
     found.append(_repeats_itself(real, fake))
-    if not real.is_inception:
-        found += mode_findings(real, fake, classes=classes)
-        if labels is not None:
-            found.append(_ignores_its_labels(fake, labels))
+    found += mode_findings(real, fake, classes=seen.classes)
+    if seen.fake.labels is not None and fake.has_classes and not fake.is_inception:
+        found.append(_ignores_its_labels(fake, seen.fake.labels))
+    found += [*diversity_findings(rows), *memorisation_findings(rows), *extractor_findings(real, fake)]
     return [finding for finding in found if finding is not None]
 
 
@@ -45,25 +42,29 @@ def _too_few_for_features(real: Features, fake: Features) -> Finding | None:
         f"{len(real)} real and {len(fake)} generated images against {columns} features: the covariances are singular, "
         "and the Fréchet distance is biased upwards.",
         f"Use more than {columns} images of each, or read the kernel distance, which is unbiased at any number.",
+        code="fewer-images-than-features",
     )
 
 
-def _near_the_floor(real: Features, values: dict[str, Score]) -> Finding | None:
-    distance, floor = values[metric_name("fid", real)], values[metric_name("fid_floor", real)]
-    if distance.value >= 2 * floor.value:
+def _near_the_floor(seen: Seen, values: Mapping[str, Estimate]) -> Finding | None:
+    real = seen.real.features
+    name = metric_name("fid", real)
+    distance, floor = values.get(name), values.get(metric_name("fid_floor", real))
+    if distance is None or floor is None or distance.value >= 2 * floor.value:
         return None
     return Finding(
         "info",
         "The Fréchet distance is mostly its noise floor",
-        f"{distance.metric} is {distance.value:.3g}; a perfect generator would score about {floor.value:.3g} with "
-        f"{len(real)} real and {distance.samples} generated images.",
+        f"{name} is {distance.value:.3g}; a perfect generator would score about {floor.value:.3g} with "
+        f"{len(real)} real and {len(seen.fake)} generated images.",
         "Compare generators at equal numbers of images, use more, or read the kernel distance.",
+        code="near-the-floor",
     )
 
 
-def _low_diversity(values: dict[str, Score]) -> Finding | None:
-    precision, recall = values["precision"], values["recall"]
-    if precision.low <= 0.5 or recall.high >= 0.2:
+def _low_diversity(values: Mapping[str, Estimate]) -> Finding | None:
+    precision, recall = values.get("precision"), values.get("recall")
+    if precision is None or recall is None or not (precision.low > 0.5 and recall.high < 0.2):
         return None
     return Finding(
         "warning",
@@ -71,6 +72,7 @@ def _low_diversity(values: dict[str, Score]) -> Finding | None:
         f"Precision is {precision.value:.3f}, recall {recall.value:.3f}: images are realistic, but few real ones have "
         "their like among them.",
         "It has collapsed to part of the data. Lower the learning rates, use larger batches or another loss.",
+        code="low-diversity",
     )
 
 
@@ -83,6 +85,7 @@ def _repeats_itself(real: Features, fake: Features) -> Finding | None:
         "The generator repeats itself",
         f"{share_fake:.1%} of the generated images have the features of another one, {share_real:.1%} of the real.",
         "It ignores its latents, at least in part: a collapsed generator, or one seed used twice.",
+        code="repeats-itself",
     )
 
 
@@ -96,4 +99,5 @@ def _ignores_its_labels(fake: Features, labels: Tensor) -> Finding | None:
         f"{agreement.value:.1%} ({agreement.low:.1%} to {agreement.high:.1%}) of {len(fake)} images are of the wanted "
         "class, as the classifier sees them.",
         "Do not use its labels for training: let the classifier label the images, or train the generator longer.",
+        code="labels-ignored",
     )

@@ -18,11 +18,11 @@ from advgan.config import Section
 from advgan.data import ImageSet
 from advgan.gan_state import State
 from advgan.sampling import decode, draw, sample_labels
-from attacks.random import permutation, uniform
+from attacks.random import permutation
 from evaluation.balance import balance, slopes
 from evaluation.consistency import drawn_in_train_mode, has_running_statistics, shift
 from evaluation.copying import copied_share, nearest_distances
-from evaluation.discriminator import Answers, Judgements, examine, graded, view_of
+from evaluation.discriminator import Answers, Judgements, examine, view_of
 from evaluation.diversity import Spread, batch_variance_ratio, class_diversity, diversity, latent_sensitivity, spread
 from evaluation.features import Features, extract
 from evaluation.frechet import frechet_distance
@@ -31,10 +31,9 @@ from evaluation.modes import modes
 from evaluation.reference import Reference
 from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.spectra import largest_singular_values
+from evaluation.wasserstein import slopes_between
 
 Row = dict[str, Any]
-BETWEEN = 1 << 20
-"""Stream of attacks.random for the points between real and fake images."""
 
 
 class Diagnostics(Section):
@@ -146,18 +145,12 @@ class Monitor:
         between = self._between(state, fakes[: max(packs, state.packing)])
         return {**balance(judged, loss=self.loss), **slopes(train, fake, between)}
 
-    def _between(self, state: State, fakes: Tensor) -> Answers:
-        """Answers at random points between training images and fakes, the labels being those of the former."""
+    def _between(self, state: State, fakes: Tensor) -> Tensor:
+        """Gradient norms at random points between training images and fakes, the labels being those of the former."""
         view, some = view_of(state.average, packing=state.packing), slice(len(fakes))
         real, fake = (view(images.to(state.device)) for images in (self._train.unit(some), fakes[: len(self._train)]))
-        mixing = uniform(self.seed, torch.arange(len(real)), (), stream=BETWEEN).to(state.device)
-        points = torch.lerp(fake, real, mixing.view(-1, *[1] * (real.ndim - 1)))
-        given = self._train.labels[some].to(state.device) if state.discriminator.num_classes else None
-        training = state.discriminator.training
-        state.discriminator.eval()
-        found = graded(state.discriminator, points, given)
-        state.discriminator.train(training)
-        return Answers(*(values.cpu() for values in found))
+        given = self._train.labels[some] if state.discriminator.num_classes else None
+        return slopes_between(state.discriminator, real, fake, given, seed=self.seed)
 
     def _generator(
         self,

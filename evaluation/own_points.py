@@ -8,21 +8,18 @@ from torch import Tensor
 
 from advgan.data import Data
 from advgan.generators import Game, TrainedGan
-from advgan.models.interface import Discriminator, Growing
+from advgan.models.interface import Discriminator
 from advgan.rounds import labelled_indices
 from advgan.sampling import draw
-from advgan.training import start
 from evaluation.codes import code_correlations, matched_accuracy, random_values
-from evaluation.features import Features
+from evaluation.discriminator_fit import untrained_discriminator
 from evaluation.hidden_features import hidden_features
 from evaluation.intervals import Estimate
-from evaluation.modes import shuffled_agreement
 from evaluation.probe import INVERSE_PENALTY, labelled_rows, linear_probe
 from evaluation.scores import Score, score_rows
 from evaluation.semi_supervised import class_accuracy
 
 POINT_METRICS = {
-    "label_agreement_shuffled": "of conditional generators: the control, labels in another order",
     "code_accuracy": "of an InfoGAN: share of real images that its categorical code sorts into their class",
     "code_accuracy_random": "the same of a random head on its features: the control",
     "code_correlation": "of an InfoGAN: each continuous code as read off generated images, with the one put in",
@@ -45,30 +42,23 @@ def own_scores(
     gan: TrainedGan,
     data: Data,
     fakes: Tensor,
-    fake: Features,
     labels: Tensor | None,
     *,
     subject: str = "",
     name: str = "",
     seed: int = 0,
 ) -> list[Score]:
-    """Score what this GAN has beyond others; `fakes` are its samples 0, 1, ... of the seed, seen as `fake`."""
-    details = {"subject": subject, "data": name, "seed": seed}
-    scores: list[Score] = []
-    if labels is not None and not fake.is_inception:
-        text = f"share that {fake.extractor} assigns to the label of another image; Wilson interval"
-        rows: list[Row] = [("label_agreement_shuffled", shuffled_agreement(fake, labels, seed=seed), len(fake), text)]
-        scores += score_rows(rows, setting=fake.extractor, **details)  # type: ignore[arg-type]
+    """Score what this GAN has beyond others; `fakes` are its samples 0, 1, ... of the seed."""
     if gan.discriminator is None or data.train.are_points or not 2 <= data.num_classes <= MOST_CLASSES:
-        return scores
-    rows = []
+        return []
+    rows: list[Row] = []
     if gan.generator.space.num_codes and gan.discriminator.num_classes == 0:
         rows += _codes(gan, data, fakes, seed)
     if gan.discriminator.head.names_classes and labels is None:
         rows += _classifier(gan.game, data, seed)
     if _saw_no_labels(gan.game):
         rows += _transfer(gan, data, seed)
-    return scores + score_rows(rows, setting="discriminator", **details)  # type: ignore[arg-type]
+    return score_rows(rows, subject=subject, data=name, setting="discriminator", seed=seed)
 
 
 def _saw_no_labels(game: Game) -> bool:
@@ -120,7 +110,7 @@ def _transfer(gan: TrainedGan, data: Data, seed: int) -> list[Row]:
     """Logistic regression on learnt features, on pixels, and on the features of the network before its training."""
     told = labelled_rows(data.train.labels, LABELLED, seed=seed)
     train, test = data.train.select(told), data.test.draw(MOST_TEST, seed)
-    untrained = _before_training(gan)
+    untrained = untrained_discriminator(gan, seed=gan.game.training.seed)
     kinds = {
         "probe_accuracy": [
             hidden_features(gan.game.discriminator, images.unit(), seed=seed) for images in (train, test)
@@ -133,15 +123,6 @@ def _transfer(gan: TrainedGan, data: Data, seed: int) -> list[Row]:
         (metric, linear_probe(known, train.labels, asked, test.labels), len(test), text)
         for metric, (known, asked) in kinds.items()
     ]
-
-
-def _before_training(gan: TrainedGan) -> Discriminator:
-    """The discriminator as it was at step 0: its first weights are a function of the configuration."""
-    shape = {"size": gan.size, "channels": gan.channels, "num_classes": len(gan.classes)}
-    found = start(gan.game.networks, gan.game.training, **shape, device=_device(gan.game.discriminator)).discriminator
-    if isinstance(found, Growing):
-        found.grow(1.0)
-    return found
 
 
 def _device(network: Discriminator) -> torch.device:

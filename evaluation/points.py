@@ -90,11 +90,14 @@ def captured_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     if "high_quality" in wanted and fake.confidence:
         near = f"share within {DEVIATIONS:g} standard deviations of a mode; Wilson interval"
         rows.append(("high_quality", high_quality(fake), near))
-    return [(metric, estimate, len(fake), f"{protocol}; {fake.protocol}") for metric, estimate, protocol in rows]
+    return [(metric, estimate, len(fake), protocol) for metric, estimate, protocol in rows]
 
 
 def mode_scores(fake: Features, *, subject: str = "", data: str = "", seed: int = 0) -> list[Score]:
     """The rows of `captured_rows`, all of them, as scores."""
     sample = Sample(features=fake)
-    rows = captured_rows(Seen(real=sample, fake=sample, seed=seed), MODE_METRICS)
+    found = captured_rows(Seen(real=sample, fake=sample, seed=seed), MODE_METRICS)
+    rows = [
+        (metric, estimate, samples, f"{protocol}; {fake.protocol}") for metric, estimate, samples, protocol in found
+    ]
     return score_rows(rows, subject=subject, data=data, setting=fake.extractor, seed=seed)

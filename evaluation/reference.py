@@ -87,6 +87,16 @@ class Reference:
         """Features of the real images."""
         return self.sample.features
 
+    @property
+    def counts_modes(self) -> bool:
+        """Whether these are points or stacked digits, of which the modes are known, and the extractor sees them."""
+        data = self.known_data
+        if data is None:
+            return False
+        return data.train.are_points or (
+            data.parts is not None and self.real.probabilities.shape[1] == data.num_classes
+        )
+
     def see(self, processes: Processes, advance: Advance = lambda count: None) -> None:
         """Look at all of them now, with every process of torchrun; the first one keeps what was seen."""
         real = self._look(self.source, processes, advance)

@@ -18,14 +18,16 @@ from advgan.runs import Run
 from advgan.sampling import sample
 from evaluation.features import extract
 from evaluation.frechet import frechet_distance
-from evaluation.jobs.eval import SHOWN, Reference, evaluate_gan, generator_panels, grid_columns
+from evaluation.jobs.eval import evaluate_gan
+from evaluation.jobs.eval_panels import scored_panels
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
 from evaluation.jobs.train_start import newest_checkpoint
 from evaluation.jobs.watched import Watched
 from evaluation.modes import modes
+from evaluation.reference import Reference
 from evaluation.report.panels import CurvePanel, Panel, Series
-from evaluation.report.pictures import image_grid
+from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 
@@ -85,7 +87,7 @@ def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=scored.scores,
         findings=scored.findings,
-        panels=(*generator_panels(run.folder, scored, data), _curve(run, baseline)),
+        panels=(*scored_panels(run.folder, scored, reference), _curve(run, baseline)),
         versions=versions(),
     )
     return finish(run, results, summary=scored.headline)

@@ -1,277 +1,285 @@
-"""`advgan eval`: score generators and their discriminators, each image seen once by each network."""
+"""`advgan eval`: score generators, their discriminators, and sets of images, each image seen once by each network."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import torch
-from pydantic import Field, field_validator
-from torch import Tensor
+from pydantic import Field, field_validator, model_validator
 
+from advgan.atomic import write_atomically
+from advgan.classifiers import load_trained
 from advgan.config import DataConfig, Section
-from advgan.data import Data, ImageSet, load_data
-from advgan.generators import TrainedGan, load_gan
-from advgan.models.interface import Discriminator
-from advgan.ranges import to_signed
-from advgan.sampling import sample, sample_labels
-from attacks.random import permutation
-from evaluation.discriminator import Judgements, View, discriminator_scores, judge, view_of
-from evaluation.discriminator_findings import discriminator_findings
-from evaluation.features import Extractor, Features, extract
-from evaluation.findings import Finding
-from evaluation.generator_findings import generator_findings
-from evaluation.generators import METRICS, score_generator
-from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
+from advgan.data import Data, load_data
+from advgan.generators import TrainedGan
+from advgan.processes import Processes, joined
+from attacks import Classifier
+from evaluation.comparing import comparison_findings, differences
+from evaluation.extractors import named_extractor
+from evaluation.feature_cache import FeatureCache, arithmetic
+from evaluation.features import INCEPTION, Extractor
+from evaluation.inputs import FORMS, Source, Statistics, open_source
+from evaluation.inputs.generated import gan_source
+from evaluation.jobs.eval_panels import comparison_panel, scored_panels
+from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
 from evaluation.jobs.sources import data_of
-from evaluation.modes import modes
-from evaluation.own_points import POINT_METRICS, own_scores
-from evaluation.points import MODE_METRICS, mode_scores
-from evaluation.report.panels import BarPanel, Bars, Panel
-from evaluation.report.pictures import grids_panel
+from evaluation.metric_words import wanted_metrics
+from evaluation.protocol_scores import protocol_scores
+from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_of
+from evaluation.reference import NUM_REAL, Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
-from evaluation.scores import Score
-
-NUM_REAL = 10_000
-"""Real images that fakes are compared with, at most; more cost time and hardly narrow the intervals."""
-SHOWN = 80
-MOST_BARS = 100
-"""Classes that a chart of their shares can show."""
-HEADLINE = (
-    "fid",
-    "modes_covered",
-    "high_quality",
-    "reverse_kl",
-    "code_accuracy",
-    "class_accuracy",
-    "precision",
-    "recall",
-    "label_agreement",
-)
+from evaluation.scoring import Scored, score_source
+from evaluation.statistics_scores import score_against_statistics
+from evaluation.use import USE_METRICS
 
 
 class EvalConfig(Section):
     """What `advgan eval` scores, and against which images."""
 
-    checkpoints: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
     data: DataConfig | None = None
     """None: the data that the first generator was trained on."""
-    features: str = "auto"
-    """What sees the images: `auto` (a classifier of this data), `inception`, or a classifier's run."""
+    reference: str = ""
+    """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
+    features: tuple[str, ...] = ("auto",)
+    """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
+    protocol: str = DEFAULT
+    """Whose rules Inception follows."""
     metrics: tuple[str, ...] = ()
-    """Names of METRICS, MODE_METRICS and POINT_METRICS, or `discriminator`; empty: all."""
+    """Names or groups of METRICS; empty: all but the costly ones."""
+    compare: bool = False
+    """Say which differences between the subjects are significant."""
     num_samples: int = Field(default=2000, ge=10)
-    """Generated images."""
+    """Generated images; of a stored set as many are drawn, or all."""
+    num_real: int = Field(default=NUM_REAL, ge=10)
+    """Real images, at most."""
     batch_size: int = Field(default=256, ge=1)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = (*METRICS, *MODE_METRICS, *POINT_METRICS, "discriminator")
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ValueError(f"no metric {unknown[0]!r}; known: {', '.join(known)}")
+        wanted_metrics(names)
         return names
 
+    @field_validator("protocol")
+    @classmethod
+    def _known_protocol(cls, name: str) -> str:
+        if name not in PROTOCOLS:
+            raise ValueError(f"no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+        return name
 
-@dataclass(frozen=True)
-class Scored:
-    """Everything that one generator's evaluation found."""
-
-    subject: str
-    scores: tuple[Score, ...]
-    findings: tuple[Finding, ...]
-    headline: tuple[Score, ...]
-    real: Features
-    fake: Features
-    samples: Tensor
-    """The first generated images, to show."""
-
-
-class Reference:
-    """The images that fakes are held against: training ones for distances, held-out ones for the discriminator."""
-
-    def __init__(self, data: Data, extractor: Extractor, *, seed: int = 0, batch_size: int = 256) -> None:
-        self.data, self.extractor, self.seed, self.batch_size = data, extractor, seed, batch_size
-
-    @cached_property
-    def real(self) -> Features:
-        """Features of the training images, or of a seeded draw of them."""
-        chosen = _drawn(self.data.train, NUM_REAL, self.seed)
-        return extract(self.extractor, (chosen.unit(rows) for rows in torch.arange(len(chosen)).split(self.batch_size)))
-
-    def judged(
-        self, discriminator: Discriminator, fakes: Tensor, labels: Tensor | None, view: View = to_signed
-    ) -> Judgements:
-        """What the discriminator says of training images, held-out ones, and these fakes; as many of each at most."""
-        held_out = _joined(self.data.validation, self.data.test)
-        conditional = labels is not None
-
-        def logits(images: ImageSet) -> Tensor:
-            # In a random order: a discriminator with batch norm must not see a class at a time.
-            some = images.draw(len(fakes), self.seed)
-            given = some.labels if conditional else None
-            return judge(discriminator, some.unit(), given, batch_size=self.batch_size, view=view)
-
-        fake = judge(discriminator, fakes, labels, batch_size=self.batch_size, view=view)
-        return Judgements(logits(self.data.train), logits(held_out), fake)
+    @model_validator(mode="after")
+    def _two_to_compare(self) -> "EvalConfig":
+        if self.compare and len(self.subjects) == 1:
+            raise ValueError(f"compare needs two subjects, here is one: {self.subjects[0]}")
+        return self
 
 
 def evaluate_gan(
     gan: TrainedGan, reference: Reference, *, num_samples: int, seed: int = 0, metrics: Sequence[str] = ()
 ) -> Scored:
-    """Draw fakes once, look at them once, and compute every score and finding from that."""
-    data = reference.data
-    _check_fits(gan, data)
-    subject = f"{gan.networks.family} {gan.digest}"
-    name = f"{data.name}/train {data.train.digest}"
-    indices = torch.arange(num_samples)
-    labels = sample_labels(gan.generator, indices)
-    fakes = sample(gan.generator, indices, seed=seed, batch_size=reference.batch_size, device="cpu")
-    fake = extract(reference.extractor, fakes, batch_size=reference.batch_size)
-    scores = score_generator(reference.real, fake, labels=labels, subject=subject, data=name, seed=seed)
-    if (data.train.are_points or data.parts is not None) and not fake.is_inception:
-        scores += mode_scores(fake, subject=subject, data=name, seed=seed)
-    if not metrics or POINT_METRICS.keys() & set(metrics):
-        scores += own_scores(gan, data, fakes, fake, labels, subject=subject, name=name, seed=seed)
-    findings = generator_findings(reference.real, fake, scores, labels=labels, classes=data.classes)
-    diagnostics: list[Score] = []
-    if gan.discriminator is not None:
-        loss, view = gan.game.training.loss, view_of(gan.generator, packing=gan.game.networks.packing)
-        judged = reference.judged(gan.discriminator, fakes, labels, view)
-        findings += discriminator_findings(judged, loss=loss, seed=seed)
-        if judged.finite:
-            diagnostics = discriminator_scores(judged, loss=loss, subject=subject, data=name, seed=seed)
-    scores = [score for score in scores if not metrics or _word(score) in metrics]
-    diagnostics = diagnostics if not metrics or "discriminator" in metrics else []
-    return Scored(
-        subject=subject,
-        scores=(*scores, *diagnostics),
-        findings=tuple(findings),
-        headline=tuple(score for word in HEADLINE for score in scores if _word(score) == word) or tuple(scores[:5]),
-        real=reference.real,
-        fake=fake,
-        samples=fakes[:SHOWN],
-    )
+    """Draw from a GAN once, look once, and compute every score and finding from that."""
+    source = gan_source(gan, num_samples=num_samples, seed=seed, device="cpu")
+    found = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
+    assert found is not None
+    return found
 
 
 def plan(config: EvalConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
-    gans, data = _read(config, setup)
-    return [data.summary(), *(f"{gan.path}: {config.num_samples:,} images" for gan in gans)]
+    sources, data, real = _read(config, setup)
+    against = [data.summary()] if data else []
+    against += [f"against {real.name}"] if real else []
+    return [*against, *(f"{each.name}: {_count(each)} images" for each in sources)]
 
 
-def run(config: EvalConfig, setup: Setup) -> Outcome:
-    """Score every generator by the same images and the same features."""
-    gans, data = _read(config, setup)
-    extractor = choose_extractor(config.features, data, setup)
-    reference = Reference(data, extractor, seed=config.seed, batch_size=config.batch_size)
-    scored = []
-    for gan in gans:
-        log.info("scoring %s", gan.path)
-        found = evaluate_gan(gan, reference, num_samples=config.num_samples, seed=config.seed, metrics=config.metrics)
-        scored.append(found)
-    run = setup.create_run(
-        "eval", data.name, config.model_copy(update={"data": data_of(config.data, *config.checkpoints)})
-    )
+def run(config: EvalConfig, setup: Setup) -> Outcome | None:
+    """Score every subject by the same images and the same features; only the first process has the outcome."""
+    with joined() as processes:
+        setup = replace(setup, device=processes.device(setup.device))
+        sources, data, real = _read(config, setup)
+        extractors = [_extractor(name, data, config, setup) for name in config.features]
+        if isinstance(real, Statistics):
+            return _against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
+        wanted = wanted_metrics(config.metrics)
+        references = _references(config, setup, data, real, extractors, processes)
+        scored = []
+        for source in sources:
+            log.info("scoring %s", source.name)
+            with progress(source.count, source.name) as bar:
+                found = score_source(
+                    source,
+                    references,
+                    wanted=wanted,
+                    seed=config.seed,
+                    classifier=_labeller(source, data, wanted, setup),
+                    processes=processes,
+                    advance=bar.update,
+                )
+            scored += [found] if found else []
+    return _report(config, setup, scored, references) if processes.is_first else None
+
+
+def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
+    first = references[0]
+    name = first.known_data.name if first.known_data else Path(first.source.name).stem
+    run = setup.create_run("eval", name, _complete(config))
+    for one in scored:
+        _write_protocol_scores(run.folder, one)
+    compared = differences([one.scores for one in scored]) if config.compare else []
     results = Results(
         command="eval",
-        title=f"Generators of {data.name}",
+        title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
         run=str(run.folder),
         created=now(),
         verdict="; ".join(f"{one.subject}: {_line(one)}" for one in scored),
         header=(
-            ("data", data.summary()),
-            *((f"generator {number}", f"{gan.path} ({gan.digest})") for number, gan in enumerate(gans, start=1)),
-            ("extractor", f"{extractor.name} {extractor.digest}"),
-            ("generated images", f"{config.num_samples:,} each, seed {config.seed}"),
+            ("data", first.known_data.summary() if first.known_data else first.source.name),
+            ("real images", f"{len(first.sample):,}, {first.source.protocol}"),
+            *((f"subject {number}", _described(one.source)) for number, one in enumerate(scored, start=1)),
+            *(("extractor", f"{each.extractor.name} {each.extractor.digest}") for each in references),
         ),
         headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
         scores=tuple(score for one in scored for score in one.scores),
-        findings=tuple(finding for one in scored for finding in one.findings),
-        panels=tuple(panel for one in scored for panel in generator_panels(run.folder, one, data)),
+        findings=(
+            *dict.fromkeys(finding for one in scored for finding in one.findings),
+            *comparison_findings(compared),
+        ),
+        panels=(
+            *([comparison_panel(compared)] if compared else []),
+            *(panel for one in scored for panel in scored_panels(run.folder, one, first)),
+        ),
         versions=versions(),
     )
     return finish(run, results)
 
 
-def generator_panels(folder: Path, scored: Scored, data: Data) -> list[Panel]:
-    """Real images beside generated ones, and how often each class is generated."""
-    found = modes(scored.real, scored.fake)
-    columns = grid_columns(data.num_classes)
-    shown = scored.samples[: columns * max(1, SHOWN // columns)]
-    real = data.train.unit(permutation(0, len(data.train))[: len(shown)])
-    panels: list[Panel] = [
-        grids_panel(
-            folder,
-            {"real": real, "generated": shown},
-            title=f"Real beside generated, {scored.subject}",
-            name=f"grid-{scored.subject.replace(' ', '-')}",
-            section="Generator",
-            columns=columns,
-        )
-    ]
-    if not scored.real.is_inception and data.num_classes <= MOST_BARS:
-        counts = {"real": found.real_counts, "generated": found.fake_counts}
-        panels.append(
-            BarPanel(
-                title=f"Classes, {scored.subject}",
-                section="Generator",
-                caption=f"Share of images that {scored.real.extractor} assigns to each class.",
-                categories=data.classes,
-                series=tuple(Bars(name=name, values=_shares(count)) for name, count in counts.items()),
-                y_label="share",
-                percent=True,
+def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, Source | Statistics | None]:
+    """The subjects, the data, and the reference where it is not the data's training images."""
+    if not config.subjects:
+        raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
+    opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
+    real = opened(config.reference, num_samples=config.num_real) if config.reference else None
+    data = None
+    if config.data is not None or not config.reference:
+        data = load_data(data_of(config.data, *config.subjects), workers=setup.workers)
+    sources = []
+    for subject in config.subjects:
+        found = opened(subject, num_samples=config.num_samples, data=data)
+        if isinstance(found, Statistics):
+            raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
+        if isinstance(real, Source) and (found.size, found.channels) != (real.size, real.channels):
+            raise ValueError(
+                f"{found.name} has {found.channels}x{found.size}x{found.size} images, {real.name} "
+                f"{real.channels}x{real.size}x{real.size}: give images of one form"
             )
+        sources.append(found)
+    return sources, data, real
+
+
+def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -> Extractor:
+    """What sees the images; without data there is no classifier of them."""
+    protocol = config.protocol if name == INCEPTION else DEFAULT
+    if config.protocol != DEFAULT and INCEPTION not in config.features:
+        raise ValueError(f"--protocol {config.protocol} is a rule for Inception: add --features inception")
+    if data is None:
+        if name == "auto":
+            raise ValueError(
+                "--features auto is a classifier of the data, and --reference has none: add --data, or name "
+                "--features pixels or inception"
+            )
+        return named_extractor(name, device=setup.torch_device(), protocol=protocol)
+    return choose_extractor(name, data, setup, protocol=protocol)
+
+
+def _references(
+    config: EvalConfig,
+    setup: Setup,
+    data: Data | None,
+    real: Source | None,
+    extractors: Sequence[Extractor],
+    processes: Processes,
+) -> list[Reference]:
+    """The real images through each extractor, looked at by all processes together."""
+    references = [
+        Reference(
+            data,
+            extractor,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            num_real=config.num_real,
+            cache=FeatureCache(arithmetic=arithmetic(setup.torch_device())),
+            source=real,
         )
-    return panels
+        for extractor in extractors
+    ]
+    for reference in references:
+        with progress(reference.source.count, f"real images, {reference.extractor.name}") as bar:
+            reference.see(processes, bar.update)
+    return references
 
 
-def _read(config: EvalConfig, setup: Setup) -> tuple[list[TrainedGan], Data]:
-    if not config.checkpoints:
-        raise ValueError("nothing to score: name the run of a GAN with --ckpt (advgan ls runs lists them)")
-    gans = [load_gan(Path(path), device=setup.torch_device()) for path in config.checkpoints]
-    data = load_data(data_of(config.data, *config.checkpoints), workers=setup.workers)
-    for gan in gans:
-        _check_fits(gan, data)
-    return gans, data
+def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup: Setup) -> Classifier | None:
+    """A classifier of the data, where images without labels are to be learnt from."""
+    if source.labels is not None or data is None or data.train.are_points or USE_METRICS.keys().isdisjoint(wanted):
+        return None
+    return load_trained(fitted_classifier(JUDGE, data, setup), device=setup.torch_device())[0]
 
 
-def _check_fits(gan: TrainedGan, data: Data) -> None:
-    if (gan.size, gan.channels) != (data.size, data.channels):
-        raise ValueError(
-            f"{gan.path} draws {gan.size}x{gan.size} images with {gan.channels} channel(s), {data.name} has "
-            f"{data.size}x{data.size} with {data.channels}: give the --data that it was trained on ({gan.data_name})"
-        )
+def _against_statistics(
+    config: EvalConfig, setup: Setup, sources: Sequence[Source], extractor: Extractor, real: Statistics
+) -> Outcome:
+    """Only Fréchet distances can be made of the moments that another tool left."""
+    scores, findings = [], []
+    for source in sources:
+        log.info("scoring %s", source.name)
+        found, remarks = score_against_statistics(source, extractor, real, batch_size=config.batch_size)
+        scores += found
+        findings += remarks
+    run = setup.create_run("eval", Path(real.name).stem, _complete(config))
+    results = Results(
+        command="eval",
+        title=f"Images beside {real.name}",
+        run=str(run.folder),
+        created=now(),
+        verdict="; ".join(f"{score.subject}: {score.metric} {format_score(score)}" for score in scores),
+        header=(("statistics", f"{real.name} {real.digest}"), ("extractor", f"{extractor.name} {extractor.digest}")),
+        headline=tuple(Headline(score.metric, score, score.subject) for score in scores),
+        scores=tuple(scores),
+        findings=tuple(dict.fromkeys(findings)),
+        versions=versions(),
+    )
+    return finish(run, results)
 
 
-def _word(score: Score) -> str:
-    """The name in METRICS of a score: `fid` for `fd[cnn]`."""
-    stem = score.metric.partition("[")[0]
-    word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
-    return "inception_score" if word == "classifier_score" else word
+def _write_protocol_scores(folder: Path, scored: Scored) -> None:
+    """What the tool of the protocol would print for these features, by its own key names."""
+    for seen in scored.seen:
+        if not seen.real.features.is_inception:
+            continue
+        found = protocol_scores(seen.real.features, seen.fake.features)
+        name = f"{protocol_of(seen.real.features.extractor).name}-{scored.source.digest}.json"
+        write_atomically(folder / name, json.dumps(found, indent=1) + "\n")
+
+
+def _complete(config: EvalConfig) -> EvalConfig:
+    if config.reference:
+        return config
+    return config.model_copy(update={"data": data_of(config.data, *config.subjects)})
+
+
+def _described(source: Source) -> str:
+    return f"{source.name} ({source.digest}), {_count(source)} images: {source.protocol}"
+
+
+def _count(source: Source) -> str:
+    return f"{source.count:,}"
 
 
 def _line(scored: Scored) -> str:
     return ", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline[:2])
-
-
-def _drawn(images: ImageSet, most: int, seed: int) -> ImageSet:
-    return images if len(images) <= most else images.select(permutation(seed, len(images))[:most].sort().values)
-
-
-def _joined(first: ImageSet, second: ImageSet) -> ImageSet:
-    images, labels = torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
-    return ImageSet(images, labels, first.classes, first.name)
-
-
-def grid_columns(num_classes: int) -> int:
-    """One column a class, in which a conditional generator draws them by default, where that is a readable width."""
-    return num_classes if 2 <= num_classes <= 16 else 10
-
-
-def _shares(counts: Tensor) -> tuple[float, ...]:
-    return tuple((counts.double() / counts.sum().clamp(min=1)).tolist())

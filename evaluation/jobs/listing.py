@@ -64,11 +64,19 @@ def _data() -> list[tuple[str, str]]:
 
 
 def _metrics() -> list[tuple[str, str]]:
-    from evaluation.generators import METRICS
-    from evaluation.own_points import POINT_METRICS
-    from evaluation.points import MODE_METRICS
+    from evaluation.metric_words import ALL, COSTLY, GROUPS
 
-    return [*METRICS.items(), *MODE_METRICS.items(), *POINT_METRICS.items()]
+    costly = "; costly, so only where it is named"
+    groups = [(name, f"group: {', '.join(words)}") for name, words in GROUPS.items()]
+    return [
+        *(
+            (word, f"{text.removesuffix('; costly')}{costly if word in COSTLY else ''}")
+            for words in GROUPS.values()
+            for word, text in words.items()
+        ),
+        *groups,
+        (ALL, "every metric, the costly ones too"),
+    ]
 
 
 def _models() -> list[tuple[str, str]]:

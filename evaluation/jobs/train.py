@@ -11,7 +11,8 @@ from evaluation.alarms import raised
 from evaluation.features import Extractor
 from evaluation.findings import Finding
 from evaluation.jobs import baselines
-from evaluation.jobs.eval import Reference, evaluate_gan, generator_panels
+from evaluation.jobs.eval import evaluate_gan
+from evaluation.jobs.eval_panels import scored_panels
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, threads_for, versions
 from evaluation.jobs.train_board import check_tensorboard
@@ -20,6 +21,7 @@ from evaluation.jobs.train_loop import Row, looks, train_watched
 from evaluation.jobs.train_panels import training_panels
 from evaluation.jobs.train_start import begin
 from evaluation.monitor import Monitor
+from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 
@@ -115,7 +117,7 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
         findings=_findings(looks(rows), config, scored.findings),
-        panels=(*generator_panels(run.folder, scored, data), *training_panels(run, rows, config, data)),
+        panels=(*scored_panels(run.folder, scored, trained.reference), *training_panels(run, rows, config, data)),
         versions=versions(),
     )
     return finish(run, results, summary=scored.headline)

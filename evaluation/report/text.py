@@ -15,12 +15,16 @@ from evaluation.scores import Score
 COLUMNS = ("metric", "value", "interval", "n", "setting")
 _GAP = 2
 UNKNOWN = "–"
-RATES = {"precision", "recall", "coverage", "label_agreement", "label_agreement_shuffled"}
+RATES = {"precision", "recall", "coverage", "label_agreement", "label_agreement_shuffled", "high_quality", "ndb"}
+RATES |= {"authenticity", "authenticity_held_out", "train_preference", "mode_variation", "interpolation_precision"}
+RATES |= {f"gan_{word}" for word in ("train", "train_real", "test", "train_robust", "train_robust_real", "test_robust")}
 _RATE_WORDS = {"accuracy", "rate", "share"}  # a metric with one of them in its name is a rate too
 _HIGHER = {"precision", "recall", "coverage", "density", "inception_score", "classifier_score"}
 _HIGHER |= {"modes_covered", "label_agreement", "clean_accuracy", "robust_accuracy", "robust_accuracy_8bit"}
 _HIGHER |= {"code_accuracy", "class_accuracy", "probe_accuracy"}
-_LOWER = {"fid", "fd", "kid", "kd", "mode_kl"}
+_HIGHER |= {"gan_train", "gan_train_robust", "high_quality", "modes_captured"}
+_LOWER = {"fid", "fd", "kid", "kd", "mode_kl", "mode_kl_forward", "mode_variation", "reverse_kl", "cmmd", "mind"}
+_LOWER |= {"fid_infinity", "fd_infinity"}
 
 
 def is_rate(metric: str) -> bool:

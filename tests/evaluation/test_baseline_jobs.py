@@ -14,9 +14,10 @@ from advgan.generators import load_gan, save_gan
 from advgan.runs import open_run
 from evaluation.jobs import baselines
 from evaluation.jobs.baselines import BaselineConfig, plan, run_baseline
-from evaluation.jobs.eval import EvalConfig, Reference, evaluate_gan, run
+from evaluation.jobs.eval import EvalConfig, evaluate_gan, run
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Setup
+from evaluation.reference import Reference
 from evaluation.report.pictures import image_grid
 
 
@@ -24,7 +25,7 @@ from evaluation.report.pictures import image_grid
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADVGAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("evaluation.jobs.judges.STEPS", 5)
-    monkeypatch.setattr("evaluation.jobs.eval.NUM_REAL", 500)
+    monkeypatch.setattr("evaluation.reference.NUM_REAL", 500)
 
 
 def setup(out: Path, **details: Any) -> Setup:
@@ -50,7 +51,7 @@ def test_a_baseline_has_the_scores_of_a_gan(tmp_path: Path, kind: str) -> None:
     assert (tmp_path / "run" / "samples" / f"step-{rows[-1]['step']:07d}.png").is_file()
     assert (tmp_path / "run" / "checkpoints" / "last.safetensors").is_file()
     assert kind in (tmp_path / "run" / "report.html").read_text()
-    scored = run(EvalConfig(checkpoints=(str(tmp_path / "run"),), num_samples=60), setup(tmp_path / "eval"))
+    scored = run(EvalConfig(subjects=(str(tmp_path / "run"),), num_samples=60), setup(tmp_path / "eval"))
     assert [score.value for score in scored.results.scores[:2]] == pytest.approx(
         [score.value for score in outcome.results.scores[:2]]
     )

@@ -88,7 +88,7 @@ def test_packs_and_pyramids_are_judged_as_they_were_trained() -> None:
 def test_gradient_numbers_of_a_critic_of_known_slope() -> None:
     images = torch.rand(50, 1, 2, 2)
     answers = graded(Line(slope=4.0), images, None)  # type: ignore[arg-type]
-    found = slopes(answers, answers, answers)
+    found = slopes(answers, answers, answers.gradient_norms)
     assert found == pytest.approx(
         {
             "r1": 4.0,
@@ -105,7 +105,8 @@ def test_gradient_numbers_of_a_critic_of_known_slope() -> None:
 
 def test_spread_of_gradient_norms() -> None:
     norms = torch.arange(1.0, 22.0)  # 1 to 21
-    found = slopes(*[Answers(torch.zeros(21), norms)] * 3)
+    answers = Answers(torch.zeros(21), norms)
+    found = slopes(answers, answers, norms)
     assert found["between_gradient_mean"] == 11
     assert found["between_gradient_deviation"] == pytest.approx(math.sqrt((21**2 - 1) / 12))
     assert found["between_gradient_p95"] == pytest.approx(20.0)

@@ -1,0 +1,53 @@
+"""Scores of a generator in one call from Python."""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+
+from advgan.data import Data
+from evaluation.extractors import named_extractor
+from evaluation.features import Extractor
+from evaluation.inputs import Source, open_source
+from evaluation.metric_words import wanted_metrics
+from evaluation.reference import NUM_REAL, Reference
+from evaluation.scores import Score
+from evaluation.scoring import score_source
+
+
+def evaluate(
+    generated: Any,
+    real: Any,
+    *,
+    extractor: Extractor | str = "inception",
+    metrics: Collection[str] = (),
+    num_samples: int = 2000,
+    num_real: int = NUM_REAL,
+    batch_size: int = 128,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> list[Score]:
+    """Score generated images, or what draws them, against real ones.
+
+    `generated` is whatever `evaluation.inputs.open_source` takes: a function of (indices, seed) that gives images
+    (N, C, H, W), float in [0, 1] or uint8; a module with `latent_dim`; a tensor; a path. `real` is the same, or `Data`,
+    of which the training images are taken, and the others as held-out control. `extractor` is a name of
+    `evaluation.extractors`, or an `Extractor`, such as `classifier_extractor` makes of your own network. `metrics` are
+    words or groups of `advgan ls metrics`; none: all but those for which networks are trained.
+    Raises ValueError in one line for anything that cannot be scored.
+    """
+    seer = named_extractor(extractor, device=device) if isinstance(extractor, str) else extractor
+    data = real if isinstance(real, Data) else None
+    against = None if data else _source(real, num_samples=num_real, seed=seed, device=device)
+    source = _source(generated, num_samples=num_samples, seed=seed, device=device, data=data)
+    reference = Reference(data, seer, seed=seed, batch_size=batch_size, num_real=num_real, source=against)
+    scored = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
+    assert scored is not None
+    return list(scored.scores)
+
+
+def _source(what: Any, **details: Any) -> Source:
+    found = open_source(what, **details)
+    if not isinstance(found, Source):
+        raise ValueError(f"{found.name} holds statistics, of which only a Fréchet distance can be made: give images")
+    return found

@@ -1,0 +1,51 @@
+"""Every metric of a generator by its word, in the groups in which they are computed, and which of them a user means."""
+
+from collections.abc import Collection, Mapping
+
+from evaluation.discriminator import DISCRIMINATOR_METRICS
+from evaluation.diversity_rows import DIVERSITY_METRICS
+from evaluation.fidelity_rows import FIDELITY_METRICS
+from evaluation.game_rows import COSTLY as COSTLY_GAME
+from evaluation.game_rows import GAME_METRICS
+from evaluation.inception_score import INCEPTION_METRICS
+from evaluation.kernel import KERNEL_METRICS
+from evaluation.latent_scores import LATENT_METRICS
+from evaluation.memorisation_rows import MEMORISATION_METRICS
+from evaluation.mode_rows import MODE_ROWS
+from evaluation.neighbour_rows import NEIGHBOUR_METRICS
+from evaluation.own_points import POINT_METRICS
+from evaluation.points import MODE_METRICS as PROTOCOL_METRICS
+from evaluation.use import USE_METRICS
+
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "fidelity": {**FIDELITY_METRICS, **KERNEL_METRICS, **INCEPTION_METRICS},
+    "neighbours": NEIGHBOUR_METRICS,
+    "modes": {**MODE_ROWS, **PROTOCOL_METRICS},
+    "diversity": DIVERSITY_METRICS,
+    "memorisation": MEMORISATION_METRICS,
+    "own": POINT_METRICS,
+    "latent": LATENT_METRICS,
+    "discriminator": {**DISCRIMINATOR_METRICS, **GAME_METRICS},
+    "use": USE_METRICS,
+}
+METRICS = {word: text for group in GROUPS.values() for word, text in group.items()}
+COSTLY = frozenset({*COSTLY_GAME, *USE_METRICS})
+"""Metrics for which networks are trained: computed only where they are named."""
+ALL = "all"
+
+
+def wanted_metrics(names: Collection[str]) -> frozenset[str]:
+    """The metrics that names of metrics and groups mean; none: all but the costly ones; `all`: those too.
+
+    Raises ValueError for a name that is neither.
+    """
+    if not names:
+        return frozenset(METRICS) - COSTLY
+    for name in names:
+        if name not in METRICS and name not in GROUPS and name != ALL:
+            raise ValueError(
+                f"no metric {name!r}; known: {', '.join((*GROUPS, ALL))}, which are groups, and {', '.join(METRICS)}"
+            )
+    if ALL in names:
+        return frozenset(METRICS)
+    return frozenset(word for name in names for word in GROUPS.get(name, (name,)))

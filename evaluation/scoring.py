@@ -1,0 +1,206 @@
+"""One generator, or one set of images, scored: drawn once, seen once by each extractor, every number made from that."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from advgan.generators import TrainedGan
+from advgan.processes import Processes
+from advgan.ranges import to_unit
+from attacks import Classifier
+from evaluation.discriminator import discriminator_scores
+from evaluation.discriminator_findings import discriminator_findings
+from evaluation.findings import Finding
+from evaluation.game_findings import game_findings
+from evaluation.game_rows import GAME_METRICS, game_rows
+from evaluation.generator_findings import seen_findings
+from evaluation.generators import generator_rows, seen_scores
+from evaluation.inputs import Source, input_findings
+from evaluation.latent_findings import latent_findings
+from evaluation.latent_scores import latent_rows
+from evaluation.match import Match
+from evaluation.metric_words import GROUPS
+from evaluation.one_pass import Advance, look
+from evaluation.own_points import own_scores
+from evaluation.points import captured_rows
+from evaluation.range_findings import range_findings
+from evaluation.reference import Reference
+from evaluation.scores import Score, score_rows
+from evaluation.seen import Sample, Seen
+from evaluation.use import use_rows
+from evaluation.use_findings import use_findings
+
+HEADLINE = (
+    "fid",
+    "modes_covered",
+    "high_quality",
+    "reverse_kl",
+    "code_accuracy",
+    "class_accuracy",
+    "precision",
+    "recall",
+    "label_agreement",
+)
+MOST_KEPT = 1 << 30
+"""Bytes of images that are kept beside their features; of more, what needs the images themselves is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Everything that one generator's evaluation found."""
+
+    subject: str
+    source: Source
+    scores: tuple[Score, ...]
+    findings: tuple[Finding, ...]
+    seen: tuple[Seen, ...]
+    """By each extractor."""
+    match: Match | None
+    """What the discriminator says, where there is one."""
+
+    @property
+    def headline(self) -> tuple[Score, ...]:
+        """The scores that say most, by the first extractor."""
+        settings = (self.seen[0].real.features.extractor, "discriminator")
+        first = [score for score in self.scores if score.setting in settings]
+        chosen = tuple(score for name in HEADLINE for score in first if word_of(score.metric) == name)
+        return chosen or self.scores[:5]
+
+    @property
+    def samples(self) -> Tensor | None:
+        """The generated images as bytes, or as points."""
+        return self.seen[0].fake.images
+
+
+def score_source(
+    source: Source,
+    references: Sequence[Reference],
+    *,
+    wanted: Collection[str],
+    seed: int = 0,
+    classifier: Classifier | None = None,
+    processes: Processes | None = None,
+    advance: Advance = lambda count: None,
+) -> Scored | None:
+    """Score what a source gives against real images, by each reference's extractor; None but in the first process.
+
+    The scores of a latent space, of a discriminator, of use, and of what only some GANs have are made for the first
+    reference. For use, `classifier` names the class of images that have no label.
+    Raises ValueError where there are too few images, or they cannot be compared.
+    """
+    keep = source.count * source.channels * source.size**2 <= MOST_KEPT
+    first = references[0]
+    samples = look(
+        source,
+        [reference.extractor for reference in references],
+        batch_size=first.batch_size,
+        processes=processes,
+        keep_images=keep,
+        advance=advance,
+    )
+    if processes is not None and not processes.is_first:
+        return None
+    subject = subject_of(source)
+    seen = [_seen(reference, sample, seed) for reference, sample in zip(references, samples, strict=True)]
+    scores, findings = list[Score](), list[Finding]()
+    for reference, one in zip(references, seen, strict=True):
+        rows = generator_rows(one, wanted)
+        if reference.counts_modes:
+            rows += captured_rows(one, wanted)
+        scores += seen_scores(rows, one, subject=subject, data=reference.name)
+        findings += seen_findings(one, rows)
+    findings = [*_of_images(source, first, seen[0]), *findings]
+    if first.known_data is not None and keep and _any(wanted, "use"):
+        more, remarks = _of_use(first, seen[0], wanted, subject, classifier)
+        scores, findings = [*scores, *more], [*findings, *remarks]
+    match = None
+    if source.gan is not None and first.known_data is not None and keep:
+        more, remarks, match = _of_gan(source.gan, first, seen[0], wanted, subject)
+        scores, findings = [*scores, *more], [*findings, *remarks]
+    return Scored(
+        subject=subject,
+        source=source,
+        scores=tuple(score for score in scores if word_of(score.metric) in wanted),
+        findings=tuple(dict.fromkeys(findings)),
+        seen=tuple(seen),
+        match=match,
+    )
+
+
+def subject_of(source: Source) -> str:
+    """What was scored, by name and digest."""
+    if source.gan is not None:
+        return f"{source.gan.networks.family} {source.gan.digest}"
+    return f"{Path(source.name).name} {source.digest}"
+
+
+def word_of(metric: str) -> str:
+    """The word in METRICS of a score's metric: `fid` for `fd[cnn]`."""
+    stem = metric.partition("[")[0]
+    word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
+    return "inception_score" if word == "classifier_score" else word
+
+
+def _seen(reference: Reference, fake: Sample, seed: int) -> Seen:
+    classes = reference.known_data.classes if reference.known_data else reference.source.classes or ()
+    return Seen(real=reference.sample, fake=fake, held_out=reference.held_out, classes=classes, seed=seed)
+
+
+def _of_images(source: Source, reference: Reference, seen: Seen) -> list[Finding]:
+    found = input_findings([reference.source, source], seen.real, seen.fake, seen.held_out)
+    if seen.real.images is not None and seen.fake.images is not None and not source.points:
+        found += range_findings(seen.real.images, seen.fake.images)
+    return found
+
+
+def _of_use(
+    reference: Reference, seen: Seen, wanted: Collection[str], subject: str, classifier: Classifier | None
+) -> tuple[list[Score], list[Finding]]:
+    """What the images teach a classifier; costly."""
+    data = reference.data
+    rows = use_rows(seen.fake, data.train, data.test, wanted, classifier=classifier, seed=seen.seed)
+    details = {"subject": subject, "data": reference.name, "seed": seen.seed}
+    return score_rows(rows, setting="classifier", **details), use_findings(rows)  # type: ignore[arg-type]
+
+
+def _of_gan(
+    gan: TrainedGan, reference: Reference, seen: Seen, wanted: Collection[str], subject: str
+) -> tuple[list[Score], list[Finding], Match | None]:
+    """Scores of what is behind the images: points of its own, the latent space, the discriminator."""
+    data, fake = reference.data, seen.fake
+    assert fake.images is not None
+    fakes = to_unit(fake.images)
+    details = {"subject": subject, "data": reference.name, "seed": seen.seed}
+    scores, findings = list[Score](), list[Finding]()
+    if _any(wanted, "own"):
+        scores += own_scores(gan, data, fakes, fake.labels, subject=subject, name=reference.name, seed=seen.seed)
+    if _any(wanted, "latent"):
+        rows = latent_rows(gan, reference.extractor, seen, wanted, batch_size=reference.batch_size)
+        scores += score_rows(rows, setting=reference.extractor.name, **details)  # type: ignore[arg-type]
+        findings += latent_findings(rows, gan, seen)
+    if gan.discriminator is None or not _any(wanted, "discriminator"):
+        return scores, findings, None
+    match = Match(
+        gan=gan,
+        train=data.train,
+        held_out=reference.held_out_images,
+        fakes=fakes,
+        labels=fake.labels,
+        extractor=reference.extractor,
+        real=reference.real,
+        batch_size=reference.batch_size,
+        seed=seen.seed,
+    )
+    findings += discriminator_findings(match.judgements, loss=match.loss, seed=seen.seed)
+    if match.judgements.finite:
+        rows = game_rows(match, set(wanted) & set(GAME_METRICS))
+        scores += discriminator_scores(match.judgements, loss=match.loss, **details)  # type: ignore[arg-type]
+        scores += score_rows(rows, setting=f"discriminator-{match.loss}", **details)  # type: ignore[arg-type]
+        findings += game_findings(rows, loss=match.loss)
+    return scores, findings, match
+
+
+def _any(wanted: Collection[str], group: str) -> bool:
+    return not GROUPS[group].keys().isdisjoint(wanted)

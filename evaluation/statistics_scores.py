@@ -1,0 +1,56 @@
+"""Fréchet distances to statistics that another tool saved: mean and covariance, and nothing else to hold against."""
+
+from evaluation.collectors import RunningMoments
+from evaluation.features import INCEPTION, Extractor
+from evaluation.findings import Finding
+from evaluation.frechet import frechet_from_statistics
+from evaluation.frechet_floor import floor_from_covariance
+from evaluation.inputs import Source, Statistics, source_findings
+from evaluation.intervals import UNKNOWN, Estimate
+from evaluation.one_pass import Advance, stream
+from evaluation.scores import Score, score_rows
+from evaluation.seen import Row
+
+NO_INTERVAL = "no interval: of the real images only the moments are known"
+
+
+def score_against_statistics(
+    source: Source,
+    extractor: Extractor,
+    real: Statistics,
+    *,
+    subject: str = "",
+    batch_size: int = 128,
+    seed: int = 0,
+    advance: Advance = lambda count: None,
+) -> tuple[list[Score], list[Finding]]:
+    """The distance of images that stream by from saved moments, and its floor where their number is known.
+
+    The features are not kept. Raises ValueError where the extractor gives another number of features than the file.
+    """
+    passed = stream(source, [extractor], lambda _: RunningMoments(), batch_size=batch_size, advance=advance)
+    moments = passed.collected[0].moments
+    if len(moments.mean) != len(real.mean):
+        raise ValueError(
+            f"{real.name} has statistics of {len(real.mean)} features, {extractor.name} gives {len(moments.mean)}: "
+            "use the extractor that they were made with"
+        )
+    name = "fid" if extractor.name.partition("@")[0] == INCEPTION else f"fd[{extractor.name}]"
+    value = frechet_from_statistics((real.mean, real.covariance), (moments.mean, moments.covariance()))
+    text = f"Fréchet distance in float64 to saved moments, covariances over N - 1 here; {NO_INTERVAL}"
+    rows: list[Row] = [(name, Estimate(value, *UNKNOWN), source.count, f"{text}; {extractor.protocol}")]
+    if real.num is not None:
+        floor = floor_from_covariance(real.covariance, real.num, source.count)
+        words = "expected Fréchet distance of a perfect generator, for Gaussian features"
+        rows.append((name.replace("fid", "fid_floor").replace("fd[", "fd_floor["), floor, source.count, words))
+    scores = score_rows(
+        rows,
+        subject=subject or source.name,
+        data=f"{real.name} {real.digest}",
+        setting=extractor.name,
+        seed=seed,
+        num_real=real.num or 0,
+        extractor=f"{extractor.name} {extractor.digest}",
+        preparation=extractor.protocol,
+    )
+    return scores, [*source_findings(real), *source_findings(source)]
