@@ -125,7 +125,7 @@ def torch_fidelity(tool: str):  # type: ignore[no-untyped-def]
 def prdc(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     """All four of the package where it is there, else by its formula: whole matrices, open balls, one k for all."""
     try:
-        from prdc import compute_prdc
+        from prdc import compute_prdc  # type: ignore[import-not-found]
     except ImportError:
         return prdc_formula(real, fake, 5)
     return {name: float(value) for name, value in compute_prdc(real, fake, nearest_k=5).items()}

@@ -46,7 +46,7 @@ class DesignEffects(NamedTuple):
     """Of density, which is no share: variance over new real samples alone, over its square, times N."""
 
 
-class _Near:
+class Near:
     """The neighbours of each sample in its own set."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -78,7 +78,7 @@ def design_effects(real: Tensor, fake: Tensor, *, manifold: int, density: int, s
     """
     real, fake = _cut(real, fake, seed)
     real_cloud, fake_cloud = clouds(real, fake)
-    real_near, fake_near = _Near(real_cloud), _Near(fake_cloud)
+    real_near, fake_near = Near(real_cloud), Near(fake_cloud)
     real_side, fake_side = _sides(len(real), 2 * seed), _sides(len(fake), 2 * seed + 1)
     together = real_near.together(real_side)
     manifolds, halves = real_near.balls(together, manifold), real_near.balls(together, density)
@@ -106,7 +106,7 @@ def design_effects(real: Tensor, fake: Tensor, *, manifold: int, density: int, s
 
 
 def _close_pairs(
-    fake: Cloud, fake_near: _Near, real: Cloud, real_near: _Near
+    fake: Cloud, fake_near: Near, real: Cloud, real_near: Near
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
     """Fake and real samples that are within reach of one another in any split, with their squared distance."""
     reach_real = torch.from_numpy(real_near.squared[:, -1]).to(real.features.device)
