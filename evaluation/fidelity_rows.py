@@ -24,7 +24,9 @@ FIDELITY_METRICS = {
 }
 _HERE = "95 % interval about the expectation at these sample sizes"
 _DISTANCE = f"Fréchet distance in float64, covariances over N - 1, no offset; {_HERE}, from the pull of each image"
-_FLOOR = "expected Fréchet distance of a perfect generator, for Gaussian features; 95 % interval by the real ones' number"
+_FLOOR = (
+    "expected Fréchet distance of a perfect generator, for Gaussian features; 95 % interval by the real ones' number"
+)
 _MIND = f"3 D times the squared Wasserstein distance over {NUM_DIRECTIONS} directions or more, seeded; {_HERE}"
 
 
@@ -72,10 +74,12 @@ def is_clip(features: Features) -> bool:
 def _infinity(real: Features, fake: Features, seed: int) -> Row:
     found = frechet_infinity(real.values, fake.values, seed=seed)
     told = ", ".join(f"{distance:.4g}" for distance in found.distances)
+    tested = len(found.distances) > 2
     text = (
         f"limit of infinitely many real and generated images: line through {told}, of the whole sets and of disjoint "
-        f"halves{' and quarters' if len(found.distances) > 2 else ''}, against the floors at these sizes; slope "
-        f"{found.slope:.3g}, farthest point {found.residual:.2g} off; 95 % interval about the limit"
+        f"halves{' and quarters' if tested else ''}, against the floors at these sizes; slope {found.slope:.3g}, "
+        f"{f'farthest point {found.residual:.2g} off' if tested else 'fit not tested by a third point'}; "
+        "95 % interval about the limit"
     )
     return metric_name("fid_infinity", real), found.limit, len(fake), text
 

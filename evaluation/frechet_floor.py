@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import linalg, stats
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from scipy import stats
 from torch import Tensor
 
 from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate
 from evaluation.moments import Moments
-from evaluation.population_spectrum import Spectrum, population_spectrum
+from evaluation.population_spectrum import Spectrum, spectrum_behind
 
 _NODES = 400
 _MARGIN = 32.0
@@ -45,9 +44,7 @@ def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> E
     """
     if min(num_real, num_fake) < 2:
         raise ValueError(f"{num_real} real and {num_fake} fake samples: a Fréchet distance needs two of each")
-    with threadpool_limits(limits=1):
-        eigenvalues = linalg.eigvalsh(covariance.cpu().numpy(), check_finite=False)
-    spectrum = population_spectrum(np.clip(eigenvalues, 0, None), num_real - 1)
+    spectrum = spectrum_behind(covariance, num_real)
     if len(spectrum.counts) == 0:
         return Estimate(0.0, *UNKNOWN)
     value = expected_distance(spectrum, num_real, num_fake)

@@ -1,5 +1,6 @@
-"""The cubic kernel over all pairs of samples, read once: what its sums by row, by column and of squares are."""
+"""A kernel over all pairs of samples, read once: what its sums by row, by column and of squares are."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,15 @@ _TILE = 512
 """Samples by samples: 2 MiB in float64, so that a tile stays in the cache."""
 _SLAB = 128
 """Samples that are converted together, so that they stay in the cache."""
+
+
+Shape = Callable[[Tensor], Tensor]
+"""A kernel as a function, entry by entry, of products of prepared samples with both offsets added."""
+
+
+def cube(products: Tensor) -> Tensor:
+    """The cubic kernel, of x.y / D + 1."""
+    return products.square().mul_(products)
 
 
 class Sums(NamedTuple):
@@ -25,7 +35,7 @@ class Sums(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Features made ready for products: x.y / D + 1 is `values` times `values` plus the two `offsets`."""
+    """Features made ready for products: for the cube x.y / D + 1 is `values` times `values` plus both `offsets`."""
 
     values: Tensor
     """(N, D), about a common centre and over the root of D; float32 unless the features were float64."""
@@ -46,20 +56,20 @@ def prepare(*sets: Tensor) -> list[Prepared]:
     return [_prepared(features, centre, torch.float64 if exact else torch.float32) for features in sets]
 
 
-def across(first: Prepared, second: Prepared) -> Sums:
-    """Sum (x.y / D + 1)^3 over all pairs of two sets (N, D) and (M, D)."""
+def across(first: Prepared, second: Prepared, shape: Shape = cube) -> Sums:
+    """Sum a kernel over all pairs of two sets (N, D) and (M, D)."""
     rows, columns = torch.zeros_like(first.offsets), torch.zeros_like(second.offsets)
     squares = rows.new_zeros(())
     for left in _tiles(rows):
         for right in _tiles(columns):
-            tile = _kernel(first, second, left, right)
+            tile = shape(_products(first, second, left, right))
             rows[left] += tile.sum(dim=1)
             columns[right] += tile.sum(dim=0)
             squares += _squares(tile)
     return Sums(rows, columns, float(squares))
 
 
-def within(features: Prepared) -> Sums:
+def within(features: Prepared, shape: Shape = cube) -> Sums:
     """Sum it over all ordered pairs of different samples of a set (N, D); each pair is multiplied once."""
     rows = torch.zeros_like(features.offsets)
     squares = rows.new_zeros(())
@@ -67,7 +77,7 @@ def within(features: Prepared) -> Sums:
         for right in _tiles(rows):
             if right.start < left.start:
                 continue
-            tile = _kernel(features, features, left, right)
+            tile = shape(_products(features, features, left, right))
             rows[left] += _without_diagonal(tile, left == right).sum(dim=1)
             if right.start > left.start:
                 rows[right] += tile.sum(dim=0)
@@ -87,10 +97,10 @@ def _prepared(features: Tensor, centre: Tensor, dtype: torch.dtype) -> Prepared:
     return Prepared(values, offsets, own)
 
 
-def _kernel(first: Prepared, second: Prepared, left: slice, right: slice) -> Tensor:
+def _products(first: Prepared, second: Prepared, left: slice, right: slice) -> Tensor:
     products = first.values[left] @ second.values[right].T + first.offsets[left, None]
     products += second.offsets[right]
-    return products.square().mul_(products)
+    return products
 
 
 def _squares(tile: Tensor) -> Tensor:

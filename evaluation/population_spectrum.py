@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import linalg, optimize
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import Tensor
 
 Vector = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -29,6 +31,13 @@ class Spectrum(NamedTuple):
     @property
     def trace(self) -> float:
         return float(self.counts @ self.eigenvalues)
+
+
+def spectrum_behind(covariance: Tensor, num_samples: int) -> Spectrum:
+    """Recover the population's spectrum from a sample's covariance (D, D) over N - 1; see `population_spectrum`."""
+    with threadpool_limits(limits=1):
+        eigenvalues = linalg.eigvalsh(covariance.cpu().numpy(), check_finite=False)
+    return population_spectrum(np.clip(eigenvalues, 0, None), num_samples - 1)
 
 
 def population_spectrum(sample_eigenvalues: Vector, degrees: int) -> Spectrum:
