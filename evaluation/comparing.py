@@ -13,6 +13,8 @@ from evaluation.scores import Score
 
 LEVEL = 1 - CONFIDENCE
 """Chance of any false claim among all pairs of one metric (Holm, 1979)."""
+CONTROLS = ("_floor", "_real", "_held_out", "_shuffled", "_random", "_pixels", "_untrained")
+"""Endings of metrics that stand beside others, and say nothing of a generator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ def differences(runs: Sequence[Sequence[Score]]) -> list[Difference]:
     its interval. Scores of different settings, protocols or data are never compared.
     """
     found: list[Difference] = []
+    runs = [[score for score in scores if not score.metric.partition("[")[0].endswith(CONTROLS)] for scores in runs]
     for metric, setting in dict.fromkeys((score.metric, score.setting) for scores in runs for score in scores):
         here = [score for scores in runs for score in scores if (score.metric, score.setting) == (metric, setting)]
         pairs = [_difference(first, second) for first, second in combinations(here, 2) if comparable(first, second)]
@@ -70,6 +73,24 @@ def comparable(first: Score, second: Score) -> bool:
     """Whether two values mean the same: of other subjects, by one extractor, against the same number of real images."""
     same = ("metric", "setting", "data", "extractor", "preparation", "num_real", "samples")
     return first.subject != second.subject and all(getattr(first, name) == getattr(second, name) for name in same)
+
+
+def difference_scores(found: Sequence[Difference]) -> list[Score]:
+    """The differences as rows of the table; their setting says the verdict."""
+    return [
+        replace(
+            one.first,
+            subject=f"{one.first.subject} - {one.second.subject}",
+            setting=f"{one.setting}: {'significant' if one.is_significant else 'may be chance'}",
+            metric=f"difference/{one.metric}",
+            value=one.value,
+            low=one.low,
+            high=one.high,
+            protocol=f"first minus second, taken for independent; p = {one.p_value:.2g} (Holm over the pairs of a "
+            f"metric); {one.first.protocol}",
+        )
+        for one in found
+    ]
 
 
 def comparison_findings(found: Sequence[Difference]) -> list[Finding]:

@@ -15,10 +15,11 @@ from advgan.data import Data, load_data
 from advgan.generators import TrainedGan
 from advgan.processes import Processes, joined
 from attacks import Classifier
-from evaluation.comparing import comparison_findings, differences
+from evaluation.comparing import comparison_findings, difference_scores, differences
 from evaluation.extractors import named_extractor
 from evaluation.feature_cache import FeatureCache, arithmetic
 from evaluation.features import INCEPTION, Extractor
+from evaluation.findings import Finding
 from evaluation.inputs import FORMS, Source, Statistics, open_source
 from evaluation.inputs.generated import gan_source
 from evaluation.jobs.eval_panels import comparison_panel, scored_panels
@@ -145,11 +146,8 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
             *(("extractor", f"{each.extractor.name} {each.extractor.digest}") for each in references),
         ),
         headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
-        scores=tuple(score for one in scored for score in one.scores),
-        findings=(
-            *dict.fromkeys(finding for one in scored for finding in one.findings),
-            *comparison_findings(compared),
-        ),
+        scores=(*(score for one in scored for score in one.scores), *difference_scores(compared)),
+        findings=(*_findings(scored), *comparison_findings(compared)),
         panels=(
             *([comparison_panel(compared)] if compared else []),
             *(panel for one in scored for panel in scored_panels(run.folder, one, first)),
@@ -255,6 +253,18 @@ def _against_statistics(
         versions=versions(),
     )
     return finish(run, results)
+
+
+def _findings(scored: Sequence[Scored]) -> list[Finding]:
+    """Every finding once: what not all subjects have says whose it is."""
+    everyone = [finding for finding in scored[0].findings if all(finding in one.findings for one in scored)]
+    own = [
+        replace(finding, title=f"{finding.title}: {one.subject}")
+        for one in scored
+        for finding in one.findings
+        if finding not in everyone
+    ]
+    return [*everyone, *own]
 
 
 def _write_protocol_scores(folder: Path, scored: Scored) -> None:

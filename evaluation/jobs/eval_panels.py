@@ -44,19 +44,20 @@ def comparison_panel(found: Sequence[Difference]) -> Panel:
     return TablePanel(
         title="Which differences are significant",
         section="Comparison",
-        caption="First minus second. The p-value is Holm's over all pairs of a metric; the two are taken for "
-        "independent, which is on the safe side, since both were held against the same real images.",
-        columns=("metric", "setting", "first", "second", "difference", "95 % interval", "p", "verdict"),
+        caption="First minus second; a number of images is what it would take of each to tell. The p-value is Holm's "
+        "over all pairs of a metric; the two are taken for independent, which is on the safe side, since both were "
+        "held against the same real images.",
+        columns=("metric", "difference", "95 % interval", "p", "verdict", "first", "second", "setting"),
         rows=tuple(
             (
                 one.metric,
-                one.setting,
-                one.first.subject,
-                one.second.subject,
                 f"{one.value:+.4g}",
                 f"[{one.low:.4g}, {one.high:.4g}]",
                 f"{one.p_value:.2g}",
                 _verdict(one),
+                one.first.subject,
+                one.second.subject,
+                one.setting,
             )
             for one in found
         ),
@@ -67,7 +68,7 @@ def _verdict(one: Difference) -> str:
     if one.is_significant:
         return "significant"
     needed = one.samples_needed
-    return f"may be chance; {needed:,} images each would tell" if needed else "no difference"
+    return f"may be chance; {needed:,} images" if needed else "no difference"
 
 
 def _grids(folder: Path, scored: Scored, seen: Seen) -> Panel | None:

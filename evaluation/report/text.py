@@ -35,7 +35,7 @@ def is_rate(metric: str) -> bool:
 
 def direction(metric: str) -> str:
     """An arrow to where the metric is better; empty where that depends on whose side one is on."""
-    name = _stem(metric)
+    name = "" if metric.startswith("difference/") else _stem(metric)
     return "↑" if name in _HIGHER else "↓" if name in _LOWER else ""
 
 

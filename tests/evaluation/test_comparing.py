@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from evaluation.comparing import comparable, comparison_findings, differences
+from evaluation.comparing import comparable, comparison_findings, difference_scores, differences
 from evaluation.intervals import mean
+from evaluation.report.text import direction
 from evaluation.scores import Score
 
 
@@ -68,6 +69,15 @@ def test_the_correction_is_that_of_holm() -> None:
     expected = [3 * plain[0], 2 * plain[1], plain[2]]
     assert sorted(one.p_value for one in found) == pytest.approx(sorted(max(expected[: k + 1]) for k in range(3)))
     assert all(low <= high for low, high in pairwise(sorted(one.p_value for one in found)))
+
+
+def test_differences_are_rows_that_say_their_verdict() -> None:
+    found = differences([[score("a", 5, 0.3)], [score("b", 4, 0.4)]])
+    (row,) = difference_scores(found)
+    assert (row.metric, row.subject, row.setting) == ("difference/fd[cnn]", "a - b", "cnn: significant")
+    assert (row.value, row.low) == (pytest.approx(1), pytest.approx(0.5))
+    assert "p = 8.9e-05" in row.protocol
+    assert direction(row.metric) == ""
 
 
 @pytest.mark.parametrize(
