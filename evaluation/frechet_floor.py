@@ -19,8 +19,11 @@ from evaluation.moments import Moments
 from evaluation.population_spectrum import Spectrum, spectrum_behind
 
 _NODES = 400
-_MARGIN = 32.0
-"""How far the integral reaches beyond the squared eigenvalues, in units of the logarithm."""
+_BELOW, _BEYOND = 64.0, 24.0
+"""How far the integral reaches beyond the squared eigenvalues on both sides, in units of the logarithm.
+
+Its integrand falls like v^(1/2) towards 0 and like v^(-3/2) at the far end: only the last digits are cut off.
+"""
 
 
 def frechet_floor(real_features: Tensor, num_fake: int) -> float:
@@ -80,7 +83,7 @@ class _Curve(NamedTuple):
 
 def _curve(eigenvalues: Tensor, counts: Tensor, first: int, second: int) -> _Curve:
     squares = eigenvalues.square()
-    low, high = float(-squares.max().log()) - _MARGIN, float(-squares.min().log()) + _MARGIN
+    low, high = float(-squares.max().log()) - _BELOW, float(-squares.min().log()) + _BEYOND
     if float(counts.sum()) > min(first, second):
         high = _end(squares, counts, min(first, second), low, high)
     nodes, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(_NODES))

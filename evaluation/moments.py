@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from evaluation.features import as_double
@@ -53,8 +52,3 @@ class Moments:
         if self.count <= ddof:
             raise ValueError(f"{self.count} row is too few for a covariance over N - {ddof}: give more images")
         return self.scatter / (self.count - ddof)
-
-
-def moments_of_parts(features: Tensor, order: Tensor, num_parts: int) -> list[Moments]:
-    """Moments of disjoint parts of nearly equal size: rows in the given order, dealt in `num_parts` runs."""
-    return [Moments.of(features[rows.to(features.device)]) for rows in torch.tensor_split(order, num_parts)]

@@ -1,12 +1,11 @@
-import math
-
+import numpy as np
 import pytest
 import torch
+from scipy import linalg
 
 from attacks.random import normal
-from evaluation.frechet import frechet_distance
-from evaluation.frechet_floor import frechet_floor
-from evaluation.frechet_interval import frechet_estimate
+from evaluation.frechet import frechet_distance, frechet_from_statistics, frechet_of_moments
+from evaluation.moments import Moments
 
 
 def gaussian(seed, count, dim, *, decay=0.0, shift=0.0):
@@ -19,6 +18,17 @@ def fidelity(real, fake):
 
     stats = [fid_features_to_statistics(features.double()) for features in (real, fake)]
     return fid_statistics_to_metric(*stats, verbose=False)[KEY_METRIC_FID]
+
+
+def with_root(real, fake):
+    """The formula as it is written."""
+    (first_mean, first), (second_mean, second) = (statistics(features) for features in (real, fake))
+    root = np.trace(linalg.sqrtm(first.numpy() @ second.numpy()).real)
+    return float((first_mean - second_mean).square().sum() + first.trace() + second.trace() - 2 * root)
+
+
+def statistics(features):
+    return features.mean(dim=0), torch.from_numpy(np.atleast_2d(np.cov(features.numpy(), rowvar=False)))
 
 
 @pytest.mark.parametrize("count", [5, 500])
@@ -48,6 +58,12 @@ def test_scaling_one_set_has_a_closed_form():
 def test_it_equals_torch_fidelity(decay, counts):
     real, fake = gaussian(0, counts[0], 64, decay=decay), gaussian(1, counts[1], 64, decay=decay, shift=0.1)
     assert frechet_distance(real, fake) == pytest.approx(fidelity(real, fake), rel=1e-6)
+
+
+@pytest.mark.parametrize(("decay", "counts"), [(0, (400, 300)), (1, (400, 300)), (2, (400, 300)), (0, (65, 66))])
+def test_it_equals_scipys_matrix_root(decay, counts):
+    real, fake = gaussian(0, counts[0], 64, decay=decay), gaussian(1, counts[1], 64, decay=decay, shift=0.1)
+    assert frechet_distance(real, fake) == pytest.approx(with_root(real, fake), rel=1e-7)
 
 
 def test_the_order_of_the_sets_does_not_matter():
@@ -82,13 +98,16 @@ def test_features_that_never_change_in_one_set_still_count_their_variance_and_me
     dead = torch.full((200, 1), 2.0, dtype=torch.float64)
     living = gaussian(3, 200, 1)
     extra = float((living.mean() - 2) ** 2 + living.var())
-    joined = frechet_distance(torch.cat([real, dead], dim=1), torch.cat([fake, living], dim=1))
+    joined = torch.cat([real, dead], dim=1), torch.cat([fake, living], dim=1)
     # The living column is independent of the others only up to its sample covariance, which the trace ignores too.
-    assert joined == pytest.approx(frechet_distance(real, fake) + extra, rel=1e-9)
+    expected = pytest.approx(frechet_distance(real, fake) + extra, rel=1e-9)
+    assert frechet_distance(*joined) == expected
+    assert frechet_from_statistics(*(statistics(features) for features in joined)) == expected
 
 
 def test_two_constant_sets_differ_by_their_means_alone():
     assert frechet_distance(torch.ones(5, 3), torch.zeros(4, 3)) == 3.0
+    assert frechet_of_moments(Moments.of(torch.ones(5, 3)), Moments.of(torch.zeros(4, 3))) == 3.0
 
 
 def test_float32_features_are_computed_in_float64():
@@ -96,47 +115,13 @@ def test_float32_features_are_computed_in_float64():
     assert frechet_distance(features, features + 3) == pytest.approx(72, rel=1e-6)
 
 
-@pytest.mark.parametrize(("count", "decay"), [(20, 0), (60, 0), (60, 1), (300, 0), (300, 1)])
-def test_the_floor_is_what_two_draws_of_one_gaussian_score(count, decay):
-    measured = [
-        frechet_distance(
-            gaussian(2 * trial, count, 32, decay=decay), gaussian(2 * trial + 1, 2 * count, 32, decay=decay)
-        )
-        for trial in range(20)
-    ]
-    predicted = [frechet_floor(gaussian(2 * trial, count, 32, decay=decay), 2 * count) for trial in range(20)]
-    assert sum(predicted) == pytest.approx(sum(measured), rel=0.22 if count < 32 else 0.12)
-
-
-def test_the_floor_of_a_single_feature_is_its_closed_form():
-    """The means' gap, and that of two standard deviations, each of mean c4 sigma (Student's bias)."""
-    features = gaussian(0, 50, 1)
-    c4 = [math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2)) for n in (50, 25)]
-    expected = (1 / 50 + 1 / 25 + 2 - 2 * c4[0] * c4[1]) * float(features.var())
-    assert frechet_floor(features, 25) == pytest.approx(expected, rel=5e-3)
-
-
-def test_the_interval_is_as_wide_as_the_spread_of_fresh_samples():
-    """What the bootstrap gets wrong: its values lie far above the distance itself."""
-    values, widths = [], []
-    for trial in range(60):
-        real, fake = gaussian(2 * trial, 250, 8, decay=1), gaussian(2 * trial + 1, 250, 8, decay=1, shift=0.2)
-        estimate = frechet_estimate(real, fake)
-        assert estimate.low < estimate.value < estimate.high
-        values.append(estimate.value)
-        widths.append(estimate.high - estimate.low)
-    spread = torch.tensor(values).std().item()
-    assert sum(widths) / 60 == pytest.approx(2 * 2.262 * spread, rel=0.25)
-
-
-def test_an_interval_never_reaches_below_0():
-    assert frechet_estimate(gaussian(0, 50, 4), gaussian(1, 50, 4)).low >= 0
-
-
-def test_too_few_rows_for_groups_give_a_value_without_an_interval():
-    estimate = frechet_estimate(gaussian(0, 11, 4), gaussian(1, 400, 4))
-    assert math.isfinite(estimate.value)
-    assert math.isfinite(estimate.high)
+@pytest.mark.parametrize("counts", [(400, 300), (400, 30), (20, 30)])
+def test_statistics_give_what_their_features_do(counts):
+    real, fake = gaussian(0, counts[0], 40, decay=1), gaussian(1, counts[1], 40, shift=0.2)
+    whole = frechet_distance(real, fake)
+    assert frechet_from_statistics(statistics(real), statistics(fake)) == pytest.approx(whole, rel=1e-9)
+    streamed = Moments.of(real[:7]) + Moments.of(real[7:])
+    assert frechet_of_moments(streamed, Moments.of(fake)) == pytest.approx(whole, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +136,11 @@ def test_too_few_rows_for_groups_give_a_value_without_an_interval():
 def test_features_that_cannot_be_compared_are_refused(real, fake, message):
     with pytest.raises(ValueError, match=message):
         frechet_distance(real, fake)
+
+
+def test_statistics_that_cannot_be_compared_are_refused():
+    good = torch.zeros(4), torch.eye(4)
+    with pytest.raises(ValueError, match="use statistics of one extractor"):
+        frechet_from_statistics(good, (torch.zeros(5), torch.eye(5)))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        frechet_from_statistics(good, (torch.zeros(4), torch.full((4, 4), torch.nan)))
