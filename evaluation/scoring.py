@@ -178,7 +178,8 @@ def _of_gan(
         scores += own_scores(gan, data, fakes, fake.labels, subject=subject, name=reference.name, seed=seen.seed)
     if _any(wanted, "latent"):
         rows = latent_rows(gan, reference.extractor, seen, wanted, batch_size=reference.batch_size)
-        scores += score_rows(rows, setting=reference.extractor.name, **details)  # type: ignore[arg-type]
+        seer = f"{reference.extractor.name} {reference.extractor.digest}"
+        scores += score_rows(rows, setting=reference.extractor.name, extractor=seer, **details)  # type: ignore[arg-type]
         findings += latent_findings(rows, gan, seen)
     if gan.discriminator is None or not _any(wanted, "discriminator"):
         return scores, findings, None

@@ -1,5 +1,7 @@
 """Fréchet distances to statistics that another tool saved: mean and covariance, and nothing else to hold against."""
 
+from collections.abc import Collection
+
 from evaluation.collectors import RunningMoments
 from evaluation.features import INCEPTION, Extractor
 from evaluation.findings import Finding
@@ -7,11 +9,25 @@ from evaluation.frechet import frechet_from_statistics
 from evaluation.frechet_floor import floor_from_covariance
 from evaluation.inputs import Source, Statistics, source_findings
 from evaluation.intervals import UNKNOWN, Estimate
+from evaluation.metric_words import wanted_metrics
 from evaluation.one_pass import Advance, stream
 from evaluation.scores import Score, score_rows
 from evaluation.seen import Row
 
 NO_INTERVAL = "no interval: of the real images only the moments are known"
+
+
+def check_enough(real: Statistics, *, features: Collection[str], metrics: Collection[str], compare: bool) -> None:
+    """Refuse, in one line, to leave out silently what moments cannot give: ValueError."""
+    if len(features) > 1:
+        words = f"one extractor, and --features {','.join(features)} are {len(features)}: name the one"
+    elif wanted_metrics(metrics).isdisjoint(("fid", "fid_floor")):
+        words = f"an extractor, which give no --metrics {','.join(metrics)}: ask for fid, or give images"
+    elif compare:
+        words = "an extractor, by which no score has an interval: drop --compare, or give images"
+    else:
+        return
+    raise ValueError(f"{real.name} holds statistics of {words}")
 
 
 def score_against_statistics(

@@ -32,8 +32,8 @@ from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_of
 from evaluation.reference import NUM_REAL, Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
-from evaluation.scoring import Scored, score_source
-from evaluation.statistics_scores import score_against_statistics
+from evaluation.scoring import Scored, score_source, subject_of
+from evaluation.statistics_scores import check_enough, score_against_statistics
 from evaluation.use import USE_METRICS
 
 
@@ -96,7 +96,7 @@ def plan(config: EvalConfig, setup: Setup) -> list[str]:
     sources, data, real = _read(config, setup)
     against = [data.summary()] if data else []
     against += [f"against {real.name}"] if real else []
-    return [*against, *(f"{each.name}: {_count(each)} images" for each in sources)]
+    return [*against, *(f"{each.name}: {each.count:,} images" for each in sources)]
 
 
 def run(config: EvalConfig, setup: Setup) -> Outcome | None:
@@ -162,10 +162,12 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
     if not config.subjects:
         raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
     opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
-    real = opened(config.reference, num_samples=config.num_real) if config.reference else None
     data = None
     if config.data is not None or not config.reference:
         data = load_data(data_of(config.data, *config.subjects), workers=setup.workers)
+    real = opened(config.reference, num_samples=config.num_real, data=data) if config.reference else None
+    if isinstance(real, Statistics):
+        check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
     sources = []
     for subject in config.subjects:
         found = opened(subject, num_samples=config.num_samples, data=data)
@@ -236,7 +238,9 @@ def _against_statistics(
     scores, findings = [], []
     for source in sources:
         log.info("scoring %s", source.name)
-        found, remarks = score_against_statistics(source, extractor, real, batch_size=config.batch_size)
+        found, remarks = score_against_statistics(
+            source, extractor, real, subject=subject_of(source), batch_size=config.batch_size, seed=config.seed
+        )
         scores += found
         findings += remarks
     run = setup.create_run("eval", Path(real.name).stem, _complete(config))
@@ -272,9 +276,13 @@ def _write_protocol_scores(folder: Path, scored: Scored) -> None:
     for seen in scored.seen:
         if not seen.real.features.is_inception:
             continue
-        found = protocol_scores(seen.real.features, seen.fake.features)
-        name = f"{protocol_of(seen.real.features.extractor).name}-{scored.source.digest}.json"
-        write_atomically(folder / name, json.dumps(found, indent=1) + "\n")
+        protocol = protocol_of(seen.real.features.extractor).name
+        try:
+            found = protocol_scores(seen.real.features, seen.fake.features)
+        except ValueError as error:  # too few images for the tool's own rules, not for ours
+            log.warning("no numbers as %s prints them: %s", protocol, error)
+            continue
+        write_atomically(folder / f"{protocol}-{scored.source.digest}.json", json.dumps(found, indent=1) + "\n")
 
 
 def _complete(config: EvalConfig) -> EvalConfig:
@@ -284,11 +292,7 @@ def _complete(config: EvalConfig) -> EvalConfig:
 
 
 def _described(source: Source) -> str:
-    return f"{source.name} ({source.digest}), {_count(source)} images: {source.protocol}"
-
-
-def _count(source: Source) -> str:
-    return f"{source.count:,}"
+    return f"{source.name} ({source.digest}), {source.count:,} images: {source.protocol}"
 
 
 def _line(scored: Scored) -> str:
