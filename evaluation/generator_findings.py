@@ -7,11 +7,13 @@ from torch import Tensor
 from evaluation.diversity_findings import diversity_findings
 from evaluation.extractor_findings import extractor_findings
 from evaluation.features import Features, metric_name
+from evaluation.fidelity_rows import fidelity_findings
 from evaluation.findings import Finding
 from evaluation.intervals import Estimate
 from evaluation.memorisation_findings import memorisation_findings
 from evaluation.mode_findings import mode_findings
 from evaluation.modes import label_agreement
+from evaluation.neighbour_findings import neighbour_findings
 from evaluation.precision_recall import repeated
 from evaluation.seen import Row, Seen
 
@@ -28,7 +30,9 @@ def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     found += mode_findings(real, fake, classes=seen.classes)
     if seen.fake.labels is not None and fake.has_classes and not fake.is_inception:
         found.append(_ignores_its_labels(fake, seen.fake.labels))
-    found += [*diversity_findings(rows), *memorisation_findings(rows), *extractor_findings(real, fake)]
+    found += [*fidelity_findings(seen, rows), *neighbour_findings(seen, rows)]
+    found += [*diversity_findings(rows), *memorisation_findings(rows)]
+    found += extractor_findings(real, fake)
     return [finding for finding in found if finding is not None]
 
 

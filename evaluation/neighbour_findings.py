@@ -1,4 +1,4 @@
-"""What makes neighbourhood scores doubtful: repeated reals, few samples, unequal sets, a few images that decide."""
+"""What makes neighbourhood scores doubtful: repeated reals, few samples, a few images that decide."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,6 @@ REPEATED = 0.01
 """Share of repeated reals that is worth a word: their neighbourhoods are as narrow as the copies are close."""
 FEW = 50
 """Samples below which half of them hardly make neighbourhoods, and intervals are rough."""
-UNEQUAL = 1.5
-"""Ratio of the set sizes from which the scores must not be held against those at equal sizes."""
 WIDE = 0.3
 """Width of an interval that is mainly due to few images, if it is also twice that of independent ones."""
 
@@ -21,7 +19,7 @@ def neighbour_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     """Judge rows of `neighbour_rows` by the samples that they were made of; nothing where there are no such rows."""
     if not any(metric in ("precision", "recall", "density", "coverage") for metric, *_ in rows):
         return []
-    found = [_repeated_reals(seen), _few(seen), _unequal(seen), _few_decide(seen, rows)]
+    found = [_repeated_reals(seen), _few(seen), _few_decide(seen, rows)]
     return [finding for finding in found if finding is not None]
 
 
@@ -50,20 +48,6 @@ def _few(seen: Seen) -> Finding | None:
         "which come from halves of the sets, are rough.",
         f"Use {FEW} images of each at least; published numbers use 10,000 or more.",
         code="few-for-neighbours",
-    )
-
-
-def _unequal(seen: Seen) -> Finding | None:
-    sizes = len(seen.real), len(seen.fake)
-    if max(sizes) < UNEQUAL * min(sizes):
-        return None
-    return Finding(
-        "info",
-        "Unequal numbers of real and generated images",
-        f"{sizes[0]} real and {sizes[1]} generated images: neighbourhoods narrow as their set grows, and coverage "
-        "rises with the number of generated images.",
-        "Compare generators at the same two numbers; with published results, at theirs.",
-        code="unequal-sizes",
     )
 
 
