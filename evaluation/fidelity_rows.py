@@ -19,7 +19,7 @@ FIDELITY_METRICS = {
     "fid_floor": "what a perfect generator would score at these sample sizes; fd_floor[NAME]",
     "fid_infinity": "the distance extrapolated to infinitely many images, 0 for a perfect generator; fd_infinity[NAME]",
     "fid_real": "the same distance of held-out real images: what can be reached; fd_real[NAME]",
-    "mind": "sliced Wasserstein distance of the features, always mind[NAME]; lower is better",
+    "mind": "Monge Inception distance: sliced Wasserstein distance of the features; mind[NAME]; lower is better",
     "cmmd": "kernel distance of CLIP embeddings, 0 for a perfect generator; with CLIP only",
 }
 _HERE = "95 % interval about the expectation at these sample sizes"
@@ -48,7 +48,7 @@ def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
         rows.append(_reached(real, seen.held_out.features, len(fake), seen.seed))
     if "mind" in wanted:
         estimate = mind_estimate(real.values, fake.values, seed=seen.seed)
-        rows.append((f"mind[{real.extractor}]", estimate, len(fake), _MIND))
+        rows.append((metric_name("mind", real), estimate, len(fake), _MIND))
     if "cmmd" in wanted and is_clip(real):
         rows.append(_cmmd(real.values, fake.values))
     return rows
