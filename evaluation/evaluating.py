@@ -12,7 +12,7 @@ from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
 from evaluation.reference import NUM_REAL, Reference
 from evaluation.scores import Score
-from evaluation.scoring import score_source
+from evaluation.scoring import check_same_form, score_source
 
 
 def evaluate(
@@ -40,6 +40,8 @@ def evaluate(
     data = real if isinstance(real, Data) else None
     against = None if data else _source(real, num_samples=num_real, seed=seed, device=device)
     source = _source(generated, num_samples=num_samples, seed=seed, device=device, data=data)
+    if against is not None:
+        check_same_form(source, against)
     reference = Reference(data, seer, seed=seed, batch_size=batch_size, num_real=num_real, source=against)
     scored = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
     assert scored is not None

@@ -1,9 +1,10 @@
 """One generator, or one set of images, scored: drawn once, seen once by each extractor, every number made from that."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from advgan.generators import TrainedGan
@@ -92,6 +93,8 @@ def score_source(
     """
     keep = source.count * source.channels * source.size**2 <= MOST_KEPT
     first = references[0]
+    if first.known_data is None:
+        source = _numbered_alike(source, first.source.classes)
     samples = look(
         source,
         [reference.extractor for reference in references],
@@ -129,6 +132,15 @@ def score_source(
     )
 
 
+def check_same_form(source: Source, real: Source) -> None:
+    """Refuse images of another size or number of channels than the real ones: ValueError."""
+    if (source.size, source.channels) != (real.size, real.channels):
+        raise ValueError(
+            f"{source.name} has {source.channels}x{source.size}x{source.size} images, {real.name} "
+            f"{real.channels}x{real.size}x{real.size}: give images of one form"
+        )
+
+
 def subject_of(source: Source) -> str:
     """What was scored, by name and digest."""
     if source.gan is not None:
@@ -141,6 +153,18 @@ def word_of(metric: str) -> str:
     stem = metric.partition("[")[0]
     word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
     return "inception_score" if word == "classifier_score" else word
+
+
+def _numbered_alike(source: Source, known: tuple[str, ...] | None) -> Source:
+    """Give labels the class numbers of the real images, by name; where a name is unknown there, no labels."""
+    own = source.classes
+    if source.labels is None or not own or not known or own == tuple(str(number) for number in range(len(own))):
+        return source
+    strangers = tuple(name for name in own if name not in known)
+    if strangers:
+        return replace(source, labels=None, classes=None, unmatched=strangers)
+    numbers = torch.tensor([known.index(name) for name in own])
+    return replace(source, labels=numbers[source.labels], classes=known)
 
 
 def _seen(reference: Reference, fake: Sample, seed: int) -> Seen:

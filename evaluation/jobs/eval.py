@@ -32,7 +32,7 @@ from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_of
 from evaluation.reference import NUM_REAL, Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
-from evaluation.scoring import Scored, score_source, subject_of
+from evaluation.scoring import Scored, check_same_form, score_source, subject_of
 from evaluation.statistics_scores import check_enough, score_against_statistics
 from evaluation.use import USE_METRICS
 
@@ -173,11 +173,8 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
         found = opened(subject, num_samples=config.num_samples, data=data)
         if isinstance(found, Statistics):
             raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
-        if isinstance(real, Source) and (found.size, found.channels) != (real.size, real.channels):
-            raise ValueError(
-                f"{found.name} has {found.channels}x{found.size}x{found.size} images, {real.name} "
-                f"{real.channels}x{real.size}x{real.size}: give images of one form"
-            )
+        if isinstance(real, Source):
+            check_same_form(found, real)
         sources.append(found)
     return sources, data, real
 
