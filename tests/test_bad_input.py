@@ -174,6 +174,12 @@ CASES: dict[str, tuple[Callable[[], object], list[str], int, str]] = {
     "a device that is not here": (NOTHING, ["fit", "--device", "cuda:99"], 1, "--device cuda:99"),
     "a batch larger than the data": (folder, ["train", "--data", "images", "-b", "500"], 1, "--batch-size"),
     "a gate without a bound": (NOTHING, ["attack", "--fail-under", "robust_accuracy"], 2, "metric=number"),
+    "nothing to score": (NOTHING, ["eval"], 1, "nothing to score"),
+    "nothing there to score": (NOTHING, ["eval", "nowhere"], 1, "nothing at nowhere"),
+    "an unknown metric": (NOTHING, ["eval", "--metrics", "fidd"], 1, "no metric 'fidd'"),
+    "an unknown protocol": (NOTHING, ["eval", "--protocol", "tidy"], 1, "no protocol 'tidy'"),
+    "one subject to compare": (npz, ["eval", "images.npz", "--compare"], 1, "compare needs two subjects"),
+    "a pickle to score": (lambda: put("gan.pkl", pickle.dumps(Payload())), ["eval", "gan.pkl"], 1, "is a pickle"),
     "nothing to sample from": (NOTHING, ["sample"], 1, "--ckpt"),
 }
 

@@ -1,7 +1,6 @@
 """`advgan eval` through its job: whatever can be scored, by whatever sees it, against whatever it is held against."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from evaluation.features import Extractor
 from evaluation.frechet import frechet_distance
 from evaluation.jobs.eval import EvalConfig, plan, run
 from evaluation.jobs.setup import Outcome, Setup
+from evaluation.latent_scores import LATENT_METRICS
 from evaluation.memorisation_rows import MEMORISATION_METRICS
 from evaluation.metric_words import COSTLY, METRICS
 from evaluation.neighbour_rows import NEIGHBOUR_METRICS
@@ -132,7 +132,7 @@ def test_a_checkpoint_has_every_group_of_scores_but_the_costly_ones(
     scores = by_metric(outcome)
     for score in scores.values():
         check_complete(score)
-        if score.setting == "cnn" and word_of(score.metric) not in METRICS_OF_LATENTS:
+        if score.setting == "cnn" and score.metric not in LATENT_METRICS:
             check_seen(score, "cnn", num_real=150)
     assert {score.setting for score in scores.values()} == {"cnn", "discriminator", "discriminator-non-saturating"}
     some = {"fd[cnn]", "kid[cnn]", "precision", "modes_covered", "vendi", "authenticity", "probe_accuracy"}
@@ -144,15 +144,6 @@ def test_a_checkpoint_has_every_group_of_scores_but_the_costly_ones(
     assert (tmp_path / "run/report.html").is_file()
     with (tmp_path / "run/scores.csv").open() as file:
         assert [row["metric"] for row in csv.DictReader(file)] == [score.metric for score in outcome.results.scores]
-
-
-METRICS_OF_LATENTS = {
-    "path_length",
-    "interpolation_jump",
-    "interpolation_precision",
-    "latent_sensitivity",
-    "jacobian_condition",
-}
 
 
 @pytest.mark.parametrize("subject", ["pngs", "fakes.npz", "generator.py:draw"])
@@ -232,25 +223,6 @@ def test_a_folder_of_real_images_takes_no_data(
     assert "source" not in (outcome.folder / "config.yaml").read_text(), "no data are made up"
 
 
-def test_labels_of_a_reference_are_the_classes_of_the_data(
-    home: Path, tmp_path: Path, digits: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder of threes and sevens beside data of ten classes: its labels are 3 and 7, not 0 and 1."""
-    chosen = torch.cat([(digits.train.labels == digit).nonzero()[:20, 0] for digit in (3, 7)])
-    names = [digits.classes[label] for label in digits.train.labels[chosen]]
-    real = write_pngs(tmp_path / "real", digits.train.images[chosen], names)
-    known = list[Tensor | None]()
-
-    def spying(source: Any, references: Any, **options: Any) -> Any:
-        known.append(references[0].sample.labels)
-        return score_source(source, references, **options)
-
-    monkeypatch.setattr(job, "score_source", spying)
-    evaluated(tmp_path / "run", home / "fakes.npz", reference=str(real), data=DataConfig(source="digits"))
-    assert known[0] is not None
-    assert known[0].tolist() == [3] * 20 + [7] * 20
-
-
 def test_many_extractors_draw_once_and_see_each_image_once(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,42 +279,6 @@ def test_metrics_are_chosen_by_word_and_by_group(
     outcome = evaluated(tmp_path / "run", home / "gan.safetensors", metrics=metrics)
     assert {word_of(score.metric) for score in outcome.results.scores} <= words
     assert {word_of(score.metric) for score in outcome.results.scores} >= words & {"vendi", "precision", "authenticity"}
-
-
-def inception_of(name: str) -> Extractor:
-    """Stands for Inception, in its name alone."""
-
-    def look(images: Tensor) -> tuple[Tensor, Tensor]:
-        levels = images.flatten(1)
-        return levels, (10 * levels).softmax(dim=1).double()
-
-    return Extractor(name, "0", look, "a stand-in")
-
-
-def test_numbers_of_a_protocol_are_kept_under_its_tools_names(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job, "_extractor", lambda *args: inception_of("inception@clean"))
-    outcome = evaluated(tmp_path / "run", home / "pngs", features=("inception",), metrics=("fid", "kid"))
-    scores = by_metric(outcome)
-    assert {score.setting for score in scores.values()} == {"inception@clean"}
-    assert {"fid", "kid"} <= scores.keys()
-    (file,) = (tmp_path / "run").glob("clean-*.json")
-    found = json.loads(file.read_text())
-    assert found["frechet_inception_distance"] == pytest.approx(scores["fid"].value, rel=1e-3)
-    assert "kernel_inception_distance_mean" in found
-
-
-def test_too_few_images_for_a_protocols_tool_are_enough_for_ours(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """torch-fidelity refuses a kernel distance of fewer than 1000 images: our scores must not be lost with it."""
-    monkeypatch.setattr(job, "_extractor", lambda *args: inception_of("inception"))
-    with caplog.at_level("WARNING", logger="advgan"):
-        outcome = evaluated(tmp_path / "run", home / "pngs", features=("inception",), metrics=("fid", "kid"))
-    assert {"fid", "kid"} <= by_metric(outcome).keys()
-    assert "no numbers as torch-fidelity prints them" in caplog.text
-    assert not list((tmp_path / "run").glob("torch-fidelity-*"))
 
 
 def test_a_plan_names_everything_and_writes_nothing(home: Path, tmp_path: Path, digits: Data) -> None:

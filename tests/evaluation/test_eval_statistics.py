@@ -1,7 +1,8 @@
-"""`advgan eval` against statistics that another tool saved, and everything that it refuses."""
+"""`advgan eval` beside other tools: their statistics, their rules, and images of a user's own; what it refuses."""
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 import cli
+import evaluation.jobs.eval as job
 from advgan.config import DataConfig
 from advgan.data import Data, load_data
 from attacks.random import uniform
+from evaluation.features import Extractor
 from evaluation.frechet import frechet_distance
 from evaluation.jobs.eval import EvalConfig, run
 from evaluation.jobs.setup import Outcome, Setup
 from evaluation.scores import Score
+from evaluation.scoring import score_source
 
 COUNT = 60
 NETWORK = """
@@ -44,9 +48,7 @@ def fakes(digits: Data) -> Tensor:
 def home(tmp_path_factory: pytest.TempPathFactory, digits: Data, fakes: Tensor) -> Iterator[Path]:
     """A folder with images in two forms and two sizes, and statistics; runs write no pages."""
     folder = tmp_path_factory.mktemp("statistics")
-    (folder / "pngs").mkdir()
-    for number, image in enumerate(fakes):
-        Image.fromarray(image[0].numpy()).save(folder / "pngs" / f"{number:04d}.png")
+    write_pngs(folder / "pngs", fakes)
     pixels = fakes.permute(0, 2, 3, 1).numpy()
     np.savez(folder / "fakes.npz", arr_0=pixels)
     np.savez(folder / "large.npz", arr_0=np.kron(pixels, np.ones((1, 2, 2, 1), np.uint8)))
@@ -56,6 +58,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, digits: Data, fakes: Tensor) 
         patch.setenv("ADVGAN_CACHE_DIR", str(folder / "cache"))
         patch.setattr("evaluation.jobs.setup.write_report", lambda folder: folder / "report.html")
         yield folder
+
+
+def write_pngs(folder: Path, images: Tensor, classes: Sequence[str] = ()) -> Path:
+    for number, image in enumerate(images):
+        file = folder / (classes[number] if classes else "") / f"{number:04d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(file)
+    return folder
 
 
 def evaluated(out: Path, *subjects: Path, **options: Any) -> Outcome:
@@ -109,6 +119,61 @@ def test_statistics_of_a_known_number_of_images_have_a_floor(home: Path, tmp_pat
         check_complete(score)
     assert outcome.folder is not None
     assert (outcome.folder / "scores.csv").is_file()
+
+
+def test_labels_of_a_reference_are_the_classes_of_the_data(
+    home: Path, tmp_path: Path, digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of threes and sevens beside data of ten classes: its labels are 3 and 7, not 0 and 1."""
+    chosen = torch.cat([(digits.train.labels == digit).nonzero()[:20, 0] for digit in (3, 7)])
+    names = [digits.classes[label] for label in digits.train.labels[chosen]]
+    real = write_pngs(tmp_path / "real", digits.train.images[chosen], names)
+    known = list[Tensor | None]()
+
+    def spying(source: Any, references: Any, **options: Any) -> Any:
+        known.append(references[0].sample.labels)
+        return score_source(source, references, **options)
+
+    monkeypatch.setattr(job, "score_source", spying)
+    evaluated(tmp_path / "run", home / "fakes.npz", reference=str(real), data=DataConfig(source="digits"))
+    assert known[0] is not None
+    assert known[0].tolist() == [3] * 20 + [7] * 20
+
+
+def inception_of(name: str) -> Extractor:
+    """Stands for Inception, in its name alone."""
+
+    def look(images: Tensor) -> tuple[Tensor, Tensor]:
+        levels = images.flatten(1)
+        return levels, (10 * levels).softmax(dim=1).double()
+
+    return Extractor(name, "0", look, "a stand-in")
+
+
+def test_numbers_of_a_protocol_are_kept_under_its_tools_names(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_extractor", lambda *args: inception_of("inception@clean"))
+    outcome = evaluated(tmp_path / "run", home / "pngs", features=("inception",), metrics=("fid", "kid"))
+    scores = {score.metric: score for score in outcome.results.scores}
+    assert {score.setting for score in scores.values()} == {"inception@clean"}
+    assert {"fid", "kid"} <= scores.keys()
+    (file,) = (tmp_path / "run").glob("clean-*.json")
+    found = json.loads(file.read_text())
+    assert found["frechet_inception_distance"] == pytest.approx(scores["fid"].value, rel=1e-3)
+    assert "kernel_inception_distance_mean" in found
+
+
+def test_too_few_images_for_a_protocols_tool_are_enough_for_ours(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch-fidelity refuses a kernel distance of fewer than 1000 images: our scores must not be lost with it."""
+    monkeypatch.setattr(job, "_extractor", lambda *args: inception_of("inception"))
+    with caplog.at_level("WARNING", logger="advgan"):
+        outcome = evaluated(tmp_path / "run", home / "pngs", features=("inception",), metrics=("fid", "kid"))
+    assert {"fid", "kid"} <= {score.metric: score for score in outcome.results.scores}.keys()
+    assert "no numbers as torch-fidelity prints them" in caplog.text
+    assert not list((tmp_path / "run").glob("torch-fidelity-*"))
 
 
 REFUSALS: dict[str, tuple[list[str], int, list[str]]] = {
