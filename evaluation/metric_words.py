@@ -37,7 +37,8 @@ ALL = "all"
 def wanted_metrics(names: Collection[str]) -> frozenset[str]:
     """The metrics that names of metrics and groups mean; none: all but the costly ones; `all`: those too.
 
-    Raises ValueError for a name that is neither.
+    A group means its words without the costly ones, or all where all are costly. Raises ValueError for a name that is
+    neither.
     """
     if not names:
         return frozenset(METRICS) - COSTLY
@@ -48,4 +49,10 @@ def wanted_metrics(names: Collection[str]) -> frozenset[str]:
             )
     if ALL in names:
         return frozenset(METRICS)
-    return frozenset(word for name in names for word in GROUPS.get(name, (name,)))
+    return frozenset(word for name in names for word in _meant(name))
+
+
+def _meant(name: str) -> Collection[str]:
+    """A word itself; of a group what is not costly, unless all of it is."""
+    words = GROUPS.get(name)
+    return (name,) if words is None else words.keys() - COSTLY or words
