@@ -116,6 +116,16 @@ def test_the_interval_holds_the_expectation_at_these_sample_sizes(shift, scale, 
     assert ((found[:, 1] < expectation) & (expectation < found[:, 2])).mean() >= 0.87
 
 
+def test_at_equal_distributions_the_interval_is_as_wide_as_fresh_samples_vary():
+    """The jackknife alone would make it wider by the root of 2."""
+    generator = seeded()
+    found = np.array(
+        [mind_estimate(drawn(80, 12, generator), drawn(80, 12, generator), num_directions=24) for _ in range(150)]
+    )
+    width = (found[:, 2] - found[:, 1]).mean() / (2 * 1.96)
+    assert width == pytest.approx(found[:, 0].std(), rel=0.25)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.1, 1.0), (0.3, 1.0), (0.0, 0.5)])
 @pytest.mark.parametrize("counts", [(60, 60), (60, 150), (300, 300)])
