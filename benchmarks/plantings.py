@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from advgan.data import ImageSet
+from advgan.generators import load_gan
+from advgan.ranges import to_bytes
+from advgan.sampling import sample
 from attacks.random import normal, permutation
 
 Planting = Callable[[ImageSet, ImageSet, int, int], Tensor]
@@ -65,6 +69,16 @@ def repeating(train: ImageSet, held_out: ImageSet, count: int, seed: int) -> Ten
     """Fifty held-out images over and over."""
     images = healthy(train, held_out, 50, seed)
     return images.repeat(-(-count // 50), 1, 1, 1)[:count]
+
+
+def half_trained(checkpoint: Path) -> Planting:
+    """What a generator draws whose training was stopped early, by its checkpoint."""
+    gan = load_gan(checkpoint)
+
+    def drawn(train: ImageSet, held_out: ImageSet, count: int, seed: int) -> Tensor:
+        return to_bytes(sample(gan.generator, count, seed=seed))
+
+    return drawn
 
 
 PLANTINGS: dict[str, Planting] = {

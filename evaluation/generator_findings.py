@@ -15,6 +15,7 @@ from evaluation.mode_findings import mode_findings
 from evaluation.modes import label_agreement
 from evaluation.neighbour_findings import neighbour_findings
 from evaluation.precision_recall import repeated
+from evaluation.realism_findings import realism_findings
 from evaluation.seen import Row, Seen
 
 REPEATED = 0.01
@@ -30,7 +31,7 @@ def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     found += mode_findings(real, fake, classes=seen.classes)
     if seen.fake.labels is not None and fake.has_classes and not fake.is_inception:
         found.append(_ignores_its_labels(fake, seen.fake.labels))
-    found += [*fidelity_findings(seen, rows), *neighbour_findings(seen, rows)]
+    found += [*fidelity_findings(seen, rows), *neighbour_findings(seen, rows), *realism_findings(seen, rows)]
     found += [*diversity_findings(rows), *memorisation_findings(rows)]
     found += extractor_findings(real, fake)
     return [finding for finding in found if finding is not None]
