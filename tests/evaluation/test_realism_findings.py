@@ -62,8 +62,9 @@ def test_a_pure_wave_is_fine_detail_or_none() -> None:
     fine = (side[:, None] + side) % 2 * 255
     coarse = (127.5 + 100 * torch.cos(2 * math.pi * side / 16)).expand(16, 16)
     flat = torch.full((16, 16), 7)
-    images = torch.stack([fine, coarse.round(), flat])[:, None].byte()
-    assert fine_share(images).tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-4)
+    stripes = (side % 2 * 255).expand(16, 16)
+    images = torch.stack([fine, stripes, stripes.T, coarse.round(), flat])[:, None].byte()
+    assert fine_share(images).tolist() == pytest.approx([1.0, 1.0, 1.0, 0.0, 0.0], abs=1e-4)
 
 
 def test_neither_brightness_nor_contrast_changes_the_share() -> None:
