@@ -42,9 +42,9 @@ def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> E
 
     Within 1 % of simulation for Gaussian features with flat, two-level, 1/k, 1/k^2 and exponential spectra from
     N = D / 2 to 60 D, equal and unequal sizes, D from 48 on. Heavier tails than a Gaussian's raise the truth: for
-    pixels of photographs and rectified random features of them it was up to 25 % higher, as real images against real
-    ones show. The interval says how well this sample tells the Gaussian expectation: to a few per cent where rows are
-    fewer than columns. Raises ValueError for fewer than two samples of either.
+    pixels of photographs and rectified random features of them it was up to 25 % higher; real images against real ones
+    show by how much. The interval says how well this sample tells the Gaussian expectation: to a few per cent where
+    rows are fewer than columns. Raises ValueError for fewer than two samples of either.
     """
     if min(num_real, num_fake) < 2:
         raise ValueError(f"{num_real} real and {num_fake} fake samples: a Fréchet distance needs two of each")
