@@ -18,6 +18,9 @@ from evaluation.moments import Moments
 
 Matrix = NDArray[np.float64]
 
+_DOUBTFUL = 1e-12
+"""A smallest eigenvalue below this share of the largest may be rounding."""
+
 
 def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
     """Measure the squared 2-Wasserstein distance of two fitted Gaussians (Heusel et al., 2017).
@@ -55,7 +58,8 @@ def frechet_from_statistics(real: tuple[Tensor, Tensor], fake: tuple[Tensor, Ten
     if not all(bool(part.isfinite().all()) for part in (real_mean, first, fake_mean, second)):
         raise ValueError("statistics hold NaN or infinity: make them again, from two images at least")
     alive = (first.diagonal() > 0) & (second.diagonal() > 0)
-    covariances = [part[alive][:, alive].cpu().numpy() for part in (first, second)]
+    kept = [first, second] if bool(alive.all()) else [part[alive][:, alive] for part in (first, second)]
+    covariances = [part.cpu().numpy() for part in kept]
     root = root_of_definite(*covariances)
     if root is None:
         root = _root_of_factors(*(_factor(covariance) for covariance in covariances))
@@ -85,8 +89,9 @@ def root_of_definite(first: Matrix, second: Matrix) -> float | None:
         return 0.0
     try:
         with threadpool_limits(limits=1):
-            linalg.cholesky(second, check_finite=False)
-            squares = linalg.eigvalsh(second, first, type=2, driver="gv", check_finite=False)  # type: ignore[arg-type]  # the stub lacks it
+            squares = linalg.eigvalsh(second.T, first.T, type=2, driver="gv", check_finite=False)  # type: ignore[arg-type]
+            if squares[0] < _DOUBTFUL * squares[-1]:
+                linalg.cholesky(second, check_finite=False)
     except linalg.LinAlgError:
         return None
     return float(np.sqrt(np.clip(squares, 0, None)).sum())

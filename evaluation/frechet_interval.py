@@ -52,8 +52,8 @@ def frechet_estimate(real_features: Tensor, fake_features: Tensor, *, seed: int 
 
     The interval is symmetric in the logarithm, as wide as Student's t for the freedom that the noise and the rows
     leave. Simulated with Gaussian features (D = 64, N from D / 2 to 10 D, flat and 1/k spectra, equal distributions,
-    shifted, scaled and collapsed ones) it held the expectation in 92 to 98 %, but in 90 % where N is at most 2 D and the
-    sets differ in a few columns of large variance. `seed` draws the rows whose pull is computed.
+    shifted, scaled and collapsed ones) it held the expectation in 92 to 98 %, but in 90 % where N is at most 2 D and
+    the sets differ in a few columns of large variance. `seed` draws the rows whose pull is computed.
     """
     value = frechet_distance(real_features, fake_features)
     fewest = min(len(real_features), len(fake_features))
