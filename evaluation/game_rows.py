@@ -83,7 +83,7 @@ def game_rows(match: Match, wanted: Collection[str]) -> list[Row]:
 def _calibration(match: Match) -> list[Row]:
     if match.loss not in CROSS_ENTROPY:
         return []
-    real, fake = match.judgements.held_out, match.judgements.fake
+    real, fake = match.finite_judgements.held_out, match.finite_judgements.fake
     error = calibration_error(real, fake, seed=match.seed)
     sizes = f"{_sizes(match)}, both kinds weighted alike"
     smoothing = match.gan.game.training.label_smoothing
@@ -98,7 +98,7 @@ def _calibration(match: Match) -> list[Row]:
 
 
 def _critic(match: Match) -> list[Row]:
-    judged, slopes = match.judgements, steepness(match.slopes)
+    judged, slopes = match.finite_judgements, steepness(match.slopes)
     held_out, train = (wasserstein_estimate(real, judged.fake) for real in (judged.held_out, judged.train))
     boot, count = partial(bootstrap_mean, seed=match.seed), len(match.slopes)
     between = f"gradient norms of {count} single points between training images and fakes, signed pixels"
@@ -127,7 +127,7 @@ def _critic(match: Match) -> list[Row]:
 
 
 def _weights(match: Match) -> list[Row]:
-    judged, boot = match.judgements, partial(bootstrap_mean, seed=match.seed)
+    judged, boot = match.finite_judgements, partial(bootstrap_mean, seed=match.seed)
     sizes = f"{len(judged.train)} training, {_sizes(match)}"
     share = overfitting_share_estimate(judged.train, judged.held_out, judged.fake, seed=match.seed)
     text = f"(E train - E held out) / (E train - E fake) of logits; {sizes}; jackknife interval, none where the "
@@ -167,7 +167,7 @@ def _fresh(match: Match) -> list[Row]:
     rows: list[Row] = [("jsd_fresh", fresh.bound, len(fresh.fake_logits), text)]
     if match.loss not in CROSS_ENTROPY:  # other logits are no odds, so their bound is far from tight
         return rows
-    judged = match.judgements
+    judged = match.finite_judgements
     own = jensen_shannon_estimate(judged.held_out, judged.fake, seed=match.seed)
     text = f"{bound}; the GAN's own discriminator; {_sizes(match)}; jackknife interval"
     return [*rows, ("jsd_own", own, len(judged.fake), text)]
@@ -189,7 +189,7 @@ def _effort(match: Match) -> str:
 
 
 def _sizes(match: Match) -> str:
-    return f"{len(match.judgements.held_out)} held-out real, {len(match.judgements.fake)} fake"
+    return f"{len(match.finite_judgements.held_out)} held-out real, {len(match.finite_judgements.fake)} fake"
 
 
 GROUPS: tuple[tuple[dict[str, str], Callable[[Match], list[Row]]], ...] = (

@@ -76,13 +76,18 @@ class Match:
 
     @cached_property
     def judgements(self) -> Judgements:
-        """Logits of all three kinds; raises ValueError where one is not finite, or a kind has fewer than two."""
+        """Logits of all three kinds, finite or not; raises ValueError where a kind has fewer than two."""
         found = Judgements(self.on_train.logits, self.on_held_out.logits, self.on_fakes.logits)
-        if not found.finite:
-            raise ValueError("the discriminator gives NaN or infinite logits: its training has diverged")
         if min(len(logits) for logits in vars(found).values()) < 2:
             raise ValueError("judging a game takes at least two training, two held-out and two fake images")
         return found
+
+    @property
+    def finite_judgements(self) -> Judgements:
+        """The same, for what is computed from them; raises ValueError where one is not finite too."""
+        if not self.judgements.finite:
+            raise ValueError("the discriminator gives NaN or infinite logits: its training has diverged")
+        return self.judgements
 
     @cached_property
     def slopes(self) -> Tensor:

@@ -3,13 +3,9 @@
 from functools import cached_property
 
 import torch
-from torch import Tensor
 
 from advgan.data import Data, ImageSet
-from advgan.models.interface import Discriminator
 from advgan.processes import Processes
-from advgan.ranges import to_signed
-from evaluation.discriminator import Judgements, View, judge
 from evaluation.feature_cache import FeatureCache
 from evaluation.features import Extractor, Features
 from evaluation.inputs import Source
@@ -103,21 +99,6 @@ class Reference:
         held_out = self._look(self.held_out_source, processes, advance) if self.held_out_source else []
         if processes.is_first:
             self.__dict__.update(sample=real[0], held_out=held_out[0] if held_out else None)
-
-    def judged(
-        self, discriminator: Discriminator, fakes: Tensor, labels: Tensor | None, view: View = to_signed
-    ) -> Judgements:
-        """What the discriminator says of training images, held-out ones, and these fakes; as many of each at most."""
-        conditional = labels is not None
-
-        def logits(images: ImageSet) -> Tensor:
-            # In a random order: a discriminator with batch norm must not see a class at a time.
-            some = images.draw(len(fakes), self.seed)
-            given = some.labels if conditional else None
-            return judge(discriminator, some.unit(), given, batch_size=self.batch_size, view=view)
-
-        fake = judge(discriminator, fakes, labels, batch_size=self.batch_size, view=view)
-        return Judgements(logits(self.data.train), logits(self.held_out_images), fake)
 
     def _drawn(self, images: ImageSet, name: str) -> Source:
         found = Found(images, labelled=images.num_classes > 0, named=True)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ from advgan.rounds import labelled_indices
 from advgan.sampling import sample, sample_labels
 from advgan.training import start
 from evaluation.codes import matched_accuracy
-from evaluation.features import Extractor
 from evaluation.hidden_features import hidden_features
+from evaluation.match import Match
 from evaluation.own_points import own_scores
-from evaluation.reference import Reference
 from evaluation.scores import Score
 
 
@@ -131,7 +131,7 @@ def test_packs_and_points_have_no_probe(tmp_path: Path, data: Data) -> None:
     assert scored(gan(tmp_path, data, packing=2), data) == {}
 
 
-def test_real_images_sorted_by_class_are_judged_in_mixed_batches(data: Data) -> None:
+def test_real_images_sorted_by_class_are_judged_in_mixed_batches(tmp_path: Path, data: Data) -> None:
     """A discriminator whose logit is a batch norm's would say 0 of every image of a batch of one kind."""
 
     class Normed(nn.Module):
@@ -149,8 +149,7 @@ def test_real_images_sorted_by_class_are_judged_in_mixed_batches(data: Data) -> 
     dark.images.zero_()
     bright.images.fill_(255)
     joined = type(dark)(torch.cat([dark.images, bright.images]), torch.arange(200) // 100, dark.classes, "sorted")
-    sorted_data = Data("sorted", joined, joined, joined)
-    reference = Reference(sorted_data, Extractor("pixels", "0", look), batch_size=50)
-    judged = reference.judged(Normed(), torch.rand(200, 1, 8, 8), None)
+    normed = replace(gan(tmp_path, data), discriminator=Normed())  # type: ignore[arg-type]
+    judged = Match(gan=normed, train=joined, held_out=joined, fakes=torch.rand(200, 1, 8, 8), batch_size=50).judgements
     assert judged.train.abs().min() > 0.5
     assert judged.held_out.abs().min() > 0.5

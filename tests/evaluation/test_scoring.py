@@ -1,6 +1,7 @@
 """A source scored by references: what is computed, by whose class numbers, and how the real images are had."""
 
 import math
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ def test_scores_of_the_discriminator_come_by_its_group(gan: TrainedGan, data: Da
     one = scored(gan_source(gan, num_samples=COUNT, seed=0), reference(data), metrics=("r1",))
     assert list(of(one)) == ["r1"]
     assert of(one)["r1"] == of(found)["r1"]
+
+
+def test_a_diverged_discriminator_is_a_finding_and_leaves_the_other_scores(gan: TrainedGan, data: Data) -> None:
+    broken = deepcopy(gan)
+    with torch.no_grad():
+        next(broken.game.discriminator.parameters()).fill_(torch.nan)
+    found = scored(gan_source(broken, num_samples=COUNT, seed=0), reference(data), metrics=("fid", "discriminator"))
+    assert list(of(found)) == ["fd[pixels]"]
+    assert "diverged-discriminator" in {finding.code for finding in found.findings}
 
 
 def test_latent_scores_say_what_saw_the_images(gan: TrainedGan, data: Data) -> None:
