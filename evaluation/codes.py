@@ -3,12 +3,11 @@
 import math
 
 import torch
-from scipy import stats
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from attacks.random import normal
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate, rate
+from evaluation.intervals import NORMAL, UNKNOWN, Estimate, rate
 
 
 def best_matching(values: Tensor, labels: Tensor) -> Tensor:
@@ -67,5 +66,5 @@ def _correlation(first: Tensor, second: Tensor) -> Estimate:
     value = max(-1.0, min(1.0, float(first @ second) / lengths))
     if len(first) < 4 or abs(value) == 1:
         return Estimate(value, *UNKNOWN)
-    margin = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) / math.sqrt(len(first) - 3)
+    margin = NORMAL / math.sqrt(len(first) - 3)
     return Estimate(value, math.tanh(math.atanh(value) - margin), math.tanh(math.atanh(value) + margin))

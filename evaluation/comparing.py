@@ -8,7 +8,7 @@ from itertools import combinations
 from scipy import stats
 
 from evaluation.findings import Finding
-from evaluation.intervals import CONFIDENCE
+from evaluation.intervals import CONFIDENCE, NORMAL
 from evaluation.scores import Score
 
 LEVEL = 1 - CONFIDENCE
@@ -49,7 +49,7 @@ class Difference:
             return None
         least = max(self.first.samples, self.second.samples)
         # A difference that chance would find again in four of five repetitions: 1.96 + 0.84 standard errors.
-        power = (stats.norm.ppf((1 + CONFIDENCE) / 2) + stats.norm.ppf(0.8)) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+        power = (NORMAL + float(stats.norm.ppf(0.8))) / NORMAL
         return math.ceil(least * (power * half / abs(self.value)) ** 2)
 
 
@@ -117,7 +117,7 @@ def comparison_findings(found: Sequence[Difference]) -> list[Finding]:
 def _difference(first: Score, second: Score) -> Difference:
     value = first.value - second.value
     error = math.hypot(_standard_error(first), _standard_error(second))
-    margin = error * float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    margin = error * NORMAL
     p_value = _p_value(value, error)
     return Difference(
         metric=first.metric,
@@ -133,7 +133,7 @@ def _difference(first: Score, second: Score) -> Difference:
 
 def _standard_error(score: Score) -> float:
     """Of the value, from its interval; an interval of no width has none."""
-    return (score.high - score.low) / 2 / float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    return (score.high - score.low) / 2 / NORMAL
 
 
 def _p_value(value: float, error: float) -> float:

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate
+from evaluation.intervals import NORMAL, UNKNOWN, Estimate
 from evaluation.moments import Moments
 from evaluation.population_spectrum import Spectrum, spectrum_behind
 
@@ -52,9 +51,7 @@ def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> E
     if len(spectrum.counts) == 0:
         return Estimate(0.0, *UNKNOWN)
     value = expected_distance(spectrum, num_real, num_fake)
-    margin = (
-        float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * value * _relative_error(spectrum, num_real - 1, len(covariance))
-    )
+    margin = NORMAL * value * _relative_error(spectrum, num_real - 1, len(covariance))
     return Estimate(value, max(0.0, value - margin), value + margin)
 
 

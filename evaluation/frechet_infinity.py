@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from attacks.random import uniform
@@ -19,7 +18,7 @@ from evaluation.findings import Finding
 from evaluation.frechet import frechet_distance
 from evaluation.frechet_floor import expected_distance
 from evaluation.frechet_interval import frechet_noise
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate, Interval
+from evaluation.intervals import UNKNOWN, Estimate, Interval, student
 from evaluation.moments import Moments
 from evaluation.population_spectrum import Vector, spectrum_behind
 
@@ -61,7 +60,7 @@ def frechet_infinity(real_features: Tensor, fake_features: Tensor, *, seed: int 
     noise = frechet_noise(real_features, fake_features, seed=seed)
     variance = noise.linear + _growth(weights) * noise.quadratic
     freedom = 2 * distances[0] ** 2 / max(noise.linear + noise.quadratic, np.finfo(float).tiny)
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, max(freedom, 1.0))) * math.sqrt(variance)
+    margin = student(max(freedom, 1.0)) * math.sqrt(variance)
     residual = float(np.abs(distances - limit - slope * floors).max())
     interval = Interval(limit - margin, limit + margin) if residual <= margin else UNKNOWN
     return Extrapolation(Estimate(limit, *interval), slope, tuple(floors.tolist()), tuple(distances.tolist()), residual)

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import linalg, stats
+from scipy import linalg
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from attacks.random import permutation
 from evaluation.features import as_double, check_features
 from evaluation.frechet import Matrix, factor_of_rows, frechet_distance, varies
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate
+from evaluation.intervals import UNKNOWN, Estimate, student
 
 LEAST = 8
 """Rows of each set for an interval."""
@@ -64,7 +64,7 @@ def frechet_estimate(real_features: Tensor, fake_features: Tensor, *, seed: int 
     if error == 0:
         return Estimate(value, value, value)
     freedom = min(2 / error**2, fewest - 1)  # 2 / error^2: of a multiple of chi squared with this relative error
-    margin = math.exp(min(float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error, 50.0))
+    margin = math.exp(min(student(freedom) * error, 50.0))
     return Estimate(value, value / margin, value * margin)
 
 

@@ -7,10 +7,7 @@ neither: estimated at the value, the first-order part never vanishes, and it ris
 
 import math
 
-from evaluation.intervals import Interval
-
-NORMAL = 1.959964
-"""97.5 % of a normal variable lies below."""
+from evaluation.intervals import NORMAL, Interval
 
 
 def growing_interval(excess: float, *, second: float, raw_slope: float, first: float = 0.0) -> Interval:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from attacks.random import seeded
-from evaluation.growing_interval import NORMAL, growing_interval
-from evaluation.intervals import UNKNOWN, Estimate
+from evaluation.growing_interval import growing_interval
+from evaluation.intervals import NORMAL, UNKNOWN, Estimate
 
 SMOOTHING = 0.5
 """Added to every count where a class without a fake would make the divergence infinite (Krichevsky, Trofimov, 1981)."""

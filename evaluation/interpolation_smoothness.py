@@ -3,12 +3,11 @@
 import math
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from advgan.models.interface import Generator
 from evaluation.features import Extractor, as_double
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate, bootstrap_mean
+from evaluation.intervals import UNKNOWN, Estimate, bootstrap_mean, wilson_at
 from evaluation.latent_paths import Ends, along, look_along
 from evaluation.precision_recall import neighbourhoods
 
@@ -76,7 +75,4 @@ def clustered_rate(flags: Tensor) -> Estimate:
     spread = share * (1 - share)
     variance = float(rows.var()) / count
     size = count if spread == 0 else min(spread / variance, flags.numel()) if variance > 0 else flags.numel()
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
-    margin = z / (1 + z**2 / size) * math.sqrt(spread / size + (z / (2 * size)) ** 2)
-    return Estimate(share, max(0.0, centre - margin), min(1.0, centre + margin))
+    return Estimate(share, *wilson_at(share, size))

@@ -16,6 +16,8 @@ from torch import Tensor
 from attacks.random import permutation
 
 CONFIDENCE = 0.95
+NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+"""Standard deviations of a normal variable within which that share of it lies, on both sides of its mean."""
 NUM_GROUPS = 10
 
 
@@ -45,6 +47,17 @@ def wilson(successes: int, count: int) -> Interval:
     return Interval(float(bounds.low), float(bounds.high))
 
 
+def wilson_at(share: float, count: float, *, quantile: float = NORMAL) -> Interval:
+    """The same of a share of a number of samples that need not be whole, such as an effective one.
+
+    `quantile` replaces the normal one where the number itself is only estimated.
+    """
+    weight = quantile**2 / count
+    middle = (share + weight / 2) / (1 + weight)
+    margin = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
+    return Interval(max(0.0, middle - margin), min(1.0, middle + margin))
+
+
 def rate(flags: Tensor) -> Estimate:
     """Share of True among (N,) flags, with its Wilson interval."""
     successes = int(flags.sum())
@@ -57,7 +70,7 @@ def mean(values: Tensor) -> Estimate:
     average = float(values.double().mean()) if count else math.nan
     if count < 2:
         return Estimate(average, *UNKNOWN)
-    margin = _t(count - 1) * float(values.double().std()) / math.sqrt(count)
+    margin = student(count - 1) * float(values.double().std()) / math.sqrt(count)
     return Estimate(average, average - margin, average + margin)
 
 
@@ -104,7 +117,7 @@ def jackknife_interval(value: float, replicates: Sequence[float]) -> Interval:
         return UNKNOWN
     spread = torch.tensor(replicates, dtype=torch.float64)
     variance = float((spread - spread.mean()).square().sum()) * (num_groups - 1) / num_groups
-    margin = _t(num_groups - 1) * math.sqrt(variance)
+    margin = student(num_groups - 1) * math.sqrt(variance)
     return Interval(value - margin, value + margin)
 
 
@@ -120,5 +133,6 @@ def _array_mean(values, axis):  # type: ignore[no-untyped-def]
     return values.mean(axis=axis)
 
 
-def _t(degrees: int) -> float:
+def student(degrees: float) -> float:
+    """The same as NORMAL of Student's t, for a variance that is known to so many degrees of freedom."""
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))

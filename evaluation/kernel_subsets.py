@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluation.features import check_features
-from evaluation.growing_interval import NORMAL
-from evaluation.intervals import Estimate
+from evaluation.intervals import NORMAL, Estimate
 from evaluation.kernel import kernel_estimate
 
 NUM_SUBSETS = 100

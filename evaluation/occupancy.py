@@ -4,8 +4,7 @@ import math
 
 from torch import Tensor
 
-from evaluation.growing_interval import NORMAL
-from evaluation.intervals import Interval
+from evaluation.intervals import NORMAL, Interval
 
 _WEIGHTS = (15 / 16, -11 / 16, 5 / 16, -1 / 16)
 """Of the classes hit once, twice, three and four times."""

@@ -2,10 +2,9 @@
 
 import math
 
-from scipy import stats
 from torch import Tensor
 
-from evaluation.intervals import CONFIDENCE, Estimate
+from evaluation.intervals import Estimate, student, wilson_at
 
 _PRIOR = 2.0
 """Samples of the rarer kind that an estimated design effect must rest on, to count as much as what is expected."""
@@ -21,7 +20,7 @@ def share(flags: Tensor, effect: float, *, others: int) -> Estimate:
     expected, rare = 1 + count / others, count * min(value, 1 - value)
     if not math.isnan(effect):
         expected = (rare * effect + _PRIOR * expected) / (rare + _PRIOR)
-    return Estimate(value, *_wilson(value, count / expected))
+    return Estimate(value, *wilson_at(value, count / expected, quantile=_quantile(count / expected)))
 
 
 def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
@@ -39,14 +38,6 @@ def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
     return Estimate(value, value + half - margin, value + half + margin)
 
 
-def _wilson(value: float, count: float) -> tuple[float, float]:
-    """Wilson's interval of a share of a count that need not be whole."""
-    weight = _quantile(count) ** 2 / count
-    middle = (value + weight / 2) / (1 + weight)
-    margin = math.sqrt(weight * value * (1 - value) + weight**2 / 4) / (1 + weight)
-    return max(0.0, middle - margin), min(1.0, middle + margin)
-
-
 def _quantile(effective: float) -> float:
     """Student's t: a variance that so many samples show has about half as many degrees of freedom."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, max(2.0, effective / 2)))
+    return student(max(2.0, effective / 2))

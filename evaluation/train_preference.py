@@ -1,11 +1,10 @@
 """Whether fakes lie nearer to training images than to held-out ones, which only copying can cause."""
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from evaluation.features import check_features
-from evaluation.intervals import CONFIDENCE, Estimate
+from evaluation.intervals import Estimate, wilson_at
 from evaluation.neighbours import nearest
 
 
@@ -33,18 +32,10 @@ def preference(
     counts = torch.where(near <= far, numbers, others + num_train).bincount().double()
     effective = len(near) ** 2 / float(counts.square().sum())
     share, odds = float(wins.mean()), num_train / num_held_out
-    return Estimate(*(_at_equal_numbers(end, odds) for end in (share, *_wilson(share, effective))))
+    return Estimate(*(_at_equal_numbers(end, odds) for end in (share, *wilson_at(share, effective))))
 
 
 def _at_equal_numbers(share: float, odds: float) -> float:
     """The share that the same preference gives among equally many of both, `odds` being the first's number over the
     second's."""
     return share / (share + (1 - share) * odds)
-
-
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Wilson's interval of a rate from a number of samples that need not be whole."""
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    centre, spread = share + z**2 / (2 * count), z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
-    low, high = ((centre + side * spread) / (1 + z**2 / count) for side in (-1, 1))
-    return max(0.0, low), min(1.0, high)

@@ -2,10 +2,9 @@
 
 import math
 
-from scipy import stats
 from torch import Tensor
 
-from evaluation.intervals import CONFIDENCE, UNKNOWN, Estimate
+from evaluation.intervals import UNKNOWN, Estimate, student
 
 
 def sum_of_means(first: Tensor, second: Tensor) -> Estimate:
@@ -19,7 +18,7 @@ def sum_of_means(first: Tensor, second: Tensor) -> Estimate:
     if variance == 0:
         return Estimate(value, value, value)
     degrees = variance**2 / sum(part**2 / count for part, count in parts)
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * math.sqrt(variance)
+    margin = student(degrees) * math.sqrt(variance)
     return Estimate(value, value - margin, value + margin)
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from evaluation.growing_interval import NORMAL, growing_interval
+from evaluation.growing_interval import growing_interval
+from evaluation.intervals import NORMAL
 
 
 def test_without_a_first_order_it_is_the_value_and_its_error() -> None:

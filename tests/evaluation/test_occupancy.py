@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from attacks.random import seeded
-from evaluation.growing_interval import NORMAL
+from evaluation.intervals import NORMAL
 from evaluation.occupancy import covered_interval
 
 EVEN = torch.ones(100, dtype=torch.float64)
