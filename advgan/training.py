@@ -5,30 +5,23 @@ augmentation and any dropout. So a state holds no generator, and a resumed run e
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm, parametrize
+from torch.nn.utils import get_total_norm
 
 from advgan.averaging import averaging, warm_decay
 from advgan.config import GanTraining
 from advgan.data import ImageSet
-from advgan.game import (
-    Sight,
-    Turn,
-    discriminator_turn,
-    discriminator_weights,
-    generator_turn,
-    generator_weights,
-    loss_of,
-)
+from advgan.game import Sight, Turn
 from advgan.gan_state import Gauges, State, start
 from advgan.history import remember
 from advgan.models.interface import Growing, Network
+from advgan.passes import Judged, frozen
 from advgan.processes import Processes
-from advgan.rounds import TRAINING_LATENTS, make, rounds, see
+from advgan.recording import passes_for
+from advgan.rounds import TRAINING_LATENTS, rounds
 from advgan.schedules import learning_rate
 from attacks.random import seeded
 
@@ -86,9 +79,8 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
     its share of every batch, and gradients are averaged, so the players stay the same everywhere.
     """
     processes = processes or Processes()
-    generator, discriminator, parts = state.generator, state.discriminator, training.accumulation
-    loss = loss_of(training)
-    discriminator_terms, generator_terms = discriminator_weights(state, training), generator_weights(state, training)
+    generator, discriminator = state.generator, state.discriminator
+    passes = passes_for(state, training)
     stream = rounds(state, data, training, processes)
     growing = [each for each in (generator, discriminator, state.average) if isinstance(each, Growing)]
     follow = averaging(state.average, generator)
@@ -104,25 +96,16 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
             turns = _turns(state, training)
             for turn in range(turns):
                 # Discriminator: score real images above generated ones. Only the last of these keep their graph.
-                batch, keeps = next(stream), turn == turns - 1 and parts == 1
+                batch, keeps = next(stream), turn == turns - 1 and training.accumulation == 1
                 state.discriminator_optimizer.zero_grad()
                 for part in batch:
-                    with torch.set_grad_enabled(keeps), _precision(state, training):
-                        fake = make(state, part)
-                    with parametrize.cached(), _precision(state, training):
-                        sight = see(state, training, part, fake.detach(), generator=False)
-                        told = discriminator_turn(sight, loss, discriminator_terms)
-                    (told.total / parts).backward()
-                discriminator_gradient = _descend(state, training, sight, processes)
+                    judged = passes.discriminate(part, keeps=keeps)
+                discriminator_gradient = _descend(state, training, judged.sight, processes)
 
             # Generator: move the same images towards a better score.
             state.generator_optimizer.zero_grad()
-            with frozen(discriminator):
-                for part in batch:
-                    with parametrize.cached(), _precision(state, training):
-                        view = see(state, training, part, fake if keeps else make(state, part), generator=True)
-                        asked = generator_turn(view, loss, generator_terms)
-                    (asked.total / parts).backward()
+            for part in batch:
+                asked = passes.generate(part, judged.fake if keeps else None)
             generator_gradient = _gradient(generator, processes)
             state.generator_optimizer.step()
 
@@ -132,17 +115,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
         if training.historical_averaging:
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
             remember(state.discriminator_mean, list(discriminator.parameters()), step=state.step)
-        yield _step(state, training, sight, told, asked, discriminator_gradient, generator_gradient)
-
-
-@contextmanager
-def frozen(network: Network) -> Iterator[None]:
-    """Let gradients pass through a network without gathering them for its parameters."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
+        yield _step(state, training, judged, asked, discriminator_gradient, generator_gradient)
 
 
 def _set_rates(state: State, training: GanTraining) -> None:
@@ -158,11 +131,6 @@ def _turns(state: State, training: GanTraining) -> int:
     if training.adaptive_steps and float(state.gauges.accuracy) > WON:
         return 1
     return training.discriminator_steps
-
-
-def _precision(state: State, training: GanTraining) -> torch.autocast:
-    """Casts of weights are kept until the block ends, so no optimiser may step inside."""
-    return torch.autocast(state.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
 
 
 def _gradient(network: Network, processes: Processes, *more: Tensor) -> Tensor:
@@ -198,20 +166,22 @@ def _descend(state: State, training: GanTraining, sight: Sight, processes: Proce
 def _step(
     state: State,
     training: GanTraining,
-    sight: Sight,
-    told: Turn,
+    judged: Judged,
     asked: Turn,
     discriminator_gradient: Tensor,
     generator_gradient: Tensor,
 ) -> Step:
-    real, fake = sight.real_logits.detach(), sight.fake_logits.detach()
-    terms = {f"discriminator.{name}": value.detach() for name, value in told.terms.items()}
+    """Copies: what a replayed pass leaves is overwritten by the next one."""
+    real, fake = judged.sight.real_logits.detach(), judged.sight.fake_logits.detach()
+    turns = (("discriminator", judged.turn), ("generator", asked))
     return Step(
         step=state.step,
         images_seen=state.batches * training.batch_size,
-        discriminator_loss=told.adversarial.detach(),
-        generator_loss=asked.adversarial.detach(),
-        terms=terms | {f"generator.{name}": value.detach() for name, value in asked.terms.items()},
+        discriminator_loss=judged.turn.adversarial.detach().clone(),
+        generator_loss=asked.adversarial.detach().clone(),
+        terms={
+            f"{player}.{name}": value.detach().clone() for player, turn in turns for name, value in turn.terms.items()
+        },
         real_logit=real.mean(),
         fake_logit=fake.mean(),
         real_probability=real.sigmoid().mean(),

@@ -1,6 +1,7 @@
 """Images a second of our training loop beside the loops of other codes, with the same networks on the same data.
 
     python benchmarks/gans.py --data ~/cifar10 --width 16
+    python benchmarks/gans.py --data ~/cifar10 --width 64 --device cuda --steps 200 --cuda-graphs
 
 Every pair runs in turn in one process, a round of ours and a round of theirs, several times; ratios are of medians.
 """
@@ -51,21 +52,26 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], Loop, int]] = {
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--only", type=click.Choice(["dcgan", "sngan"]), help="One pair instead of both.")
 @click.option("--device", default="auto", show_default=True)
-def main(data: str, size: int | None, width: int, steps: int, rounds: int, only: str | None, device: str) -> None:
+@click.option("--cuda-graphs", is_flag=True, help="Ours replays recorded passes.")
+def main(
+    data: str, size: int | None, width: int, steps: int, rounds: int, only: str | None, device: str, cuda_graphs: bool
+) -> None:
     """Print a Markdown table, a row a pair."""
     place = pick_device(device)
     images = load_data(DataConfig(source=data, resize=size)).train
     print(f"{images.name}, {images.channels}x{images.size}x{images.size}, batch {BATCH}, width {width}, {place}")
-    print("| networks and loop | ours, images/s | theirs, images/s | ratio of medians | ratios of rounds |")
-    print("|---|---|---|---|---|")
+    print("| networks and loop | ours, images/s | ours, ms a step | theirs, images/s | ratio of medians | of rounds |")
+    print("|---|---|---|---|---|---|")
     for name, pair in PAIRS.items():
         if only and not name.startswith(only):
             continue
-        ours, theirs = measure(pair, images, place, width=width, steps=steps, rounds=rounds)
+        ours, theirs = measure(pair, images, place, width=width, steps=steps, rounds=rounds, cuda_graphs=cuda_graphs)
         ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
         middle = statistics.median(ours), statistics.median(theirs)
         spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-        print(f"| {name} | {middle[0]:.0f} | {middle[1]:.0f} | {middle[0] / middle[1]:.2f} | {spread} |")
+        taken = 1000 * pair[3] * BATCH / middle[0]
+        ratio = middle[0] / middle[1]
+        print(f"| {name} | {middle[0]:.0f} | {taken:.1f} | {middle[1]:.0f} | {ratio:.2f} | {spread} |")
 
 
 def measure(
@@ -76,10 +82,11 @@ def measure(
     width: int,
     steps: int,
     rounds: int,
+    cuda_graphs: bool,
 ) -> tuple[list[float], list[float]]:
     """Real images a second of both loops, a value a round."""
     networks = GanNetworks.model_validate({"width": width, **pair[0]})
-    training = GanTraining.model_validate({"steps": 10**6, "batch_size": BATCH, **pair[1]})
+    training = GanTraining.model_validate({"steps": 10**6, "batch_size": BATCH, "cuda_graphs": cuda_graphs, **pair[1]})
     shape = {"size": data.size, "channels": data.channels, "num_classes": 0}
     states = [start(networks, training, **shape, device=device) for _ in range(2)]
     loops = train(states[0], data, training), pair[2](states[1], data)

@@ -1,6 +1,6 @@
-"""What holds for every recipe: resuming, cutting a batch into parts, and leaving out what has weight 0."""
+"""What holds for every recipe: resuming, replaying, cutting a batch into parts, and leaving out what has weight 0."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
 from advgan.gan_state import State, start
 from advgan.generators import load_state, save_gan
+from advgan.recording import PRACTICE
 from advgan.training import Step, train
 
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -46,6 +47,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sphere": ({"latent_kind": "sphere"}, {"loss": "least-squares", "schedule": "cosine"}),
 }
 every_recipe = pytest.mark.parametrize("name", RECIPES)
+every_recordable = pytest.mark.parametrize("name", [name for name in RECIPES if name != "accumulated"])
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 8, "channels": 1}
 
 
@@ -97,6 +99,31 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name: str, tmp_path: Path) ->
     for one, other in zip(first + rest, steps, strict=True):
         assert one == other, f"step {other.step}"
         assert all(value.isfinite() for value in one.terms.values())
+
+
+@every_recordable
+def test_replayed_passes_equal_direct_ones(name: str, taped: Callable[[], Any]) -> None:
+    direct, training = begin(name, steps=PRACTICE + 5)
+    steps = list(train(direct, images(), training))
+    recorder, (replayed, _) = taped(), begin(name, steps=PRACTICE + 5)
+    assert list(train(replayed, images(), training)) == steps
+    assert_same(replayed, direct)
+    assert recorder.recorded >= 2
+    assert recorder.replayed >= 2
+
+
+@pytest.mark.gpu
+@every_recordable
+def test_cuda_graphs_train_as_direct_passes_do(name: str) -> None:
+    """Up to the rounding of kernels that a library may choose anew."""
+    networks, training = plan(name, steps=PRACTICE + 5)
+    graphs, shape = training.model_copy(update={"cuda_graphs": True}), {"size": 8, "channels": 1, "num_classes": 3}
+    direct, replayed = (start(networks, recipe, **shape, device="cuda") for recipe in (training, graphs))
+    steps = list(train(direct, images(), training))
+    for one, other in zip(train(replayed, images(), graphs), steps, strict=True):
+        torch.testing.assert_close(one.discriminator_loss, other.discriminator_loss, rtol=1e-3, atol=1e-4)
+    for mine, theirs in zip(replayed.generator.parameters(), direct.generator.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
 @every_recipe

@@ -1,0 +1,101 @@
+"""One pass of each player of a GAN: forward, and backward to the gradients of its parameters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from advgan.config import GanTraining
+from advgan.game import (
+    Sight,
+    Turn,
+    discriminator_turn,
+    discriminator_weights,
+    generator_turn,
+    generator_weights,
+    loss_of,
+)
+from advgan.gan_state import State
+from advgan.losses import Loss
+from advgan.models.interface import Network
+from advgan.rounds import Round, make, see
+
+
+class Judged(NamedTuple):
+    """What a discriminator's pass leaves."""
+
+    fake: Tensor
+    """The generated images, with their graph where the generator is to learn from them."""
+    sight: Sight
+    turn: Turn
+
+
+class Passes(Protocol):
+    """How the passes are run: as they are written, or replayed from a recording (advgan.recording)."""
+
+    def discriminate(self, part: Round, *, keeps: bool) -> Judged:
+        """Generate images, and add the gradients of the discriminator's loss; `keeps` keeps the images' graph."""
+        ...
+
+    def generate(self, part: Round, fake: Tensor | None) -> Turn:
+        """Add the gradients of the generator's loss on `fake`, whose graph a `discriminate` kept; None: on new ones."""
+        ...
+
+
+@dataclass(frozen=True)
+class DirectPasses:
+    """The passes as they are written."""
+
+    state: State
+    training: GanTraining
+
+    @cached_property
+    def loss(self) -> Loss:
+        return loss_of(self.training)
+
+    @cached_property
+    def discriminator_weights(self) -> dict[str, float]:
+        return discriminator_weights(self.state, self.training)
+
+    @cached_property
+    def generator_weights(self) -> dict[str, float]:
+        return generator_weights(self.state, self.training)
+
+    def discriminate(self, part: Round, *, keeps: bool) -> Judged:
+        """See `Passes`."""
+        with torch.set_grad_enabled(keeps), self._precision():
+            fake = make(self.state, part)
+        with parametrize.cached(), self._precision():
+            sight = see(self.state, self.training, part, fake.detach(), generator=False)
+            turn = discriminator_turn(sight, self.loss, self.discriminator_weights)
+        (turn.total / self.training.accumulation).backward()
+        return Judged(fake, sight, turn)
+
+    def generate(self, part: Round, fake: Tensor | None) -> Turn:
+        """See `Passes`."""
+        with frozen(self.state.discriminator):
+            with parametrize.cached(), self._precision():
+                images = make(self.state, part) if fake is None else fake
+                sight = see(self.state, self.training, part, images, generator=True)
+                turn = generator_turn(sight, self.loss, self.generator_weights)
+            (turn.total / self.training.accumulation).backward()
+        return turn
+
+    def _precision(self) -> torch.autocast:
+        """Casts of weights are kept until the block ends, so no optimiser may step inside."""
+        return torch.autocast(self.state.device.type, torch.bfloat16, enabled=self.training.precision == "bfloat16")
+
+
+@contextmanager
+def frozen(network: Network) -> Iterator[None]:
+    """Let gradients pass through a network without gathering them for its parameters."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

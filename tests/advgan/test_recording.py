@@ -1,0 +1,87 @@
+"""Replayed passes do what the passes as they are written do: everything that the host decides is in the recording.
+
+What holds for every recipe is in test_gan_recipes.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from advgan.config import GanNetworks, GanTraining
+from advgan.data import ImageSet
+from advgan.gan_state import State, start
+from advgan.recording import PRACTICE
+from advgan.training import Step, train
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "sngan": {"conditional": True},
+    "biggan": {"conditional": True},
+    "r3gan": {"width": 16},
+    "lapgan": {},
+    "infogan": {"categorical": 3, "continuous": 1},
+}
+
+
+def images(count: int = 40) -> ImageSet:
+    pixels = torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageSet(pixels, torch.arange(count) % 3, ("a", "b", "c"), "toy")
+
+
+def begin(training: GanTraining, *, device: str = "cpu", **networks: Any) -> State:
+    small = GanNetworks.model_validate({"family": "dcgan", "width": 4, "latent_dim": 6} | networks)
+    return start(small, training, size=8, channels=1, num_classes=3, device=device)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_that_keeps_its_shapes_is_replayed_exactly(family: str, taped: Callable[[], Any]) -> None:
+    training = GanTraining(steps=PRACTICE + 3, batch_size=8, discriminator_steps=2)
+    direct = begin(training, family=family, **FAMILIES[family])
+    steps = list(train(direct, images(), training))
+    recorder, replayed = taped(), begin(training, family=family, **FAMILIES[family])
+    assert list(train(replayed, images(), training)) == steps
+    for mine, theirs in zip(replayed.average.parameters(), direct.average.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert recorder.recorded == 3  # passes whose images keep their graph, others, and the generator's
+    assert recorder.replayed == 3 * 2  # in the two steps after those of practice and of recording
+
+
+def test_a_tape_repeats_what_the_host_decided(taped: Callable[[], Any]) -> None:
+    given, factor = torch.ones(3), 2.0
+    result, again = taped().record(lambda: (given * factor).cumsum(0))
+    factor = 5.0
+    given.fill_(3.0)
+    again()
+    assert result.tolist() == [6.0, 12.0, 18.0]
+
+
+def test_measurements_of_a_step_are_not_overwritten_by_the_next(taped: Callable[[], Any]) -> None:
+    taped()
+    training = GanTraining(steps=PRACTICE + 4, batch_size=8, lecam=0.3)
+    state = begin(training)
+    steps: list[Step] = []
+    losses = []
+    for step in train(state, images(), training):
+        steps.append(step)
+        losses.append(float(step.discriminator_loss))
+    assert [float(step.discriminator_loss) for step in steps] == losses
+    assert len(set(losses)) == len(losses)
+
+
+@pytest.mark.parametrize(
+    ("networks", "training", "device", "message"),
+    [
+        ({}, {}, "cpu", "cuda_graphs true: --device cpu has no CUDA graphs"),
+        ({"family": "progressive"}, {}, "cuda", "progressive grows"),
+        ({}, {"accumulation": 2}, "cuda", "accumulation 2 adds up"),
+        ({"synchronised": True}, {}, "cuda", "synchronised waits"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(
+    networks: dict[str, Any], training: dict[str, Any], device: str, message: str
+) -> None:
+    recipe = GanTraining.model_validate({"cuda_graphs": True} | training)
+    with pytest.raises(ValueError, match=message):
+        begin(recipe, device=device, **networks)
