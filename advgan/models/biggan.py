@@ -9,6 +9,7 @@ from advgan.latents import LatentSpace
 from advgan.models.conditioning import needed
 from advgan.models.doubling import resolutions
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.normalization import generator_norm
 from advgan.models.residual import GeneratorBlock, ResidualTrunk, discriminator_stages, generator_maps
 from advgan.models.spectral import constrain
@@ -58,7 +59,7 @@ class BigganGenerator(nn.Module):
         return images.tanh()
 
 
-class BigganDiscriminator(nn.Module):
+class BigganDiscriminator(Judge):
     """Signed images to logits through residual blocks under spectral norm, with attention after the first."""
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -75,10 +76,6 @@ class BigganDiscriminator(nn.Module):
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         features: Tensor = self.trunk(images, labels)
         return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 class SelfAttention(nn.Module):

@@ -12,6 +12,7 @@ from advgan.config import GanNetworks
 from advgan.latents import LatentSpace
 from advgan.models.conditioning import LabelledImages, LabelledLatents, needed
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.normalization import discriminator_norm, generator_norm
 from advgan.models.spectral import constrain
@@ -77,7 +78,7 @@ class DcganGenerator(nn.Module):
         return images.tanh()
 
 
-class DcganDiscriminator(nn.Module):
+class DcganDiscriminator(Judge):
     """Signed images to logits through strided convolutions and LeakyReLU; the first has no norm, as in the paper.
 
     Its batch norm takes the statistics of the batch at hand in eval mode too, since running ones would mix real and
@@ -107,14 +108,6 @@ class DcganDiscriminator(nn.Module):
         initialize(self)
         if networks.discriminator_norm == "spectral":
             constrain(self)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
-        return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 def initialize(network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from advgan.latents import LatentSpace
 from advgan.models.conditioning import LabelledImages, LabelledLatents
 from advgan.models.dcgan import initialize, joining_kernel
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.normalization import discriminator_norm, generator_norm
 from advgan.models.spectral import constrain
@@ -56,7 +57,7 @@ class InfoganGenerator(nn.Module):
         return images
 
 
-class InfoganDiscriminator(nn.Module):
+class InfoganDiscriminator(Judge):
     """Signed images to logits: two strided convolutions, a hidden layer, and one more before the codes are read.
 
     Its batch norm takes the statistics of the batch at hand in eval mode too, like DCGAN's.
@@ -99,14 +100,6 @@ class InfoganDiscriminator(nn.Module):
         initialize(self)
         if networks.discriminator_norm == "spectral":
             constrain(self)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
-        return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 def _halved(size: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from advgan.config import GanNetworks
 from advgan.latents import LatentSpace
 from advgan.models.conditioning import LabelledImages, LabelledLatents
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.spectral import constrain
 from advgan.models.verdict import Verdict, judged_classes
@@ -35,7 +36,7 @@ class MlpGenerator(nn.Module):
         return images
 
 
-class MlpDiscriminator(nn.Module):
+class MlpDiscriminator(Judge):
     """Signed images of any size to logits through two hidden layers, without norms of maps: fit for any penalty."""
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -56,11 +57,3 @@ class MlpDiscriminator(nn.Module):
         self.head = Verdict(self.batch.num_features, networks=networks, num_classes=shape.num_classes)
         if networks.discriminator_norm == "spectral":
             constrain(self)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
-        return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits

@@ -9,6 +9,7 @@ from advgan.config import GanNetworks
 from advgan.latents import LatentSpace
 from advgan.models.conditioning import LabelledImages, LabelledLatents
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.spectral import constrain
 from advgan.models.verdict import Verdict, judged_classes
@@ -58,7 +59,7 @@ class PointsGenerator(nn.Module):
         return points
 
 
-class PointsDiscriminator(nn.Module):
+class PointsDiscriminator(Judge):
     """Points (N, D, 1, 1) to logits through three hidden layers of 2 * width maxout units, which need no norm."""
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -78,11 +79,3 @@ class PointsDiscriminator(nn.Module):
         self.head = Verdict(self.batch.num_features, networks=networks, num_classes=shape.num_classes)
         if networks.discriminator_norm == "spectral":
             constrain(self)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features: Tensor = self.batch(self.layers(self.inputs(images, labels)))
-        return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits

@@ -18,6 +18,7 @@ from advgan.models.conditioning import LabelledImages, LabelledLatents
 from advgan.models.doubling import depths, enlarge, resolutions, shrink
 from advgan.models.equalised import EqualisedConv2d, EqualisedLinear, PixelNorm
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchDeviation
 from advgan.models.verdict import Verdict, judged_classes
 
@@ -120,7 +121,7 @@ class ProgressiveGenerator(nn.Module):
         return images
 
 
-class ProgressiveDiscriminator(nn.Module):
+class ProgressiveDiscriminator(Judge):
     """Signed images, always of full size, to logits; they are averaged down to the side of the level first."""
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -152,10 +153,6 @@ class ProgressiveDiscriminator(nn.Module):
         for smaller in reversed(list(self.stages)[: stage + 1]):
             maps = smaller(maps)
         return maps
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 def _bent(layer: nn.Module) -> list[nn.Module]:

@@ -22,6 +22,8 @@ from advgan.latents import LatentSpace
 from advgan.models.conditioning import LabelledImages, LabelledLatents
 from advgan.models.doubling import depths, resolutions
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
+from advgan.models.minibatch import MinibatchFeatures
 from advgan.models.verdict import Verdict, judged_classes
 
 SLOPE = 0.2
@@ -90,7 +92,7 @@ class R3ganGenerator(nn.Module):
         return images
 
 
-class R3ganDiscriminator(nn.Module):
+class R3ganDiscriminator(Judge):
     """Signed images to logits through residual stages, the mirror image of the generator; fit for any penalty.
 
     At the start its features are linear in the image, since every residual branch is 0.
@@ -109,16 +111,9 @@ class R3ganDiscriminator(nn.Module):
             layers += [nn.AvgPool2d(2), *_pointwise(before, after), *_blocks(after, len(maps))]
         collapse = nn.Conv2d(maps[-1], maps[-1], resolutions(shape.size)[0], groups=maps[-1], bias=False)
         _draw(collapse, 1)
-        self.layers = nn.Sequential(*layers, collapse, nn.Flatten())
+        self.layers = nn.Sequential(*layers, collapse)
+        self.batch = MinibatchFeatures((maps[-1], 1, 1), networks)
         self.head = Verdict(maps[-1], networks=networks, num_classes=shape.num_classes)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features: Tensor = self.layers(self.inputs(images, labels))
-        return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 def _blocks(channels: int, num_stages: int) -> list[nn.Module]:

@@ -14,6 +14,7 @@ from advgan.latents import LatentSpace
 from advgan.models.conditioning import needed
 from advgan.models.doubling import resolutions
 from advgan.models.interface import Shape
+from advgan.models.judge import Judge
 from advgan.models.normalization import generator_norm
 from advgan.models.residual import (
     DiscriminatorBlock,
@@ -56,7 +57,7 @@ class SnganGenerator(nn.Module):
         return images.tanh()
 
 
-class SnganDiscriminator(nn.Module):
+class SnganDiscriminator(Judge):
     """Signed images to logits through residual blocks under spectral norm, summed over places."""
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -71,10 +72,6 @@ class SnganDiscriminator(nn.Module):
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         features: Tensor = self.trunk(images, labels)
         return features
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.head(self.features(images, labels), labels)
-        return logits
 
 
 def initialize(network: nn.Module) -> None:

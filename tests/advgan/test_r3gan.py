@@ -157,7 +157,7 @@ def test_there_is_no_normalisation_and_no_sample_sees_another() -> None:
 
 def test_the_last_maps_collapse_channel_by_channel() -> None:
     _, discriminator = players(32)
-    *_, collapse, _ = discriminator.layers
+    *_, collapse = discriminator.layers
     assert isinstance(collapse, nn.Conv2d)
     assert collapse.kernel_size == (4, 4)
     assert collapse.groups == collapse.in_channels == 24
