@@ -17,8 +17,9 @@ from advgan.training import start
 from attacks import Classifier
 from evaluation import scoring
 from evaluation.discriminator_fit import FitConfig
+from evaluation.extractor_findings import BATCH
 from evaluation.extractors.pixels import pixels_extractor
-from evaluation.features import Extractor, classifier_extractor
+from evaluation.features import Extractor, classifier_extractor, single_class
 from evaluation.game_rows import COSTLY as COSTLY_GAME
 from evaluation.inputs import Source, open_source
 from evaluation.inputs.generated import gan_source
@@ -194,6 +195,18 @@ def test_each_reference_has_its_rows_and_the_first_those_of_the_gan(gan: Trained
     assert [one.real.features.extractor for one in found.seen] == ["pixels", "line"]
 
 
+def test_an_extractor_whose_features_depend_on_the_batch_is_named(data: Data) -> None:
+    def centred(images: Tensor) -> tuple[Tensor, Tensor]:
+        features = images.flatten(1)
+        return features - features.mean(dim=0), single_class(features)
+
+    careless = Extractor("careless", "0", centred)
+    for extractor, expected in ((careless, 1), (pixels_extractor(), 0)):
+        found = scored(source(data.test), reference(data, extractor), metrics=("fid",))
+        codes = [finding.code for finding in found.findings]
+        assert codes.count("batch-dependent-features") == expected
+
+
 def test_too_few_images_are_refused(data: Data) -> None:
     with pytest.raises(ValueError, match="3 fake images are too few to score: 6 are the least"):
         scored(source(data.test, num_samples=3), reference(data), metrics=("precision",))
@@ -263,4 +276,5 @@ def test_each_real_image_is_seen_once(data: Data) -> None:
     for _ in range(2):
         found = scored(source(data.test), against, metrics=("precision", "authenticity", "vendi"))
         assert all(math.isfinite(score.value) for score in found.scores)
-    assert sum(shown) == 100 + 100 + 2 * COUNT
+    tried = 2 * BATCH  # of the generated images, one by one and together
+    assert sum(shown) == 100 + 100 + 2 * (COUNT + tried)
