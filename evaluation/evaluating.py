@@ -1,6 +1,7 @@
 """Scores of a generator in one call from Python."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,7 +37,10 @@ def evaluate(
     words or groups of `advgan ls metrics`; none: all but those for which networks are trained.
     Raises ValueError in one line for anything that cannot be scored.
     """
-    seer = named_extractor(extractor, device=device) if isinstance(extractor, str) else extractor
+    if isinstance(extractor, str):
+        seer = named_extractor(extractor, device=device)
+    else:
+        seer = replace(extractor, is_foreign=True)
     data = real if isinstance(real, Data) else None
     against = None if data else _source(real, num_samples=num_real, seed=seed, device=device)
     source = _source(generated, num_samples=num_samples, seed=seed, device=device, data=data)

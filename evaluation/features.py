@@ -30,6 +30,8 @@ class Extractor:
     """Whether images are rounded to 8 bits before. False for points, which may leave [0, 1] too."""
     confidence: float = 0.0
     """The least probability with which an image counts as one of its most probable class."""
+    is_foreign: bool = False
+    """Whether it is a user's own, of whose modes nothing is known: it is tried before its features are believed."""
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def score_source(
             rows += captured_rows(one, wanted)
         scores += seen_scores(rows, one, subject=subject, data=reference.name)
         findings += seen_findings(one, rows)
-        if one.fake.images is not None and not source.points:
+        if one.fake.images is not None and reference.extractor.is_foreign:
             findings += batch_findings(reference.extractor, to_unit(one.fake.images[:BATCH]))
     findings = [*_of_images(source, first, seen[0]), *findings]
     if first.known_data is not None and keep and _any(wanted, "use"):

@@ -27,7 +27,7 @@ def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extr
     if isinstance(found, Extractor):
         if found.name.partition("@")[0] == INCEPTION:
             raise ValueError(f"{source} calls itself {found.name}: that name is kept for the Inception-v3 of the FID")
-        return replace(found, name=found.name or name)
+        return replace(found, name=found.name or name, is_foreign=True)
     if not isinstance(found, nn.Module):
         raise ValueError(
             f"{source} is of type {type(found).__name__}: an nn.Module, an Extractor, or a function giving one, is "
@@ -54,7 +54,7 @@ def module_extractor(network: nn.Module, *, name: str, device: torch.device | st
         features = features if features.is_floating_point() else features.float()
         return features, single_class(features) if logits is None else as_double(logits).softmax(dim=1)
 
-    return Extractor(name, digest, look, f"features of {name} {digest}")
+    return Extractor(name, digest, look, f"features of {name} {digest}", is_foreign=True)
 
 
 def _shape(value: object) -> str:
