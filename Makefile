@@ -12,7 +12,7 @@ setup: $(VENV)/ready
 $(VENV)/ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[onnx,timm]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[onnx,timm,tensorboard]" --group dev
 	touch $@
 
 demo: setup

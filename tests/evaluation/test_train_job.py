@@ -1,5 +1,6 @@
 """The train job: it stops by itself, keeps two checkpoints and the best, and goes on as if nothing had happened."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from advgan import training as gan_training
@@ -24,7 +26,7 @@ from evaluation.features import Extractor
 from evaluation.jobs import train, train_board, train_loop
 from evaluation.jobs.setup import Outcome, Setup
 from evaluation.jobs.train import TrainConfig
-from evaluation.jobs.train_board import scalars
+from evaluation.jobs.train_board import Board, scalars
 from evaluation.jobs.train_loop import first_broken, looks, mean_row
 from evaluation.jobs.train_panels import training_panels
 from evaluation.jobs.train_start import newest_checkpoint, restarted_run
@@ -409,6 +411,32 @@ def test_tensorboard_gets_the_scalars_and_the_sample_grid(tmp_path: Path, monkey
     assert written[0] == (str(tmp_path / "gan" / "tensorboard"), 1)
     assert written[-1] == ("closed", 0)
     assert {("discriminator_loss", 2), ("generator/diversity", 4), ("samples", 2), ("samples", 4)} <= set(written)
+
+
+def test_tensorboard_reads_what_was_written_and_a_resumed_run_writes_no_step_twice(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
+    folder = tmp_path / "board"
+    killed = Board(folder, step=0)
+    for step in (2, 4, 6):
+        killed.write({"step": step, "discriminator_loss": step / 8, "terms": {"discriminator.r1": 0.5}}, grid(step))
+    killed.close()
+    resumed = Board(folder, step=4)
+    resumed.write({"step": 6, "discriminator_loss": 0.5})
+    resumed.close()
+    events = accumulator(str(folder)).Reload()
+    losses = [(event.step, event.value) for event in events.Scalars("discriminator_loss")]
+    assert losses == [(2, 0.25), (4, 0.5), (6, 0.5)]
+    assert [event.value for event in events.Scalars("terms/discriminator.r1")][:2] == [0.5, 0.5]
+    shown = Image.open(io.BytesIO(events.Images("samples")[0].encoded_image_string))
+    assert shown.size == (8, 8)
+    assert shown.getpixel((0, 0)) == (2, 2, 2)
+
+
+def grid(level: int) -> bytes:
+    """A grey PNG."""
+    stream = io.BytesIO()
+    Image.new("L", (8, 8), level).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def test_scalars_are_the_numbers_of_a_row_alone() -> None:
