@@ -11,17 +11,17 @@ Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def lerp(first: Tensor, last: Tensor, times: Tensor) -> Tensor:
-    """Go straight from (N, D) to (N, D), at the times (M,) in [0, 1]: (N, M, D).
+    """Go straight from (N, D) to (N, D), at the times in [0, 1], (M,) or for each way its own (N, M): (N, M, D).
 
     In many dimensions this leads nearer to the origin than any latents lie: half way between two independent normal
     vectors the length is sqrt(1/2) of theirs.
     """
-    share = times[:, None]
+    share = times[..., None]
     return (1 - share) * first[:, None] + share * last[:, None]
 
 
 def slerp(first: Tensor, last: Tensor, times: Tensor) -> Tensor:
-    """Turn from (N, D) to (N, D) along a great circle (Shoemake, 1985; White, 2016), at the times (M,): (N, M, D).
+    """Turn from (N, D) to (N, D) along a great circle (Shoemake, 1985; White, 2016): times as in `lerp`, (N, M, D).
 
     The angle grows evenly with the time, and so does the length from that of `first` to that of `last`. Parallel
     vectors are joined straight. Opposite ones are joined by half a circle through the axis that is most nearly at right
@@ -49,16 +49,24 @@ _COLLINEAR = 1e-6
 
 
 def interpolate(space: LatentSpace, first: Tensor, last: Tensor, *, way: str, steps: int) -> Tensor:
-    """Latents along the ways between the rows of two tensors (N, space.dim), both ends included: (N, steps, dim).
+    """Latents at equal steps between the rows of two tensors (N, space.dim), both ends included: (N, steps, dim).
+
+    See `between`.
+    """
+    times = torch.linspace(0, 1, steps, dtype=first.dtype, device=first.device)
+    return between(space, first, last, times, way=way)
+
+
+def between(space: LatentSpace, first: Tensor, last: Tensor, times: Tensor, *, way: str) -> Tensor:
+    """Latents along the ways between the rows of two tensors (N, space.dim), at the times (M,) or (N, M): (N, M, dim).
 
     The noise goes the `way` named in WAYS and continuous codes go straight; a categorical code cannot be in between,
     and stays that of `first`. Raises ValueError for slerp between uniform latents, which would leave their cube.
     """
     if way == "slerp" and space.kind == "uniform":
         raise ValueError("interpolate slerp: leaves the cube of uniform latents; choose lerp")
-    times = torch.linspace(0, 1, steps, dtype=first.dtype, device=first.device)
     values, codes = space.categorical, space.num_codes
-    kept = first[:, None, :values].expand(-1, steps, -1)
+    kept = first[:, None, :values].expand(-1, times.shape[-1], -1)
     straight = lerp(first[:, values:codes], last[:, values:codes], times)
     return torch.cat([kept, straight, WAYS[way](first[:, codes:], last[:, codes:], times)], dim=2)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advgan.interpolation import WAYS, Way, lerp
+from advgan.interpolation import between
 from advgan.latents import LatentSpace
 from advgan.models.interface import Generator
 from advgan.sampling import decode, home_of, sample_labels
@@ -46,11 +46,7 @@ def along(space: LatentSpace, ends: Ends, times: Tensor) -> Tensor:
     float64, since the two latents of a path length differ by little more than the rounding of float32.
     """
     first, last = as_double(ends.first), as_double(ends.last)
-    times, values, codes = times.to(first), space.categorical, space.num_codes
-    kept = first[:, None, :values].expand(-1, times.shape[1], -1)
-    straight = _each(lerp, first[:, values:codes], last[:, values:codes], times)
-    noise = _each(WAYS[way_of(space)], first[:, codes:], last[:, codes:], times)
-    return torch.cat([kept, straight, noise], dim=2)
+    return between(space, first, last, times.to(first), way=way_of(space))
 
 
 def look_along(
@@ -69,9 +65,3 @@ def look_along(
         for some in torch.arange(len(rows)).split(batch_size)
     ]
     return torch.cat(seen).unflatten(0, (count, places))
-
-
-def _each(way: Way, first: Tensor, last: Tensor, times: Tensor) -> Tensor:
-    """The way from row to row, each at times of its own: (N, D), (N, D) and (N, M) to (N, M, D)."""
-    rows = zip(first.split(1), last.split(1), times, strict=True)
-    return torch.cat([way(start, end, when) for start, end, when in rows])
