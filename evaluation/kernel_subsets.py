@@ -65,8 +65,11 @@ def subset_estimate(
 
 def _distance(first: "np.ndarray[Any, Any]", second: "np.ndarray[Any, Any]") -> float:
     size, columns = first.shape
+    """Unbiased, in the sources' order of sums: kernels are near 1 and their differences near 0, so another order moves
+    the fourth digit of a small distance in float32."""
     inside = sum(
         (kernel.sum(axis=1) - kernel.diagonal()).sum()
         for kernel in ((rows @ rows.T / columns + 1) ** 3 for rows in (first, second))
     )
-    return float(inside / (size * (size - 1)) - 2 * ((first @ second.T / columns + 1) ** 3).sum() / size**2)
+    across = ((first @ second.T / columns + 1) ** 3).sum(axis=0).sum()
+    return float(inside / (size * (size - 1)) - 2 * across / size**2)

@@ -12,7 +12,8 @@ from torch import Tensor
 from evaluation.features import Features, as_double, check_same_extractor
 from evaluation.frechet import frechet_distance
 from evaluation.inception_score import split_scores
-from evaluation.precision_recall import precision_recall
+from evaluation.kernel_subsets import kernel_subsets
+from evaluation.precision_recall import neighbourhoods
 from evaluation.protocols import KernelRule, Protocol, ScoreRule, protocol_of
 
 
@@ -31,8 +32,8 @@ def protocol_scores(real: Features, fake: Features) -> dict[str, float]:
     if rules.kernel is not None:
         mean, spread = kernel_under(rules.kernel, real.values, fake.values)
         scores |= {"kernel_inception_distance_mean": mean, "kernel_inception_distance_std": spread}
-    found = precision_recall(real.values, fake.values)
-    precision, recall = found["precision"].value, found["recall"].value
+    found = neighbourhoods(real.values, fake.values)
+    precision, recall = (float(flags.double().mean()) for flags in (found.fake_in_real, found.real_in_fake))
     f_score = 2 * precision * recall / max(1e-5, precision + recall)
     return scores | {"precision": precision, "recall": recall, "f_score": f_score}
 
@@ -58,31 +59,14 @@ def score_under(rule: ScoreRule, probabilities: Tensor) -> tuple[float, float]:
 
 
 def kernel_under(rule: KernelRule, real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """Mean and spread of the kernel distance over a protocol's subsets, in float32 and in the sources' order of sums.
-
-    Kernels are near 1 and their differences near 0, so another order moves the fourth digit of a small distance.
-    """
-    first, second = (features.float().cpu().numpy() for features in (fake, real))
-    fewest = min(len(first), len(second))
+    """Mean and spread of the kernel distance over a protocol's subsets, in float32."""
+    fewest = min(len(real), len(fake))
     if fewest < rule.size and not rule.shrinks:
         raise ValueError(f"kernel distance over subsets of {rule.size}: there are {fewest} images; use more of them")
-    size, generator = min(rule.size, fewest), np.random.RandomState(rule.seed or 0)
-    values = []
-    for _ in range(rule.subsets):
-        some = first[generator.choice(len(first), size, replace=False)]
-        values.append(_discrepancy(some, second[generator.choice(len(second), size, replace=False)]))
-    return float(np.mean(values)), float(np.std(values))
-
-
-def _discrepancy(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Unbiased estimate for two sets of one size."""
-    size, columns = first.shape
-    within = np.float32(0)
-    for rows in (first, second):
-        kernel = (rows @ rows.T / columns + 1) ** 3
-        within += (kernel.sum(axis=1) - kernel.diagonal()).sum()
-    across = ((first @ second.T / columns + 1) ** 3).sum(axis=0).sum()
-    return float(within / (size * (size - 1)) - 2 * across / size**2)
+    values = kernel_subsets(
+        fake.float(), real.float(), num_subsets=rule.subsets, size=min(rule.size, fewest), seed=rule.seed or 0
+    )
+    return float(values.mean()), float(values.std(correction=0))
 
 
 def _mean(features: Tensor, dtype: torch.dtype) -> NDArray[np.float64]:
