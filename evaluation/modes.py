@@ -6,7 +6,7 @@ from torch import Tensor
 
 from attacks.random import permutation
 from evaluation.features import Features
-from evaluation.histograms import Divergence, forward_estimate, reverse_divergence, reverse_estimate, variation_estimate
+from evaluation.histograms import Divergence, forward_estimate, reverse_estimate, variation_estimate
 from evaluation.intervals import UNKNOWN, Estimate, rate
 from evaluation.occupancy import covered_interval
 
@@ -58,28 +58,6 @@ def covered_estimate(found: Modes) -> Estimate:
     """Number of classes that one fake at least falls into, with an interval about its expectation for so many fakes."""
     counts = found.fake_counts[found.real_counts > 0]
     return Estimate(float((counts > 0).sum()), *(covered_interval(counts) if counts.sum() else UNKNOWN))
-
-
-def class_divergence(real_classes: Tensor, fake_classes: Tensor) -> float:
-    """KL(fake || real) of two histograms of class numbers (N,) and (M,), natural logarithm.
-
-    Infinite where fakes have a class that no real image has. At equal distributions the expectation is not 0 but about
-    (C - 1) (1/M + 1/N) / 2.
-    """
-    num_classes = 1 + int(max(real_classes.max(), fake_classes.max()))
-    return float(
-        reverse_divergence(
-            real_classes.bincount(minlength=num_classes), fake_classes.bincount(minlength=num_classes)
-        ).clamp(min=0)
-    )
-
-
-def divergence_estimate(real: Features, fake: Features, *, seed: int = 0) -> Estimate:
-    """KL(fake || real) of the class histograms with its interval; none where it is infinite.
-
-    Images that the extractor is not sure of are left out; without a sure one on either side the value is NaN.
-    """
-    return reverse_mode_divergence(modes(real, fake), seed=seed).estimate
 
 
 def reverse_mode_divergence(found: Modes, *, seed: int = 0) -> Divergence:

@@ -2,15 +2,16 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from evaluation.features import Features
+from evaluation.histograms import reverse_divergence
 from evaluation.modes import (
-    class_divergence,
     covered_estimate,
-    divergence_estimate,
     high_quality_share,
     label_agreement,
     modes,
+    reverse_mode_divergence,
     shuffled_agreement,
 )
 
@@ -41,15 +42,20 @@ def test_a_class_without_real_images_is_neither_covered_nor_missed():
     assert (found.covered, found.missed) == (1, [1])
 
 
+def divergence(real: Tensor, fake: Tensor) -> float:
+    """Of two sets of class numbers."""
+    return float(reverse_divergence(real.bincount(minlength=4), fake.bincount(minlength=4)))
+
+
 def test_the_divergence_is_that_of_the_fakes_from_the_reals():
     real, fake = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1])
-    assert class_divergence(real, fake) == pytest.approx(0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25))
-    assert class_divergence(real, real) == 0
-    assert class_divergence(torch.tensor([0, 1, 2, 3]), torch.tensor([2, 2])) == pytest.approx(math.log(4))
+    assert divergence(real, fake) == pytest.approx(0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25))
+    assert divergence(real, real) == 0
+    assert divergence(torch.tensor([0, 1, 2, 3]), torch.tensor([2, 2])) == pytest.approx(math.log(4))
 
 
 def test_a_class_that_no_real_image_has_makes_it_infinite_without_an_interval():
-    estimate = divergence_estimate(features([0, 1] * 10), features([0, 3] * 10))
+    estimate = reverse_mode_divergence(modes(features([0, 1] * 10), features([0, 3] * 10))).estimate
     assert estimate.value == math.inf
     assert math.isnan(estimate.low)
 
@@ -61,7 +67,7 @@ def test_its_interval_is_as_wide_as_the_spread_of_fresh_samples():
     for _ in range(60):
         real = torch.multinomial(real_shares, 400, replacement=True, generator=generator).tolist()
         fake = torch.multinomial(fake_shares, 300, replacement=True, generator=generator).tolist()
-        estimate = divergence_estimate(features(real), features(fake))
+        estimate = reverse_mode_divergence(modes(features(real), features(fake))).estimate
         assert 0 <= estimate.low <= estimate.value <= estimate.high
         values.append(estimate.value)
         widths.append(estimate.high - estimate.low)
@@ -71,7 +77,7 @@ def test_its_interval_is_as_wide_as_the_spread_of_fresh_samples():
 def test_equal_distributions_diverge_by_the_bias_that_is_stated():
     generator = torch.Generator().manual_seed(0)
     draws = [torch.randint(0, 4, (200,), generator=generator) for _ in range(200)]
-    average = sum(class_divergence(a, b) for a, b in zip(draws[::2], draws[1::2], strict=True)) / 100
+    average = sum(divergence(a, b) for a, b in zip(draws[::2], draws[1::2], strict=True)) / 100
     assert average == pytest.approx(3 * (1 / 200 + 1 / 200) / 2, rel=0.25)
 
 

@@ -8,7 +8,7 @@ from advgan.config import DataConfig
 from advgan.data import load_data
 from advgan.data.points import POINTS
 from evaluation.features import Features, extract
-from evaluation.modes import divergence_estimate, label_agreement, modes
+from evaluation.modes import label_agreement, modes, reverse_mode_divergence
 from evaluation.points import (
     captured_estimate,
     high_quality,
@@ -90,10 +90,10 @@ def test_points_far_outside_count_for_no_mode() -> None:
     assert modes(real, fake).fake_counts.tolist() == [0, 0, 1, 0, 0, 1, 0, 0]
     assert modes(real, fake).covered == 2
     assert modes(real, fake, confidence=0.0).covered == 3
-    assert divergence_estimate(real, fake).value == pytest.approx(math.log(4))
+    assert reverse_mode_divergence(modes(real, fake)).estimate.value == pytest.approx(math.log(4))
     assert label_agreement(fake, torch.tensor([2, 0, 0, 0])).value == 0.25
     nowhere = seen(at((3, 80), (4, 80)))
-    assert math.isnan(divergence_estimate(real, nowhere).value)
+    assert math.isnan(reverse_mode_divergence(modes(real, nowhere)).estimate.value)
 
 
 def test_scores_are_rows_with_their_protocol() -> None:
