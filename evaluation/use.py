@@ -10,6 +10,7 @@ from advgan.config import NetworkConfig
 from advgan.data import ImageSet
 from advgan.ranges import to_unit
 from attacks import Classifier
+from evaluation.budgets import CONVENTIONAL_EPS
 from evaluation.outcomes import measured_logits
 from evaluation.seen import Row, Sample
 from evaluation.use_training import Progress, Recipe
@@ -22,8 +23,6 @@ USE_METRICS = {
     "gan_train_robust_real": "the same after adversarial training on as many real images",
     "gan_test_robust": "accuracy under attack on generated images, after adversarial training on real ones",
 }
-GREY_EPS, COLOUR_EPS = 0.3, 8 / 255
-"""The linf budgets that the field quotes for MNIST and for CIFAR-10."""
 STEPS = 600
 LEAST = 2
 """Images for each class, on average, from which there is something to learn."""
@@ -82,11 +81,11 @@ def use_rows(
             f"use: {len(generated)} generated and {len(train_set)} training images of {train_set.num_classes} classes "
             f"are too few to learn from: give {least} of each at least"
         )
-    kind, budget = ("grey", GREY_EPS) if train_set.channels == 1 else ("colour", COLOUR_EPS)
+    kind = "grey" if train_set.channels == 1 else "colour"
     recipe = Recipe(
         network=network or NetworkConfig(),
         steps=steps,
-        eps=budget if eps is None else eps,
+        eps=CONVENTIONAL_EPS["linf", train_set.channels] if eps is None else eps,
         origin=f"the default for {kind} images" if eps is None else "as given",
         seed=seed,
         device=device,

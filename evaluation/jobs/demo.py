@@ -14,10 +14,11 @@ from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import Data, load_data
 from advgan.runs import Run
+from evaluation.budgets import CONVENTIONAL_EPS
 from evaluation.findings import Finding
 from evaluation.jobs import attack, augment, fit, train
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
-from evaluation.jobs.suites import CONVENTIONAL_EPS, format_eps, setting_name
+from evaluation.jobs.suites import format_eps, setting_name
 from evaluation.report.panels import CurvePanel, ImagePanel, Panel, Series
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_value

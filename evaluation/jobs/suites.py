@@ -11,22 +11,12 @@ from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
 from attacks import TABLE, Entry
+from evaluation.budgets import CONVENTIONAL_EPS
 from evaluation.trials import Trial
 
 FOOLBOX = "foolbox:"
 NOT_OPTIONS = {"classifier", "images", "labels", "eps", "norm", "indices", "batch_size", "compact", "kind"}
 """Parameters of an attack that are not for `options`: they come from elsewhere."""
-CONVENTIONAL_EPS = {
-    ("linf", 1): 0.3,
-    ("linf", 3): 8 / 255,
-    ("l2", 1): 2.0,
-    ("l2", 3): 0.5,
-    ("l1", 1): 10.0,
-    ("l1", 3): 12.0,
-    ("l0", 1): 10.0,
-    ("l0", 3): 24.0,
-}
-"""The budgets that the field quotes: MNIST for grey images, CIFAR-10 for colour."""
 
 
 class AttackOptions(Section):
