@@ -6,11 +6,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
-
 from advgan.atomic import write_atomically
 from advgan.classifiers import load_trained
-from advgan.config import DataConfig, Section
 from advgan.data import Data, load_data
 from advgan.generators import TrainedGan
 from advgan.processes import Processes, joined
@@ -22,63 +19,23 @@ from evaluation.features import INCEPTION, Extractor
 from evaluation.findings import Finding
 from evaluation.inputs import FORMS, Source, Statistics, open_source
 from evaluation.inputs.generated import gan_source
+from evaluation.jobs.eval_config import EvalConfig
 from evaluation.jobs.eval_panels import comparison_panel, scored_panels
+from evaluation.jobs.eval_statistics import against_statistics
 from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
-from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_of
-from evaluation.reference import NUM_REAL, Reference
+from evaluation.protocols import DEFAULT, protocol_of
+from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
-from evaluation.scoring import Scored, check_same_form, score_source, subject_of
-from evaluation.statistics_scores import check_enough, score_against_statistics
+from evaluation.scoring import Scored, check_same_form, score_source
+from evaluation.statistics_scores import check_enough
 from evaluation.use import USE_METRICS
 
-
-class EvalConfig(Section):
-    """What `advgan eval` scores, and against which images."""
-
-    subjects: tuple[str, ...] = ()
-    """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
-    data: DataConfig | None = None
-    """None: the data that the first generator was trained on."""
-    reference: str = ""
-    """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
-    features: tuple[str, ...] = ("auto",)
-    """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
-    protocol: str = DEFAULT
-    """Whose rules Inception follows."""
-    metrics: tuple[str, ...] = ()
-    """Names or groups of METRICS; empty: all but the costly ones."""
-    compare: bool = False
-    """Say which differences between the subjects are significant."""
-    num_samples: int = Field(default=2000, ge=10)
-    """Generated images; of a stored set as many are drawn, or all."""
-    num_real: int = Field(default=NUM_REAL, ge=10)
-    """Real images, at most."""
-    batch_size: int = Field(default=256, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-    @field_validator("metrics")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        wanted_metrics(names)
-        return names
-
-    @field_validator("protocol")
-    @classmethod
-    def _known_protocol(cls, name: str) -> str:
-        if name not in PROTOCOLS:
-            raise ValueError(f"no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
-        return name
-
-    @model_validator(mode="after")
-    def _two_to_compare(self) -> "EvalConfig":
-        if self.compare and len(self.subjects) == 1:
-            raise ValueError(f"compare needs two subjects, here is one: {self.subjects[0]}")
-        return self
+__all__ = ["EvalConfig", "evaluate_gan", "plan", "run"]
 
 
 def evaluate_gan(
@@ -106,7 +63,7 @@ def run(config: EvalConfig, setup: Setup) -> Outcome | None:
         sources, data, real = _read(config, setup)
         extractors = [_extractor(name, data, config, setup) for name in config.features]
         if isinstance(real, Statistics):
-            return _against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
+            return against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
         wanted = wanted_metrics(config.metrics)
         references = _references(config, setup, data, real, extractors, processes)
         scored = []
@@ -129,7 +86,7 @@ def run(config: EvalConfig, setup: Setup) -> Outcome | None:
 def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
-    run = setup.create_run("eval", name, _complete(config))
+    run = setup.create_run("eval", name, config.complete())
     for one in scored:
         _write_protocol_scores(run.folder, one)
     compared = differences([one.scores for one in scored]) if config.compare else []
@@ -228,34 +185,6 @@ def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup:
     return load_trained(fitted_classifier(JUDGE, data, setup), device=setup.torch_device())[0]
 
 
-def _against_statistics(
-    config: EvalConfig, setup: Setup, sources: Sequence[Source], extractor: Extractor, real: Statistics
-) -> Outcome:
-    """Only Fréchet distances can be made of the moments that another tool left."""
-    scores, findings = [], []
-    for source in sources:
-        log.info("scoring %s", source.name)
-        found, remarks = score_against_statistics(
-            source, extractor, real, subject=subject_of(source), batch_size=config.batch_size, seed=config.seed
-        )
-        scores += found
-        findings += remarks
-    run = setup.create_run("eval", Path(real.name).stem, _complete(config))
-    results = Results(
-        command="eval",
-        title=f"Images beside {real.name}",
-        run=str(run.folder),
-        created=now(),
-        verdict="; ".join(f"{score.subject}: {score.metric} {format_score(score)}" for score in scores),
-        header=(("statistics", f"{real.name} {real.digest}"), ("extractor", f"{extractor.name} {extractor.digest}")),
-        headline=tuple(Headline(score.metric, score, score.subject) for score in scores),
-        scores=tuple(scores),
-        findings=tuple(dict.fromkeys(findings)),
-        versions=versions(),
-    )
-    return finish(run, results)
-
-
 def _findings(scored: Sequence[Scored]) -> list[Finding]:
     """Every finding once: what not all subjects have says whose it is."""
     everyone = [finding for finding in scored[0].findings if all(finding in one.findings for one in scored)]
@@ -280,12 +209,6 @@ def _write_protocol_scores(folder: Path, scored: Scored) -> None:
             log.warning("no numbers as %s prints them: %s", protocol, error)
             continue
         write_atomically(folder / f"{protocol}-{scored.source.digest}.json", json.dumps(found, indent=1) + "\n")
-
-
-def _complete(config: EvalConfig) -> EvalConfig:
-    if config.reference:
-        return config
-    return config.model_copy(update={"data": data_of(config.data, *config.subjects)})
 
 
 def _described(source: Source) -> str:
