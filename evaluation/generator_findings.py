@@ -14,7 +14,6 @@ from evaluation.memorisation_findings import memorisation_findings
 from evaluation.mode_findings import mode_findings
 from evaluation.modes import label_agreement
 from evaluation.neighbour_findings import neighbour_findings
-from evaluation.precision_recall import repeated
 from evaluation.realism_findings import realism_findings
 from evaluation.seen import Row, Seen
 
@@ -27,7 +26,7 @@ def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     real, fake = seen.real.features, seen.fake.features
     values = {metric: estimate for metric, estimate, *_ in rows}
     found = [_too_few_for_features(real, fake), _near_the_floor(seen, values), _low_diversity(values)]
-    found.append(_repeats_itself(real, fake))
+    found.append(_repeats_itself(seen))
     found += mode_findings(real, fake, classes=seen.classes)
     if seen.fake.labels is not None and fake.has_classes and not fake.is_inception:
         found.append(_ignores_its_labels(fake, seen.fake.labels))
@@ -81,8 +80,8 @@ def _low_diversity(values: Mapping[str, Estimate]) -> Finding | None:
     )
 
 
-def _repeats_itself(real: Features, fake: Features) -> Finding | None:
-    share_real, share_fake = (float(repeated(features.values).double().mean()) for features in (real, fake))
+def _repeats_itself(seen: Seen) -> Finding | None:
+    share_real, share_fake = seen.real.repeated_share, seen.fake.repeated_share
     if share_fake <= share_real + REPEATED:
         return None
     return Finding(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from evaluation.findings import Finding
 from evaluation.intervals import wilson
-from evaluation.precision_recall import repeated
 from evaluation.seen import Row, Seen
 
 REPEATED = 0.01
@@ -24,7 +23,7 @@ def neighbour_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
 
 
 def _repeated_reals(seen: Seen) -> Finding | None:
-    share = float(repeated(seen.real.features.values).double().mean())
+    share = seen.real.repeated_share
     if share <= REPEATED:
         return None
     return Finding(

@@ -1,11 +1,13 @@
 """What the scores of a generator are made of: real, generated and held-out images as one extractor saw them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
 from evaluation.features import Features
 from evaluation.intervals import Estimate
+from evaluation.precision_recall import repeated
 
 Row = tuple[str, Estimate, int, str]
 """A metric's word, its value with the interval, the sample size, and in words how both were made."""
@@ -26,6 +28,11 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @cached_property
+    def repeated_share(self) -> float:
+        """Share of the images that have the features of another one."""
+        return float(repeated(self.features.values).double().mean())
 
 
 @dataclass(frozen=True, kw_only=True)
