@@ -7,6 +7,7 @@ from typing import Any
 from advgan.data import Data
 from advgan.losses import LOSSES
 from advgan.runs import Run
+from evaluation.critic_curve import critic_correlation
 from evaluation.jobs.train_config import TrainConfig
 from evaluation.jobs.train_loop import Row, looks
 from evaluation.report.panels import Cell, CurvePanel, ImagePanel, Line, Panel, Picture, Series, TablePanel
@@ -43,10 +44,11 @@ def training_panels(run: Run, rows: Sequence[Row], config: TrainConfig, data: Da
 
 def _losses(rows: Sequence[Row], config: TrainConfig) -> Panel:
     loss = LOSSES[config.training.loss]
+    caption = "Dashed: the value of each loss where the discriminator cannot tell real from generated."
     return CurvePanel(
         title="Losses",
         section=SECTION,
-        caption="Dashed: the value of each loss where the discriminator cannot tell real from generated.",
+        caption=caption + (_promise(looks(rows), config) if config.training.loss == "wasserstein" else ""),
         x_label=STEPS,
         y_label="loss",
         series=(_series("discriminator", rows, "discriminator_loss"), _series("generator", rows, "generator_loss")),
@@ -54,6 +56,18 @@ def _losses(rows: Sequence[Row], config: TrainConfig) -> Panel:
             Line("D at equilibrium", loss.discriminator_equilibrium),
             Line("G at equilibrium", loss.generator_equilibrium),
         ),
+    )
+
+
+def _promise(evaluations: Sequence[Row], config: TrainConfig) -> str:
+    """Whether a critic's loss tells how good the images are."""
+    losses, distances = ([row[name] for row in evaluations] for name in ("discriminator_loss", "distance"))
+    found = critic_correlation(losses, distances, seed=config.training.seed)
+    if math.isnan(found.value):
+        return ""
+    return (
+        f" Minus the critic's loss should fall with the distance: rank correlation over {found.looks} evaluations is "
+        f"{found.value:.2f}, and {format_rate(found.p_value)} of permutations correlate as well."
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 from torch import Tensor, nn
 
 from advgan import training as gan_training
@@ -31,6 +33,7 @@ from evaluation.jobs.train_loop import first_broken, looks, mean_row
 from evaluation.jobs.train_panels import training_panels
 from evaluation.jobs.train_start import newest_checkpoint, restarted_run
 from evaluation.monitor import Diagnostics
+from evaluation.report.panels import CurvePanel, Panel
 
 SMALL = Diagnostics(judged=60, gradients=16, redrawn=64, brightness=8)
 NETWORKS = GanNetworks(family="mlp", width=2, latent_dim=4)
@@ -277,11 +280,27 @@ def test_a_training_that_diverges_by_itself_is_stopped(tmp_path: Path) -> None:
         run(tmp_path / "gan", config(loss="hinge", optimizer="sgd", beta1=0.0, discriminator_learning_rate=1e30))
 
 
-def panels(folder: Path, settings: TrainConfig) -> list[str]:
-    """The titles of a report's panels on training."""
+def shown(folder: Path, settings: TrainConfig) -> list[Panel]:
+    """A report's panels on training."""
     run(folder, settings)
-    shown = training_panels(Run(folder), Run(folder).rows(), settings, load_data(settings.data))
-    return [panel.title for panel in shown]
+    return training_panels(Run(folder), Run(folder).rows(), settings, load_data(settings.data))
+
+
+def panels(folder: Path, settings: TrainConfig) -> list[str]:
+    """Their titles."""
+    return [panel.title for panel in shown(folder, settings)]
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "hinge"])
+def test_the_report_says_whether_a_critics_loss_follows_the_distance(tmp_path: Path, loss: str) -> None:
+    (losses,) = (panel for panel in shown(tmp_path / "gan", config(steps=10, loss=loss)) if panel.title == "Losses")
+    assert isinstance(losses, CurvePanel)
+    told = re.search(r"over 5 evaluations is (-?[\d.]+), and", losses.caption)
+    assert (told is not None) == (loss == "wasserstein")
+    if told:
+        evaluations = looks(Run(tmp_path / "gan").rows())
+        pairs = [(-row["discriminator_loss"], row["distance"]) for row in evaluations]
+        assert float(told[1]) == pytest.approx(stats.spearmanr(pairs).statistic, abs=0.01)
 
 
 def test_the_report_shows_what_a_person_asks(tmp_path: Path) -> None:
