@@ -39,7 +39,11 @@ class CudaGraphs:
         """
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            # Thread-local: the thread that reads batches ahead may use the device meanwhile.
+            with (
+                torch.cuda.device(self.device),
+                torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
+            ):
                 result = work()
         except RuntimeError as error:
             raise ValueError(
