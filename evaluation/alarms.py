@@ -31,7 +31,7 @@ STRAYS = 0.02
 """Share of the images that may fall into any class: each is one that the classifier took for something else, or no
 digit at all. Without it two modes count as seven, for one stray image covers a class."""
 MISSING = 0.5
-"""Share of the classes below which a generator counts as stuck on a few."""
+"""Share of the classes that real images fall into, but for as many strays, below which a generator counts as stuck."""
 HOPPING = 0.3
 """Share of the same latents that change class from look to look."""
 COPIED = 0.2
@@ -148,14 +148,16 @@ def _stuck(history: History) -> Finding | None:
     drawn = [row.get("mode_counts") or [] for row in history.late.looks[-LASTING:]]
     if len(drawn) < LASTING or not all(drawn):
         return None
-    filled, classes = [_filled(counts) for counts in drawn], len(drawn[-1])
+    filled = [_filled(counts) for counts in drawn]
+    needed = _filled(history.looks[-1].get("real_mode_counts") or [1] * len(drawn[-1]))
     varied = history.late.last(LASTING, "generator", "diversity")
-    if max(filled) >= MISSING * classes or filled[-1] > filled[0] or (varied and _climbs(varied)) or history.nears:
+    if max(filled) >= MISSING * needed or filled[-1] > filled[0] or (varied and _climbs(varied)) or history.nears:
         return None
     return Finding(
         "warning",
         "The generator is stuck on a few classes",
-        f"{1 - STRAYS:.0%} of its images fell into at most {max(filled)} of {classes} classes, {LASTING} looks on end.",
+        f"{1 - STRAYS:.0%} of its images fell into {max(filled)} class(es) at most, {LASTING} looks on end; as many of "
+        f"the real ones fall into {needed}.",
         "It has dropped modes: use larger batches, packing, another loss, or class conditions.",
         code="missing-modes",
     )

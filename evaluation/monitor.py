@@ -87,6 +87,8 @@ class Monitor:
         began = time.monotonic()
         counts = [] if fake.is_inception else drawn.fake_counts.tolist()
         row |= {"mode_counts": counts, **_mode_changes(counts, before)}
+        if counts:
+            row["real_mode_counts"] = drawn.real_counts.tolist()
         row["discriminator"] = self._discriminator(state, fakes, labels)
         row["generator"] = self._generator(state, fakes, fake, latents, labels, before)
         row["singular_values"] = {

@@ -226,6 +226,15 @@ def test_few_classes_with_more_variety_in_them_are_still_learnt() -> None:
     assert codes(standing(filled(4), growing, length=3)) == []
 
 
+def test_classes_that_are_rare_among_real_images_too_are_not_missed() -> None:
+    rare = put([400, 300, 200, 90, 5, 1, 1, 1, 1, 1], "real_mode_counts")  # four classes hold 98 % of them
+    assert codes(standing(filled(2), rare, length=3)) == []
+    assert codes(standing(filled(1), rare, length=3)) == ["missing-modes"]
+    (found,) = alarms(standing(filled(1), rare, length=3), loss="non-saturating")
+    assert "into 1 class(es) at most" in found.evidence
+    assert found.evidence.endswith("as many of the real ones fall into 4.")
+
+
 def test_stray_images_cover_no_class() -> None:
     assert codes(standing(filled(2, strays=2), length=3)) == ["missing-modes"]
     assert codes(standing(filled(2, strays=20), length=3)) == []
