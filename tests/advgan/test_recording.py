@@ -3,13 +3,15 @@
 What holds for every recipe is in test_gan_recipes.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 import torch
 
 from advgan.config import GanNetworks, GanTraining
+from advgan.cuda_graphs import CudaGraphs
 from advgan.data import ImageSet
 from advgan.gan_state import State, start
 from advgan.recording import PRACTICE
@@ -85,3 +87,40 @@ def test_what_cannot_be_recorded_is_refused(
     recipe = GanTraining.model_validate({"cuda_graphs": True} | training)
     with pytest.raises(ValueError, match=message):
         begin(recipe, device=device, **networks)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> tuple[CudaGraphs, list[str]]:
+    """A recorder on a device that only notes what it is asked for."""
+    notes: list[str] = []
+
+    class Graph:
+        def replay(self) -> None:
+            notes.append("replay")
+
+    @contextmanager
+    def capture(graph: Graph, **options: Any) -> Iterator[None]:
+        notes.append("capture")
+        yield
+
+    for name, made in (("Stream", lambda device: None), ("CUDAGraph", Graph), ("graph", capture)):
+        monkeypatch.setattr(torch.cuda, name, made)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    return CudaGraphs(torch.device("cuda")), notes
+
+
+def test_a_recording_runs_once_when_it_is_made(graphs: tuple[CudaGraphs, list[str]]) -> None:
+    recorder, notes = graphs
+    result, again = recorder.record(lambda: "left")
+    assert (result, notes) == ("left", ["capture", "replay"])
+    again()
+    assert notes == ["capture", "replay", "replay"]
+
+
+def test_work_that_waits_for_the_device_is_refused_in_one_line(graphs: tuple[CudaGraphs, list[str]]) -> None:
+    def waiting() -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nand a page of advice")
+
+    with pytest.raises(ValueError, match=r"cuda_graphs true: .*\(operation .* capturing\); set it to false"):
+        graphs[0].record(waiting)
