@@ -25,7 +25,7 @@ from evaluation.copying import copied_share, nearest_distances
 from evaluation.discriminator import Answers, Judgements, examine, view_of
 from evaluation.diversity import Spread, batch_variance_ratio, class_diversity, diversity, latent_sensitivity, spread
 from evaluation.features import Features, extract
-from evaluation.frechet import frechet_distance
+from evaluation.followed_distance import followed_distance
 from evaluation.mode_history import change
 from evaluation.modes import modes
 from evaluation.reference import Reference
@@ -81,7 +81,7 @@ class Monitor:
         fake = extract(self.reference.extractor, fakes, batch_size=self.reference.batch_size)
         drawn = modes(self.reference.real, fake)
         row: Row = {
-            "distance": frechet_distance(self.reference.real.values, fake.values),
+            "distance": followed_distance(self.reference, fake),
             "modes_covered": drawn.covered,
         }
         began = time.monotonic()

@@ -17,7 +17,7 @@ from advgan.models.mixture import MixtureGenerator
 from advgan.runs import Run
 from advgan.sampling import sample
 from evaluation.features import extract
-from evaluation.frechet import frechet_distance
+from evaluation.followed_distance import followed_distance
 from evaluation.jobs.eval import evaluate_gan
 from evaluation.jobs.eval_panels import scored_panels
 from evaluation.jobs.judges import choose_extractor
@@ -169,8 +169,7 @@ def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference
     columns = grid_columns(reference.data.num_classes)
     grid = image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns)
     write_atomically(run.samples / f"step-{step.step:07d}.png", grid)
-    distance = frechet_distance(reference.real.values, fake.values)
-    return {"distance": distance, "modes_covered": modes(reference.real, fake).covered}
+    return {"distance": followed_distance(reference, fake), "modes_covered": modes(reference.real, fake).covered}
 
 
 def _recipe(baseline: Baseline) -> str:

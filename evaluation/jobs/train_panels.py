@@ -8,6 +8,7 @@ from advgan.data import Data
 from advgan.losses import LOSSES
 from advgan.runs import Run
 from evaluation.critic_curve import critic_correlation
+from evaluation.followed_distance import followed_name
 from evaluation.jobs.train_config import TrainConfig
 from evaluation.jobs.train_loop import Row, looks
 from evaluation.report.panels import Cell, CurvePanel, ImagePanel, Line, Panel, Picture, Series, TablePanel
@@ -26,7 +27,7 @@ def training_panels(run: Run, rows: Sequence[Row], config: TrainConfig, data: Da
     panels: list[Panel | None] = [
         _losses(rows, config),
         _probabilities(rows),
-        _distance(evaluations),
+        _distance(evaluations, followed_name(data)),
         _accuracies(rows, evaluations),
         _memory(evaluations),
         _diversity(evaluations),
@@ -83,15 +84,15 @@ def _probabilities(rows: Sequence[Row]) -> Panel:
     )
 
 
-def _distance(evaluations: Sequence[Row]) -> Panel:
+def _distance(evaluations: Sequence[Row], name: str) -> Panel:
     best = min(evaluations, key=lambda row: row["distance"])
     return CurvePanel(
         title="Distance to the real images",
         section=SECTION,
-        caption=f"Fréchet distance of the averaged generator at each evaluation; the best checkpoint is that of step "
+        caption=f"Of the averaged generator at each evaluation: {name}. The best checkpoint is that of step "
         f"{best['step']:,}.",
         x_label=STEPS,
-        y_label="Fréchet distance",
+        y_label="distance",
         series=(_series("distance", evaluations, "distance"), _series("best", [best], "distance")),
         log_y=True,
     )
