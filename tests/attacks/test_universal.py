@@ -27,11 +27,11 @@ def test_on_a_linear_network_it_gives_up_the_smaller_side_and_fools_all_of_the_l
     """A shift that takes one side across the boundary takes the other away from it."""
     classifier, images, labels, scores, dual = sides
     distance = scores.abs() / dual[norm]
-    eps = distance[labels == 1].median().item()
+    eps = distance[labels == 1].sort().values[29:31].mean().item()  # no image lies at the very end of its reach
     delta = universal_perturbation(classifier, images, labels, eps=eps, norm=norm)
     success = fooled(classifier.logits((images + delta).clamp(0, 1)), labels)
-    assert torch.equal(success, (labels == 1) & (distance < eps * (1 - 1e-9)))
-    assert success.sum() in (29, 30)
+    assert torch.equal(success, (labels == 1) & (distance < eps))
+    assert success.sum() == 30
 
 
 @both
