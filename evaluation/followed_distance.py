@@ -1,10 +1,13 @@
 """The distance by which a training is followed, and its best checkpoint chosen."""
 
+import torch
 from torch import Tensor
 
 from advgan.data import Data
 from evaluation.features import Features
 from evaluation.frechet import frechet_distance
+from evaluation.histograms import variation
+from evaluation.points import mode_counts
 from evaluation.reference import Reference
 
 FRECHET = "Fréchet distance"
@@ -20,8 +23,7 @@ def followed_distance(reference: Reference, fake: Features) -> float:
     """
     if followed_name(reference.data) == FRECHET:
         return frechet_distance(reference.real.values, fake.values)
-    real, generated = _shares(reference.real), _shares(fake)
-    return float((real - generated).abs().sum()) / 2
+    return float(variation(_counts(reference.real), _counts(fake)))
 
 
 def followed_name(data: Data) -> str:
@@ -29,7 +31,7 @@ def followed_name(data: Data) -> str:
     return MISPLACED if data.train.are_points and data.num_classes > 1 else FRECHET
 
 
-def _shares(seen: Features) -> Tensor:
-    """Shares of the modes, and last of the points near none: (K + 1,)."""
-    modes = seen.probabilities.shape[1]
-    return seen.classes.where(seen.sure, modes).bincount(minlength=modes + 1).double().cpu() / len(seen)
+def _counts(seen: Features) -> Tensor:
+    """Points of each mode, and last those near none: (K + 1,)."""
+    counts = mode_counts(seen)
+    return torch.cat([counts, len(seen) - counts.sum(dim=0, keepdim=True)])

@@ -64,9 +64,9 @@ def subset_estimate(
 
 
 def _distance(first: "np.ndarray[Any, Any]", second: "np.ndarray[Any, Any]") -> float:
-    size, columns = first.shape
     """Unbiased, in the sources' order of sums: kernels are near 1 and their differences near 0, so another order moves
     the fourth digit of a small distance in float32."""
+    size, columns = first.shape
     inside = sum(
         (kernel.sum(axis=1) - kernel.diagonal()).sum()
         for kernel in ((rows @ rows.T / columns + 1) ** 3 for rows in (first, second))
