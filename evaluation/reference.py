@@ -6,8 +6,11 @@ import torch
 
 from advgan.data import Data, ImageSet
 from advgan.processes import Processes
+from advgan.ranges import to_unit
+from evaluation.extractor_findings import batch_findings
 from evaluation.feature_cache import FeatureCache
 from evaluation.features import Extractor, Features
+from evaluation.findings import Finding
 from evaluation.inputs import Source
 from evaluation.inputs.stored import Found, stored_source
 from evaluation.one_pass import Advance, look
@@ -15,6 +18,9 @@ from evaluation.seen import Sample
 
 NUM_REAL = 10_000
 """Real images that fakes are compared with, at most; more cost time and hardly narrow the intervals."""
+
+TRIED = 24
+"""Real images by which a user's own extractor is tried."""
 
 
 class Reference:
@@ -92,6 +98,14 @@ class Reference:
         return data.train.are_points or (
             data.parts is not None and self.real.probabilities.shape[1] == data.num_classes
         )
+
+    @cached_property
+    def extractor_findings(self) -> list[Finding]:
+        """What is to be said of the extractor itself, for which a user's own is tried on some of the real images."""
+        images = self.sample.images
+        if images is None or not self.extractor.is_foreign:
+            return []
+        return batch_findings(self.extractor, to_unit(images[:TRIED]))
 
     def see(self, processes: Processes, advance: Advance = lambda count: None) -> None:
         """Look at all of them now, with every process of torchrun; the first one keeps what was seen."""

@@ -13,7 +13,6 @@ from advgan.ranges import to_unit
 from attacks import Classifier
 from evaluation.discriminator import discriminator_scores
 from evaluation.discriminator_findings import discriminator_findings
-from evaluation.extractor_findings import BATCH, batch_findings
 from evaluation.findings import Finding
 from evaluation.game_findings import game_findings
 from evaluation.game_rows import GAME_METRICS, game_rows
@@ -114,9 +113,7 @@ def score_source(
         if reference.counts_modes:
             rows += captured_rows(one, wanted)
         scores += seen_scores(rows, one, subject=subject, data=reference.name)
-        findings += seen_findings(one, rows)
-        if one.fake.images is not None and reference.extractor.is_foreign:
-            findings += batch_findings(reference.extractor, to_unit(one.fake.images[:BATCH]))
+        findings += [*seen_findings(one, rows), *reference.extractor_findings]
     findings = [*_of_images(source, first, seen[0]), *findings]
     if first.known_data is not None and keep and _any(wanted, "use"):
         more, remarks = _of_use(first, seen[0], wanted, subject, classifier)
