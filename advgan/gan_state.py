@@ -147,7 +147,8 @@ def _check_recordable(networks: GanNetworks, training: GanTraining, device: torc
         f"training.accumulation {training.accumulation} adds up what a recording overwrites": training.accumulation > 1,
         "networks.synchronised waits for the other processes": networks.synchronised,
     }
-    for reason in (text for text, holds in reasons.items() if holds):
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    if reason:
         raise ValueError(f"training.cuda_graphs true: {reason}; set one of them differently")
 
 

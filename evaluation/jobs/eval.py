@@ -24,7 +24,6 @@ from evaluation.jobs.eval_panels import comparison_panel, scored_panels
 from evaluation.jobs.eval_statistics import against_statistics
 from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
-from evaluation.jobs.sources import data_of
 from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
 from evaluation.protocols import DEFAULT, protocol_of
@@ -119,9 +118,8 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
     if not config.subjects:
         raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
     opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
-    data = None
-    if config.data is not None or not config.reference:
-        data = load_data(data_of(config.data, *config.subjects), workers=setup.workers)
+    wanted = config.complete().data
+    data = load_data(wanted, workers=setup.workers) if wanted else None
     real = opened(config.reference, num_samples=config.num_real, data=data) if config.reference else None
     if isinstance(real, Statistics):
         check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
