@@ -8,8 +8,9 @@ mode is captured by a sample within three standard deviations of it; 2,500 sampl
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import click
 import torch
@@ -52,8 +53,14 @@ def main(preset: str, seeds: int, first_seed: int) -> None:
             cells.append(f"{modes}, {share:.1%}, {divergence:.3f}, {time.perf_counter() - began:.0f}")
         table.append((row[0], row[1]))
         click.echo(f"| {seed} | {' | '.join(cells)} |")
-    means = (tuple(mean(row[player][column] for row in table) for column in range(3)) for player in range(2))
-    click.echo("| mean | " + " | ".join(f"{one:.1f}, {two:.1%}, {three:.3f}" for one, two, three in means) + " |")
+    click.echo(f"| mean, ± standard error | {' | '.join(map(summary, zip(*table, strict=True)))} |")
+
+
+def summary(found: Sequence[Found]) -> str:
+    """Means over the seeds, that of the modes with its standard error."""
+    modes, shares, divergences = zip(*found, strict=True)
+    error = f" ± {stdev(modes) / len(modes) ** 0.5:.1f}" if len(modes) > 1 else ""
+    return f"{mean(modes):.1f}{error}, {mean(shares):.1%}, {mean(divergences):.3f}"
 
 
 def trained(config: TrainConfig, data: Data, *, packing: int, seed: int) -> Found:
