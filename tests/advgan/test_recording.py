@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from advgan.config import GanNetworks, GanTraining
+from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.cuda_graphs import CudaGraphs
-from advgan.data import ImageSet
+from advgan.data import ImageSet, load_data
 from advgan.gan_state import State, start
 from advgan.recording import PRACTICE
 from advgan.training import Step, train
@@ -27,14 +27,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def images(count: int = 40) -> ImageSet:
-    pixels = torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return ImageSet(pixels, torch.arange(count) % 3, ("a", "b", "c"), "toy")
+def images() -> ImageSet:
+    return load_data(DataConfig(source="digits")).train
 
 
 def begin(training: GanTraining, *, device: str = "cpu", **networks: Any) -> State:
     small = GanNetworks.model_validate({"family": "dcgan", "width": 4, "latent_dim": 6} | networks)
-    return start(small, training, size=8, channels=1, num_classes=3, device=device)
+    return start(small, training, size=8, channels=1, num_classes=10, device=device)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from attacks.random import normal, uniform
-from evaluation.intervals import bootstrap_mean, deal, jackknife, jackknife_interval, mean, rate, wilson
+from evaluation.intervals import bootstrap_mean, deal, jackknife, jackknife_interval, mean, rate, wilson, wilson_at
 
 
 def test_wilson_equals_its_closed_form():
@@ -14,6 +14,11 @@ def test_wilson_equals_its_closed_form():
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     margin = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     assert (low, high) == pytest.approx((centre - margin, centre + margin), abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 7), (3, 10), (480, 500), (4, 4)])
+def test_of_a_whole_number_of_samples_both_wilson_intervals_are_one(successes, count):
+    assert wilson_at(successes / count, count) == pytest.approx(wilson(successes, count), abs=1e-12)
 
 
 def test_wilson_at_the_ends_stays_in_the_unit_interval_and_is_not_empty():
