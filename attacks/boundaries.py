@@ -45,8 +45,7 @@ def nearest_boundary(classifier: Classifier, samples: Samples, points: Tensor, r
 
     One forward pass, and a backward pass for each rival and the label.
     """
-    with torch.inference_mode(False):  # autograd keeps what it gathers by, and no tensor of inference mode
-        classes = torch.cat([samples.labels[:, None], rivals], dim=1)
+    classes = torch.cat([samples.labels[:, None], rivals], dim=1)
     found = classifier.jacobian(points, classes=classes, rows=samples.rows)
     chosen = found.logits.gather(1, classes)
     values = chosen[:, 1:] - chosen[:, :1]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attacks import Classifier
 from attacks.random import seeded, uniform
@@ -65,3 +66,27 @@ def draw() -> Callable[..., Tensor]:
         return (values * 1.2 - 0.1).clamp(0, 1)
 
     return build
+
+
+class Operators(TorchDispatchMode):
+    """Counts the operators that torch dispatches, but for those that only look at the same memory in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += not operation.is_view
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def count_operators() -> Callable[[Callable[[], object]], int]:
+    """How many operators a call dispatches, passes of the network among them."""
+
+    def count(call: Callable[[], object]) -> int:
+        with Operators() as seen:
+            call()
+        return seen.count
+
+    return count

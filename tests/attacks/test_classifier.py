@@ -202,3 +202,14 @@ def test_a_tally_charges_those_who_sent_the_images(rowwise, draw) -> None:
         rowwise.logits(draw(4))
         rowwise.logits(draw(3))  # whose?
     assert tally.forwards.tolist() == [1, 3, 1, 1]
+
+
+def test_the_operators_of_a_jacobian_grow_with_the_classes_and_not_with_their_square(count_operators, draw) -> None:
+    images = draw(2, (1, 4, 4))
+
+    def operators(classes: int) -> int:
+        classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(16, classes)))
+        return count_operators(lambda: classifier.jacobian(images))
+
+    first, second, third = (operators(classes) for classes in (10, 20, 40))
+    assert third - second == 2 * (second - first)
