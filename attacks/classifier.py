@@ -87,21 +87,32 @@ class Classifier(nn.Module):
         self.name = name or type(network).__name__
         self.passes = Passes()
         self._tally: Tally | None = None
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
+        first = _first(network)
+        home = torch.device("cpu") if first is None else first.device
+        for buffer, values in (("mean", mean), ("std", std)):
+            numbers = torch.tensor(values, dtype=torch.float32, device=home).reshape(1, -1, 1, 1)
+            self.register_buffer(buffer, numbers, persistent=False)
         self._is_frozen = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network takes its images: where its first parameter is, even if it was moved after the wrapping."""
+        first = _first(self.network)
+        return self.mean.device if first is None else first.device
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in [0, 1], NCHW, to (N, classes) logits in the dtype of the images."""
         channels = self.mean.shape[1]
         if channels not in (1, images.shape[1]):
             raise ValueError(f"{self.name} normalises {channels} channels, but the images have {images.shape[1]}")
+        first = _first(self.network)
+        self._follow(images, first)
         self.passes.forwards += len(images)
         inputs = images
         if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
             inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
         inputs = (inputs - self.mean) / self.std
-        logits = self.network(inputs.to(self._network_dtype(inputs.dtype)))
+        logits = self.network(inputs.to(self._network_dtype(first, inputs.dtype)))
         return self._checked(logits, len(images)).to(images.dtype)
 
     def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
@@ -154,7 +165,7 @@ class Classifier(nn.Module):
         There an attack says with `rows`, one entry an image, to which sample each image of a call belongs. Without
         rows, images are the samples themselves; where their number says otherwise, nobody is charged.
         """
-        device = self.mean.device
+        device = self.device
         outer, self._tally = self._tally, Tally(*(torch.zeros(count, dtype=torch.int64, device=device) for _ in "fb"))
         try:
             yield self._tally
@@ -213,7 +224,19 @@ class Classifier(nn.Module):
             for parameter, flag in flags:
                 parameter.requires_grad_(flag)
 
-    def _network_dtype(self, default: torch.dtype) -> torch.dtype:
+    def _follow(self, images: Tensor, first: Tensor | None) -> None:
+        """Hold the images against the network's device, and take mean and std to where they are, once."""
+        if first is not None and first.device != images.device:
+            raise ValueError(
+                f"the images are on {images.device}, {self.name} is on {first.device}: "
+                f"move them there, images.to({str(first.device)!r})"
+            )
+        if self.mean.device != images.device:
+            self.mean, self.std = self.mean.to(images.device), self.std.to(images.device)
+
+    def _network_dtype(self, first: Tensor | None, default: torch.dtype) -> torch.dtype:
+        if isinstance(first, nn.Parameter) and first.is_floating_point():
+            return first.dtype
         dtypes = (parameter.dtype for parameter in self.network.parameters() if parameter.is_floating_point())
         return next(dtypes, default)
 
@@ -233,3 +256,11 @@ def _one_hots(logits: Tensor, classes: Tensor) -> Iterator[Tensor]:
     zeros = logits.new_zeros(logits.shape)
     for column in classes.split(1, dim=1):
         yield zeros.scatter(1, column, 1)
+
+
+def _first(network: nn.Module) -> Tensor | None:
+    """The first parameter of a network, else its first buffer, which say where it is; None where it has neither."""
+    for tensors in (network.parameters(), network.buffers()):
+        for tensor in tensors:
+            return tensor
+    return None

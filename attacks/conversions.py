@@ -15,7 +15,7 @@ def to_foolbox(classifier: Classifier) -> Any:
 
     What foolbox does with it is counted among its passes and leaves no trace in the network.
     """
-    return foolbox.model(Sealed(classifier), classifier.mean.device)
+    return foolbox.model(Sealed(classifier), classifier.device)
 
 
 def to_art(classifier: Classifier, *, input_shape: tuple[int, int, int], num_classes: int) -> Any:
@@ -37,5 +37,5 @@ def to_art(classifier: Classifier, *, input_shape: tuple[int, int, int], num_cla
         input_shape=input_shape,
         nb_classes=num_classes,
         clip_values=(0.0, 1.0),
-        device_type="cpu" if classifier.mean.device.type == "cpu" else "gpu",
+        device_type="cpu" if classifier.device.type == "cpu" else "gpu",
     )

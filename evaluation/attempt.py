@@ -86,7 +86,7 @@ def attempt(
     run = partial(_attacked, classifier, attack, images, aims, numbers, eps, room)
     if precision == "float32":
         return run(numbers >= 0, nullcontext())
-    half = torch.autocast(classifier.mean.device.type, torch.bfloat16)
+    half = torch.autocast(classifier.device.type, torch.bfloat16)
     found = run(numbers >= 0, half)
     with half:
         seen = _logits(classifier, found.images, room)
@@ -153,7 +153,7 @@ def _called(
     classifier: Classifier, attack: Attack, images: Tensor, aims: Tensor, numbers: Tensor, room: Room
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Call the attack on the classifier's device; count the passes of each image."""
-    device = classifier.mean.device
+    device = classifier.device
 
     def call(size: int) -> tuple[Tensor, Tensor, Tensor]:
         bounded: Attack = partial(attack, batch_size=size) if _takes(attack, "batch_size") else attack  # type: ignore[call-arg]

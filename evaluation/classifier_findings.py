@@ -26,7 +26,7 @@ def classifier_findings(classifier: Classifier, images: Tensor, labels: Tensor, 
     found = [
         _out_of_range(images),
         _no_number(clean),
-        _random(classifier, images[:PROBES].to(classifier.mean.device)),
+        _random(classifier, images[:PROBES].to(classifier.device)),
         _probabilities(clean.logits),
         _chance(clean),
         _rejects(clean),

@@ -31,7 +31,7 @@ def copied_share(fake: Tensor, held_out: Tensor) -> float:
 
 
 class NearestTraining(NamedTuple):
-    """The fakes most like a training image, the nearest first, for people to look at: (K,) each."""
+    """The fakes most like a training image, the nearest first, for people to look at: (K,) each, on the CPU."""
 
     fakes: Tensor
     """Their numbers, int64."""
@@ -50,4 +50,4 @@ def nearest_training(fake: Tensor, real: Tensor, count: int, *, held_out: Tensor
     distances, neighbours = (part.squeeze(1) for part in nearest(fake, real, 1))
     control = nearest_others(real, 1)[0].squeeze(1) if held_out is None else nearest_distances(held_out, real)
     first = distances.argsort(stable=True)[:count]
-    return NearestTraining(first, neighbours[first], distances[first] / control.median())
+    return NearestTraining(first.cpu(), neighbours[first].cpu(), (distances[first] / control.median()).cpu())

@@ -127,7 +127,7 @@ def classifier_extractor(classifier: Classifier, *, name: str | None = None, dig
 
         hooks = [module.register_forward_hook(remember) for module in linear]
         try:
-            logits = classifier.logits(images.to(classifier.mean.device))
+            logits = classifier.logits(images.to(classifier.device))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -101,7 +101,7 @@ def bound(attack: object, option: str) -> Any:
 
 def measured_logits(classifier: Classifier, images: Tensor) -> Tensor:
     """(N, classes) in float32 on the CPU."""
-    return classifier.logits(images.to(classifier.mean.device)).float().cpu()
+    return classifier.logits(images.to(classifier.device)).float().cpu()
 
 
 def is_label(logits: Tensor, labels: Tensor) -> Tensor:

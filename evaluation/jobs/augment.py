@@ -123,7 +123,7 @@ def _adversarial_parts(images: ImageSet, classifier: Classifier, config: Augment
     numbers = permutation(config.seed, len(images))[:count].sort().values
     clean, labels = images.unit(numbers), images.labels[numbers]
     targets = choose_targets(labels, images.num_classes, config.seed)
-    device = classifier.mean.device
+    device = classifier.device
     for name in config.attacks:
         attack = bind(name, config)
         aims = targets if bound(attack, "targeted") else labels
@@ -204,7 +204,7 @@ def _with_predictions(
 
 
 def _logits(classifier: Classifier, images: Tensor, batch_size: int) -> Tensor:
-    device = classifier.mean.device
+    device = classifier.device
     return torch.cat([classifier.logits(batch.to(device)).cpu() for batch in images.split(batch_size)])
 
 

@@ -130,7 +130,7 @@ def _epoch_row(steps: list[Step], state: State, config: FitConfig, data: Data) -
 def _accuracy(classifier: Classifier, images: ImageSet, attack: Attack | None = None) -> float:
     correct = 0
     for numbers in torch.arange(len(images)).split(256):
-        pixels, labels = images.unit(numbers, classifier.mean.device), images.labels[numbers].to(classifier.mean.device)
+        pixels, labels = images.unit(numbers, classifier.device), images.labels[numbers].to(classifier.device)
         if attack is not None:
             pixels = attack(classifier, pixels, labels, indices=numbers.to(pixels.device))
         correct += int((classifier.logits(pixels).argmax(dim=1) == labels).sum())

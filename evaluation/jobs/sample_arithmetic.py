@@ -76,7 +76,7 @@ def _judge(config: SampleConfig, gan: TrainedGan, setup: Setup) -> tuple[Data, C
 
 @torch.no_grad()
 def _probabilities(classifier: Classifier, images: Tensor, batch_size: int) -> Tensor:
-    device = classifier.mean.device
+    device = classifier.device
     return torch.cat(
         [classifier.logits(some.to(device)).float().softmax(dim=1) for some in images.split(batch_size)]
     ).cpu()

@@ -40,7 +40,7 @@ class Probes:
         """Draw at most `count` of the images that are classified correctly; which ones is a function of the seed."""
         correct = clean.correct.nonzero().flatten()
         chosen = correct[permutation(seed, len(correct))[:count]].sort().values
-        device = classifier.mean.device
+        device = classifier.device
         pixels = images[chosen.to(images.device)].to(device)
         return cls(classifier, pixels, labels[chosen.to(labels.device)].to(device), chosen.to(device))
 
@@ -94,4 +94,4 @@ def rewrapped(kind: Callable[..., C], classifier: Classifier) -> C:
     """The same network and normalisation in another kind of Classifier, which shares the weights."""
     mean, std = (values.flatten().tolist() for values in (classifier.mean, classifier.std))
     wrap = partial(kind, resize=classifier.resize, differentiable=classifier.differentiable, name=classifier.name)
-    return wrap(classifier.network, mean=mean, std=std).to(classifier.mean.device)
+    return wrap(classifier.network, mean=mean, std=std).to(classifier.device)

@@ -79,7 +79,7 @@ def distilled(classifier: Classifier, images: Tensor, logits: Tensor, *, seed: i
 
     `images` (N, C, H, W) and the classifier's `logits` (N, classes) of them, on any device.
     """
-    device = classifier.mean.device
+    device = classifier.device
     chosen = permutation(seed, len(images), stream=_DISTILLING)[:MOST_IMAGES]
     inputs = images[chosen.to(images.device)].to(device, torch.float32)
     aims = _soft(logits[chosen.to(logits.device)]).to(device)

@@ -213,3 +213,43 @@ def test_the_operators_of_a_jacobian_grow_with_the_classes_and_not_with_their_sq
 
     first, second, third = (operators(classes) for classes in (10, 20, 40))
     assert third - second == 2 * (second - first)
+
+
+def elsewhere(network: nn.Module) -> nn.Module:
+    return network.to("meta")
+
+
+def test_the_normalisation_begins_where_the_network_is() -> None:
+    classifier = Classifier(elsewhere(nn.Sequential(nn.Flatten(), dense())), mean=(0.5, 0.25), std=(0.5, 0.5))
+    assert classifier.device == classifier.mean.device == classifier.std.device == torch.device("meta")
+    assert classifier(IMAGES.to("meta")).shape == (6, 3)
+
+
+def test_the_normalisation_follows_a_network_that_moves_later() -> None:
+    network = nn.Sequential(nn.Flatten(), dense())
+    classifier = Classifier(network, mean=(0.5, 0.25), std=(0.5, 0.5))
+    elsewhere(network)
+    assert classifier.device == torch.device("meta")
+    assert classifier(IMAGES.to("meta")).shape == (6, 3)
+    moved = classifier.mean
+    classifier(IMAGES.to("meta"))
+    assert classifier.mean is moved
+    assert "mean" in dict(classifier.named_buffers())
+
+
+def test_images_on_another_device_than_the_network_are_refused_in_one_line() -> None:
+    classifier = Classifier(elsewhere(nn.Sequential(nn.Flatten(), dense())), name="net")
+    with pytest.raises(
+        ValueError, match=r"^the images are on cpu, net is on meta: move them there, images\.to\('meta'\)$"
+    ):
+        classifier(IMAGES)
+
+
+def test_a_network_of_buffers_alone_has_a_device_and_one_of_nothing_goes_with_the_images() -> None:
+    buffered = nn.Module()
+    buffered.register_buffer("table", torch.zeros(2, device="meta"))
+    assert Classifier(buffered).device == torch.device("meta")
+    empty = Classifier(nn.Flatten())
+    assert empty.device == torch.device("cpu")
+    empty(IMAGES.to("meta"))
+    assert empty.device == torch.device("meta")
