@@ -1,11 +1,12 @@
 # Two commands from a bare machine with Python 3.11 to 3.13, pip, make and git:
 #   make demo    sets up and runs the whole loop on the embedded digits
 #   make test    sets up and passes the tests
+# make pretend runs the tests of the GPU path, without a GPU: see tests/pretend/README.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: setup demo test check lock clean
+.PHONY: setup demo test pretend check lock clean
 
 setup: $(VENV)/ready
 
@@ -20,6 +21,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto
+
+# Two processes: more would wait for each other on two cores.
+pretend: setup
+	$(BIN)/python -m pytest -q -n 2 -m pretend tests/pretend
 
 check: setup
 	$(BIN)/ruff format --check
