@@ -7,6 +7,7 @@ made its images.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -33,22 +34,32 @@ class CudaGraphs:
         return result
 
     def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        """Record the work, and run the recording once: what it returns, and a function that runs it again.
+        """Record the work without doing it: what it returns, and a function that does it, into the same tensors.
 
-        Raises ValueError where the work waits for the device, which no recording can.
+        They hold nothing before that function is called. Raises RuntimeError where the work cannot be recorded, as
+        where it waits for the device; all is then as it was, but for gradients that it had made.
         """
         graph = torch.cuda.CUDAGraph()
         try:
-            # Thread-local: the thread that reads batches ahead may use the device meanwhile.
+            # Thread-local: the thread that reads batches ahead may use the device meanwhile. The stream stands twice
+            # because torch.cuda.graph does not put the current one back where a capture ends in an error.
             with (
                 torch.cuda.device(self.device),
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
                 torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
             ):
                 result = work()
-        except RuntimeError as error:
-            raise ValueError(
-                f"training.cuda_graphs true: this recipe cannot be recorded ({str(error).splitlines()[0]}); "
-                "set it to false"
-            ) from error
-        graph.replay()
+        except RuntimeError:
+            self._end(graph)
+            raise
         return result, graph.replay
+
+    def _end(self, graph: torch.cuda.CUDAGraph) -> None:
+        """End a capture that failed: random numbers and memory come from where they did before.
+
+        torch's own end leaves at its first error and would go on to give the memory of recordings to everybody.
+        """
+        graph.reset()
+        with suppress(RuntimeError, AttributeError):
+            torch._C._cuda_endAllocateToPool(self.device.index or 0, self.pool)
+            torch._C._cuda_releasePool(self.device.index or 0, self.pool)

@@ -104,7 +104,6 @@ def start(
     its samples. Raises ValueError for settings that do not go together.
     """
     _check(networks, training)
-    _check_recordable(networks, training, torch.device(device))
     shape = {"size": size, "channels": channels, "num_classes": num_classes}
     with seeded(training.seed, stream=INITIALIZATION):
         generator = build_generator(networks, **shape).to(device)
@@ -136,20 +135,6 @@ def _check(networks: GanNetworks, training: GanTraining) -> None:
         )
     if training.adversarial == 0 and not training.feature_matching:
         raise ValueError("adversarial 0 leaves the generator nothing to learn from: set feature_matching above 0")
-
-
-def _check_recordable(networks: GanNetworks, training: GanTraining, device: torch.device) -> None:
-    if not training.cuda_graphs:
-        return
-    reasons = {
-        f"--device {device} has no CUDA graphs": device.type != "cuda",
-        "networks.family progressive grows, and a recording has one shape": networks.family == "progressive",
-        f"training.accumulation {training.accumulation} adds up what a recording overwrites": training.accumulation > 1,
-        "networks.synchronised waits for the other processes": networks.synchronised,
-    }
-    reason = next((text for text, holds in reasons.items() if holds), None)
-    if reason:
-        raise ValueError(f"training.cuda_graphs true: {reason}; set one of them differently")
 
 
 def _gauges(training: GanTraining, device: torch.device | str) -> Gauges:

@@ -6,22 +6,27 @@ the next replay overwrites it. Whatever the host decides is fixed when the pass 
 one without, or one whose images keep their graph, have recordings of their own.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
+from advgan.cause import innermost
 from advgan.config import GanTraining
 from advgan.cuda_graphs import CudaGraphs
 from advgan.game import Turn
 from advgan.gan_state import State
-from advgan.models.interface import Network
+from advgan.models.interface import Growing, Network
+from advgan.models.synchronised import SynchronisedBatchNorm2d
 from advgan.passes import DirectPasses, Judged, Passes
 from advgan.rounds import Round
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 PRACTICE = 3
 """Passes of each kind that run as they are written before one is recorded, so that libraries choose their kernels."""
 
@@ -34,7 +39,10 @@ class Recorder(Protocol):
         ...
 
     def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        """Do the work once and record it: what it returns, and a function that does it again, into the same tensors."""
+        """Record the work without doing it: what it returns, and a function that does it, into the same tensors.
+
+        Raises RuntimeError, with all tensors as they were, where the work cannot be recorded.
+        """
         ...
 
 
@@ -68,17 +76,21 @@ class Recording(Generic[T]):
 class RecordedPasses:
     """The passes of `direct`, each recorded after some practice. They follow on each other as in advgan.training.
 
-    Gradients are not added to what was there: the parameters' must be None before each pass.
+    Gradients are not added to what was there: the parameters' must be None before each pass. Recording does nothing but
+    record: where it fails, all is as if it had not been tried, and passes are direct from there on.
     """
 
     direct: DirectPasses
     recorder: Recorder
+    insists: bool = True
+    """Whether a pass that cannot be recorded ends training, by a ValueError that says why."""
     practised: Counter[Kind] = field(default_factory=Counter)
     inputs: dict[Kind, Round] = field(default_factory=dict)
     discriminations: dict[Kind, Recording[Judged]] = field(default_factory=dict)
     generations: dict[Kind, Recording[Turn]] = field(default_factory=dict)
     latest: Kind | None = None
     """Of the last discriminator's pass; None where that was practice."""
+    gave_up: bool = False
 
     def discriminate(self, part: Round, *, keeps: bool) -> Judged:
         """See `Passes`."""
@@ -88,35 +100,96 @@ class RecordedPasses:
             self.practised[kind] += 1
             self.latest = None
             return self.recorder.aside(lambda: self.direct.discriminate(part, keeps=keeps))
+        if kind not in self.discriminations and not self.gave_up:
+            self._record(kind, part)
+        if self.gave_up:
+            return self.recorder.aside(lambda: self.direct.discriminate(part, keeps=keeps))
         self.latest = kind
-        if kind in self.discriminations:
-            _copy(part, self.inputs[kind])
-            return self.discriminations[kind].replay()
-        given = self.inputs[kind] = _cloned(part)
-        found = self._record(lambda: self.direct.discriminate(given, keeps=keeps), self.direct.state.discriminator)
-        self.discriminations[kind] = found
-        return found.result
+        _copy(part, self.inputs[kind])
+        return self.discriminations[kind].replay()
 
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
         """See `Passes`. The recording of a generator's pass belongs to that of the pass that made its images."""
         if self.latest is None:
             return self.recorder.aside(lambda: self.direct.generate(part, fake))
-        if self.latest in self.generations:
-            return self.generations[self.latest].replay()
-        given = self.inputs[self.latest]
-        found = self._record(lambda: self.direct.generate(given, fake), self.direct.state.generator)
-        self.generations[self.latest] = found
-        return found.result
+        return self.generations[self.latest].replay()
 
-    def _record(self, work: Callable[[], T], player: Network) -> Recording[T]:
-        result, again = self.recorder.record(work)
-        return Recording(result, [(parameter, parameter.grad) for parameter in player.parameters()], again)
+    def _record(self, kind: Kind, part: Round) -> None:
+        """Record a discriminator's pass, and the generator's on its images: both before either is done."""
+        direct, given = self.direct, _cloned(part)
+        try:
+            judged = self._recorded(lambda: direct.discriminate(given, keeps=kind.keeps), direct.state.discriminator)
+            if kind.keeps:
+                fake = judged.result.fake
+                self.generations[kind] = self._recorded(lambda: direct.generate(given, fake), direct.state.generator)
+        except RuntimeError as error:
+            self._give_up(error)
+            return
+        self.inputs[kind], self.discriminations[kind] = given, judged
+
+    def _recorded(self, work: Callable[[], T], player: Network) -> Recording[T]:
+        """Record a pass of a player, whose gradients of before are gone, so that none is added to them."""
+        parameters = list(player.parameters())
+        _forget(parameters)
+        try:
+            result, again = self.recorder.record(work)
+            return Recording(result, [(parameter, parameter.grad) for parameter in parameters], again)
+        finally:
+            _forget(parameters)
+
+    def _give_up(self, error: RuntimeError) -> None:
+        reason = f"this recipe cannot be recorded ({innermost(error)})"
+        if self.insists:
+            raise insisted(reason) from error
+        log.debug("passes are not recorded: %s", reason)
+        self.gave_up, self.latest = True, None
+        for recordings in (self.inputs, self.discriminations, self.generations):
+            recordings.clear()
+
+
+def obstacle(device: torch.device, training: GanTraining, *, grows: bool, synchronised: bool) -> str | None:
+    """Why the passes of a training cannot be recorded, so far as that is known before it is tried."""
+    reasons = {
+        f"--device {device} has no CUDA graphs": device.type != "cuda",
+        "networks.family progressive grows, and a recording has one shape": grows,
+        f"training.accumulation {training.accumulation} adds up what a recording overwrites": training.accumulation > 1,
+        "networks.synchronised waits for the other processes": synchronised,
+    }
+    return next((text for text, holds in reasons.items() if holds), None)
+
+
+def insisted(reason: str) -> ValueError:
+    """The error of a training that insists on recordings."""
+    return ValueError(f"training.cuda_graphs true: {reason}; set it to auto")
 
 
 def passes_for(state: State, training: GanTraining) -> Passes:
-    """The passes of a training: recorded where it says so."""
+    """The passes of a training: recorded where its recipe and its device allow.
+
+    Raises ValueError where the recipe insists on recordings that cannot be made.
+    """
     direct = DirectPasses(state, training)
-    return RecordedPasses(direct, CudaGraphs(state.device)) if training.cuda_graphs else direct
+    if training.cuda_graphs is False:
+        return direct
+    players = (state.generator, state.discriminator)
+    modules = [module for player in players for module in player.modules()]
+    found = obstacle(
+        state.device,
+        training,
+        grows=any(isinstance(player, Growing) for player in players),
+        synchronised=any(isinstance(module, SynchronisedBatchNorm2d) for module in modules),
+    )
+    if found and training.cuda_graphs is True:
+        raise insisted(found)
+    if found:
+        log.debug("passes are not recorded: %s", found)
+        return direct
+    return RecordedPasses(direct, CudaGraphs(state.device), insists=training.cuda_graphs is True)
+
+
+def _forget(parameters: Sequence[Tensor]) -> None:
+    for parameter in parameters:
+        parameter.grad = None
 
 
 def _tensors(part: Round) -> list[Tensor]:

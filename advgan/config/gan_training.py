@@ -83,9 +83,10 @@ class GanTraining(Section):
     """Decay of the averaged generator, which is what is sampled and scored; 0: the live generator itself."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of both networks; weights, losses and optimisers stay float32."""
-    cuda_graphs: bool = False
+    cuda_graphs: bool | Literal["auto"] = "auto"
     """Record the passes of both players once and replay them, on a CUDA device: the host then launches a recording
-    instead of hundreds of kernels. Only for networks that keep their shapes, and batches in one part."""
+    instead of hundreds of kernels. Only for networks that keep their shapes, and batches in one part. `auto`: wherever
+    that is possible; true: training ends with the reason where it is not."""
     seed: int = Field(default=0, ge=0)
 
     @property

@@ -19,7 +19,7 @@ from evaluation.jobs.train_board import check_tensorboard
 from evaluation.jobs.train_config import TrainConfig
 from evaluation.jobs.train_loop import Row, looks, train_watched
 from evaluation.jobs.train_panels import training_panels
-from evaluation.jobs.train_start import begin
+from evaluation.jobs.train_start import begin, check_recordable
 from evaluation.monitor import Monitor
 from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
@@ -42,6 +42,7 @@ def plan(config: TrainConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
     if config.baseline:
         return baselines.plan(_baseline(config), setup)
+    check_recordable(config, setup)
     data = load_data(config.data, workers=setup.workers)
     training = config.training
     used = training.steps * training.discriminator_steps
@@ -72,6 +73,7 @@ def _baseline(config: TrainConfig) -> baselines.BaselineConfig:
 
 
 def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained | None:
+    check_recordable(config, setup)
     data = load_data(config.data, workers=setup.workers)
     _check_batch(config, data)
     extractor = None

@@ -21,6 +21,7 @@ from evaluation.findings import Finding
 from evaluation.jobs.setup import log, progress
 from evaluation.jobs.train_board import Board
 from evaluation.jobs.train_config import TrainConfig
+from evaluation.jobs.train_start import recipe_here
 from evaluation.monitor import Monitor
 
 AVERAGED = (
@@ -67,7 +68,7 @@ def train_watched(
     with progress(training.steps, "train", initial=state.step) as bar:
         bar.disable = bar.disable or not processes.is_first
         since, seen = time.monotonic(), state.batches * training.batch_size
-        for step in train(state, data.train, training, processes=processes):
+        for step in train(state, data.train, recipe_here(config, state.device), processes=processes):
             steps.append(step)
             bar.update()
             last = step.step == training.steps

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 
+from advgan.config import GanTraining
 from advgan.data import Data
 from advgan.generators import load_state
 from advgan.processes import Processes
+from advgan.recording import insisted, obstacle
 from advgan.runs import Run, latest_run
 from advgan.training import State, start
 from evaluation.jobs.setup import Setup, log
@@ -37,6 +39,34 @@ def begin(
             log.info("resuming %s after step %d", run.folder, state.step)
         run.rewind_log(state.step)
     return state, run
+
+
+def check_recordable(config: TrainConfig, setup: Setup) -> None:
+    """Refuse, before any work, to begin a training that insists on recordings where none can be made.
+
+    One that goes on may do so on another device than it began on; see `recipe_here`.
+    """
+    reason = _unmet(config, setup.torch_device())
+    if reason and not setup.resume:
+        raise insisted(reason)
+
+
+def recipe_here(config: TrainConfig, device: torch.device) -> GanTraining:
+    """The recipe that a training follows on this device: with direct passes, which is said, where it has no others."""
+    reason = _unmet(config, device)
+    if not reason:
+        return config.training
+    log.warning("Note: training.cuda_graphs true: %s; passes are not recorded, which changes no result.", reason)
+    return config.training.model_copy(update={"cuda_graphs": False})
+
+
+def _unmet(config: TrainConfig, device: torch.device) -> str | None:
+    """Why recordings on which the recipe insists cannot be made."""
+    if config.training.cuda_graphs is not True:
+        return None
+    networks = config.networks
+    grows = networks.family == "progressive"
+    return obstacle(device, config.training, grows=grows, synchronised=networks.synchronised)
 
 
 def newest_checkpoint(run: Run, read: Callable[[Path], object] = load_state) -> Path | None:

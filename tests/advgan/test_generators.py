@@ -71,6 +71,24 @@ def test_a_loaded_gan_draws_the_same_bits_as_the_one_that_was_saved(
     assert gan.generator.num_classes == (3 if conditional else 0)
 
 
+def test_a_gan_whose_training_was_recorded_is_read_and_trained_on_anywhere(tmp_path: Path) -> None:
+    path, recorded = tmp_path / "gan.safetensors", TRAINING.model_copy(update={"cuda_graphs": True})
+    state = trained()
+    save_gan(path, state, NETWORKS, recorded, data=DATA)
+    gan = load_gan(path)
+    assert gan.training == recorded
+    assert torch.equal(sample(gan.generator, 3, seed=4), sample(state.average, 3, seed=4))
+    assert next(train(load_state(path), images(), TRAINING.model_copy(update={"steps": 4}))).step == 4
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_gan_from_before_auto_is_read(tmp_path: Path, value: bool) -> None:
+    path = tmp_path / "gan.safetensors"
+    saved(path)
+    rewrite(path, training={"cuda_graphs": value})
+    assert load_gan(path).game.training.cuda_graphs is value
+
+
 def test_a_loaded_gan_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "gan.safetensors"
     saved(path)

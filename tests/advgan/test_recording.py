@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from advgan import training as loop
+from advgan.cause import innermost
 from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.cuda_graphs import CudaGraphs
 from advgan.data import ImageSet, load_data
 from advgan.gan_state import State, start
-from advgan.recording import PRACTICE
+from advgan.passes import DirectPasses
+from advgan.recording import PRACTICE, RecordedPasses, passes_for
 from advgan.training import Step, train
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -46,7 +49,7 @@ def test_every_family_that_keeps_its_shapes_is_replayed_exactly(family: str, tap
     for mine, theirs in zip(replayed.average.parameters(), direct.average.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert recorder.recorded == 3  # passes whose images keep their graph, others, and the generator's
-    assert recorder.replayed == 3 * 2  # in the two steps after those of practice and of recording
+    assert recorder.replayed == 3 * 3  # in the steps after those of practice
 
 
 def test_a_tape_repeats_what_the_host_decided(taped: Callable[[], Any]) -> None:
@@ -71,21 +74,101 @@ def test_measurements_of_a_step_are_not_overwritten_by_the_next(taped: Callable[
     assert len(set(losses)) == len(losses)
 
 
-@pytest.mark.parametrize(
-    ("networks", "training", "device", "message"),
-    [
-        ({}, {}, "cpu", "cuda_graphs true: --device cpu has no CUDA graphs"),
-        ({"family": "progressive"}, {}, "cuda", "progressive grows"),
-        ({}, {"accumulation": 2}, "cuda", "accumulation 2 adds up"),
-        ({"synchronised": True}, {}, "cuda", "synchronised waits"),
-    ],
-)
-def test_what_cannot_be_recorded_is_refused(
-    networks: dict[str, Any], training: dict[str, Any], device: str, message: str
+OBSTACLES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
+    ({}, {}, "cpu", "--device cpu has no CUDA graphs"),
+    ({"family": "progressive"}, {}, "cuda", "progressive grows"),
+    ({}, {"accumulation": 2}, "cuda", "accumulation 2 adds up"),
+    ({"synchronised": True}, {}, "cuda", "synchronised waits"),
+]
+
+
+@pytest.mark.parametrize(("networks", "training", "device", "message"), OBSTACLES)
+def test_what_cannot_be_recorded_is_refused_when_training_begins(
+    networks: dict[str, Any], training: dict[str, Any], device: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = GanTraining.model_validate({"cuda_graphs": True} | training)
-    with pytest.raises(ValueError, match=message):
-        begin(recipe, device=device, **networks)
+    recipe = GanTraining.model_validate({"cuda_graphs": True, "batch_size": 8} | training)
+    state = begin(recipe, **networks)
+    monkeypatch.setattr(State, "device", torch.device(device))
+    with pytest.raises(ValueError, match=rf"cuda_graphs true: .*{message}.*; set it to auto"):
+        next(train(state, images(), recipe))
+
+
+@pytest.mark.parametrize(("networks", "training", "device", "message"), OBSTACLES)
+def test_what_cannot_be_recorded_passes_directly_unless_that_is_refused(
+    networks: dict[str, Any],
+    training: dict[str, Any],
+    device: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recipe = GanTraining.model_validate(training)
+    state = begin(recipe, **networks)
+    monkeypatch.setattr(State, "device", torch.device(device))
+    with caplog.at_level("DEBUG", logger="advgan"):
+        assert isinstance(passes_for(state, recipe), DirectPasses)
+    assert message in caplog.text
+
+
+class Failing:
+    """Records by tape, and fails halfway through the work of one of the times, when everything else is done."""
+
+    def __init__(self, recorder: Any, *, at: int) -> None:
+        self.recorder, self.left = recorder, at
+
+    def aside(self, work: Callable[[], Any]) -> Any:
+        return self.recorder.aside(work)
+
+    def record(self, work: Callable[[], Any]) -> Any:
+        self.left -= 1
+        return self.recorder.record(work if self.left >= 0 else lambda: fail(work()))
+
+
+def fail(_: object) -> None:
+    raise RuntimeError("operation not permitted when stream is capturing\nand a page of advice")
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_recording_that_fails_leaves_no_trace(
+    at: int, taped: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Running statistics, directions of spectral norm and dropout's numbers are as if nothing had been tried."""
+    networks = (
+        {"family": "sngan", "discriminator_norm": "spectral"} if at % 2 else {"dropout": 0.3, "family": "infogan"}
+    )
+    recipe = {"steps": 2 * PRACTICE + 6, "batch_size": 8, "discriminator_steps": 2, "penalty_every": 3, "r1": 1.0}
+    training = GanTraining.model_validate(recipe)
+    direct = begin(training, **networks)
+    steps = list(train(direct, images(), training))
+    tape, tried = taped(), begin(training, **networks)
+    monkeypatch.setattr(
+        loop,
+        "passes_for",
+        lambda state, training: RecordedPasses(DirectPasses(state, training), Failing(tape, at=at), insists=False),
+    )
+    with caplog.at_level("DEBUG", logger="advgan"):
+        assert list(train(tried, images(), training)) == steps
+    assert tape.recorded == at
+    assert "operation not permitted when stream is capturing" in caplog.text
+    for player in ("generator", "discriminator", "average"):
+        mine, theirs = (getattr(state, player).state_dict() for state in (tried, direct))
+        for name in mine:
+            assert torch.equal(mine[name], theirs[name]), name
+
+
+def test_a_recipe_that_insists_hears_why_it_cannot_be_recorded(
+    taped: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = GanTraining(steps=PRACTICE + 1, batch_size=8)
+    recorder = Failing(taped(), at=0)
+    monkeypatch.setattr(
+        loop, "passes_for", lambda state, training: RecordedPasses(DirectPasses(state, training), recorder)
+    )
+    said = r"cuda_graphs true: .*\(operation not .* capturing; at test_recording.py:\d+: raise Runt.*\); set it to auto"
+    with pytest.raises(ValueError, match=said) as caught:
+        list(train(begin(training), images(), training))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
@@ -97,29 +180,39 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> tuple[CudaGraphs, list[str]]:
         def replay(self) -> None:
             notes.append("replay")
 
+        def reset(self) -> None:
+            notes.append("reset")
+
     @contextmanager
     def capture(graph: Graph, **options: Any) -> Iterator[None]:
         notes.append("capture")
-        yield
+        try:
+            yield
+        except RuntimeError:
+            fail_again()  # as CUDA does, with less to say
+        notes.append("captured")
+
+    def fail_again() -> None:
+        raise RuntimeError("operation failed due to a previous error during capture")
 
     for name, made in (("Stream", lambda device: None), ("CUDAGraph", Graph), ("graph", capture)):
         monkeypatch.setattr(torch.cuda, name, made)
-    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    for name in ("device", "stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
     return CudaGraphs(torch.device("cuda")), notes
 
 
-def test_a_recording_runs_once_when_it_is_made(graphs: tuple[CudaGraphs, list[str]]) -> None:
+def test_a_recording_does_nothing_until_it_is_replayed(graphs: tuple[CudaGraphs, list[str]]) -> None:
     recorder, notes = graphs
     result, again = recorder.record(lambda: "left")
-    assert (result, notes) == ("left", ["capture", "replay"])
+    assert (result, notes) == ("left", ["capture", "captured"])
     again()
-    assert notes == ["capture", "replay", "replay"]
+    assert notes == ["capture", "captured", "replay"]
 
 
-def test_work_that_waits_for_the_device_is_refused_in_one_line(graphs: tuple[CudaGraphs, list[str]]) -> None:
-    def waiting() -> None:
-        raise RuntimeError("operation not permitted when stream is capturing\nand a page of advice")
-
-    with pytest.raises(ValueError, match=r"cuda_graphs true: .*\(operation .* capturing\); set it to false"):
-        graphs[0].record(waiting)
+def test_what_failed_first_is_told_and_the_capture_is_ended(graphs: tuple[CudaGraphs, list[str]]) -> None:
+    with pytest.raises(RuntimeError, match="previous error") as caught:
+        graphs[0].record(lambda: fail(None))
+    assert innermost(caught.value).startswith("operation not permitted when stream is capturing; at test_recording.py:")
+    assert graphs[1] == ["capture", "reset"]

@@ -202,6 +202,31 @@ def test_resumed_is_uninterrupted_with_its_alarms_each_told_once(
     assert sum("frozen-generator" in row.get("alarms", {}) for row in first.rows()) == 1
 
 
+def test_recordings_on_which_a_recipe_insists_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "load_data", lambda *_, **__: pytest.fail("data were read"))
+    message = "cuda_graphs true: --device cpu has no CUDA graphs; set it to auto"
+    for verb in (train.run, train.plan):
+        with pytest.raises(ValueError, match=message):
+            verb(config(cuda_graphs=True), Setup(device="cpu", out=tmp_path / "gan"))
+    assert not (tmp_path / "gan").exists()
+
+
+def test_a_run_with_recordings_goes_on_without_them_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path / "whole", config())
+    cut(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "gan", config())
+    whole(monkeypatch)
+    resume(tmp_path / "gan", config(cuda_graphs=True))
+    assert any("--device cpu has no CUDA graphs; passes are not recorded" in line for line in warnings(notes))
+    assert (tmp_path / "gan/log.jsonl").read_bytes() == (tmp_path / "whole/log.jsonl").read_bytes()
+    assert load_gan(Run(tmp_path / "gan").last).game.training.cuda_graphs is True
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: pytest.LogCaptureFixture
 ) -> None:
