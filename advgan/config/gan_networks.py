@@ -22,11 +22,13 @@ class GanNetworks(Section):
     """`normal`: N(0, 1); `uniform`: U(-1, 1); `sphere`: normal, scaled to the length sqrt(latent_dim)."""
     conditional: bool = False
     """Give the class label to both networks."""
-    generator_labels: Literal["auto", "concat", "batch-norm"] = "auto"
-    """How a conditional generator uses the label: appended to the latents, or as scale and shift of its batch norms."""
-    discriminator_labels: Literal["projection", "concat", "auxiliary", "classes"] = "projection"
-    """How the discriminator uses it: `projection` and `concat` ask whether image and label fit; `auxiliary` also names
-    the class (AC-GAN); `classes` has a logit per class and none for fake (the K+1 classes of a semi-supervised GAN)."""
+    generator_labels: Literal["auto", "concat", "embedding", "batch-norm", "inner-batch-norm"] = "auto"
+    """How a conditional generator uses the label: appended to the latents, one-hot or as a learnt `embedding` of their
+    length; or as scale and shift of its batch norms, of all or of those in blocks (`inner-batch-norm`)."""
+    discriminator_labels: Literal["projection", "product", "concat", "auxiliary", "classes"] = "projection"
+    """How the discriminator uses it: `projection`, `product` (R3GAN's own head, without a term that is blind to the
+    label) and `concat` ask whether image and label fit; `auxiliary` also names the class (AC-GAN); `classes` has a
+    logit per class and none for fake (the K+1 classes of a semi-supervised GAN)."""
     generator_norm: Literal["auto", "batch", "virtual", "none"] = "auto"
     """`auto`: what the paper of the family has."""
     discriminator_norm: Literal["auto", "batch", "layer", "spectral", "none"] = "auto"
@@ -36,6 +38,22 @@ class GanNetworks(Section):
     """Batch norm over the batches of all processes of torchrun instead of each its own."""
     minibatch: Literal["none", "discrimination", "deviation"] = "none"
     """What the discriminator learns of the rest of its batch: learnt distances, or the standard deviation."""
+    discriminator_width: int | None = Field(default=None, ge=1)
+    """`width` of the discriminator; None: the generator's."""
+    deepest: int = Field(default=8, ge=1)
+    """The most channels of an r3gan's maps, in multiples of `width`; 1: as many at every size."""
+    resampling: Literal["auto", "nearest", "bilinear", "filter"] = "auto"
+    """How maps are doubled: in the generator of an sngan or biggan, and in an r3gan, where `filter` also halves by the
+    same [1, 3, 3, 1] / 8 and meets zeros beyond the border, as its authors' code does."""
+    pooling: Literal["auto", "sum", "mean"] = "auto"
+    """How the last maps of an sngan's or biggan's discriminator become features."""
+    rectified_shortcuts: bool = False
+    """The shortcuts of an sngan's or biggan's discriminator take the maps behind the ReLU, as they do in codes whose
+    ReLU works in place (mimicry, StudioGAN)."""
+    outer_biases: bool = True
+    """Biases of a dcgan's layers next to the image and of its head; the paper's code has them, pytorch/examples not."""
+    output: Literal["auto", "tanh", "linear"] = "auto"
+    """What an r3gan's generator ends in."""
     sparse: bool = False
     """ReLU and max pooling in a dcgan's discriminator, whose gradients are mostly 0: what is advised against."""
     dropout: Share = 0.0

@@ -30,6 +30,25 @@ class LabelledLatents(nn.Module):
         return torch.cat([latents, one_hot(needed(labels), self.num_classes).to(latents.dtype)], dim=1)
 
 
+class EmbeddedLatents(nn.Module):
+    """Append to the latents a learnt embedding of the label, as long as they are (Huang et al., 2024).
+
+    Drawn from N(0, 1 / classes), so that it starts much smaller than the latents.
+    """
+
+    def __init__(self, latent_dim: int, *, num_classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_classes, latent_dim) if num_classes else None
+        self.width = latent_dim * (2 if num_classes else 1)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, 0, num_classes**-0.5)
+
+    def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        if self.embedding is None:
+            return latents
+        return torch.cat([latents, self.embedding(needed(labels))], dim=1)
+
+
 class LabelledImages(nn.Module):
     """Append a map that is learnt for each class to the channels of images (Mirza and Osindero, 2014).
 

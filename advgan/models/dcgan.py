@@ -59,7 +59,8 @@ class DcganGenerator(nn.Module):
         self.norms = nn.ModuleList(
             generator_norm(channels, networks, condition_dim=condition_dim) for channels in reversed(maps)
         )
-        self.last = nn.ConvTranspose2d(maps[0], shape.channels, joining_kernel(shape.size), 2, 1)
+        kernel, bias = joining_kernel(shape.size), networks.outer_biases
+        self.last = nn.ConvTranspose2d(maps[0], shape.channels, kernel, 2, 1, bias=bias)
         self.reference = (
             ReferenceBatch(self.space, num_classes=shape.num_classes) if networks.generator_norm == "virtual" else None
         )
@@ -95,7 +96,8 @@ class DcganDiscriminator(Judge):
         joined = self.num_classes if networks.discriminator_labels == "concat" else 0
         self.inputs = LabelledImages(shape.size, num_classes=joined)
         maps, inputs = depths(shape.size, networks.width), sides(shape.size)
-        layers = [*_down(shape.channels + self.inputs.extra, maps[0], shape.size, networks), _bend(networks)]
+        channels, bias = shape.channels + self.inputs.extra, networks.outer_biases
+        layers = [*_down(channels, maps[0], shape.size, networks, bias=bias), _bend(networks)]
         for level in range(1, len(maps)):
             layers += [
                 *_down(maps[level - 1], maps[level], inputs[level], networks, bias=False),

@@ -25,9 +25,9 @@ def resolutions(size: int) -> list[int]:
     return found
 
 
-def depths(size: int, width: int) -> list[int]:
-    """Channels of these maps: `width` at the image, doubled at each level inwards, up to 8 times `width`."""
-    return [width * min(size // side, DEEPEST) for side in resolutions(size)]
+def depths(size: int, width: int, *, deepest: int = DEEPEST) -> list[int]:
+    """Channels of these maps: `width` at the image, doubled at each level inwards, up to `deepest` times `width`."""
+    return [width * min(size // side, deepest) for side in resolutions(size)]
 
 
 def enlarge(images: Tensor, side: int) -> Tensor:

@@ -42,7 +42,10 @@ RESIDUAL = {
     "generator_norm": ("batch",),
     "discriminator_norm": ("spectral", "none"),
     "minibatch": MINIBATCH,
+    "resampling": ("nearest", "bilinear"),
+    "pooling": ("sum", "mean"),
 }
+RESIDUAL_NUMBERS = ("synchronised", "rectified_shortcuts")
 DOUBLED = "of 4 to 7 pixels doubled any number of times (8, 16, 28, 32, 64, 128, ...)"
 
 GANS: dict[str, Family] = {
@@ -86,15 +89,15 @@ GANS: dict[str, Family] = {
             "discriminator_norm": ("batch", "layer", "spectral", "none"),
             "minibatch": MINIBATCH,
         },
-        numbers=("synchronised", "sparse", *SHARED),
+        numbers=("synchronised", "sparse", "outer_biases", *SHARED),
     ),
     "sngan": Family(
         SnganGenerator,
         SnganDiscriminator,
         sizes=doubles,
         says=DOUBLED,
-        choices=RESIDUAL,
-        numbers=("synchronised", *SHARED),
+        choices={**RESIDUAL, "generator_labels": ("batch-norm", "inner-batch-norm")},
+        numbers=(*RESIDUAL_NUMBERS, *SHARED),
     ),
     "biggan": Family(
         BigganGenerator,
@@ -102,7 +105,7 @@ GANS: dict[str, Family] = {
         sizes=doubles,
         says=DOUBLED,
         choices=RESIDUAL,
-        numbers=("synchronised", *SHARED),
+        numbers=(*RESIDUAL_NUMBERS, *SHARED),
     ),
     "progressive": Family(
         ProgressiveGenerator,
@@ -124,12 +127,14 @@ GANS: dict[str, Family] = {
         sizes=doubles,
         says=DOUBLED,
         choices={
-            "generator_labels": ("concat",),
-            "discriminator_labels": LABELS,
+            "generator_labels": ("concat", "embedding"),
+            "discriminator_labels": (*LABELS, "product"),
             "generator_norm": ("none",),
             "discriminator_norm": ("none",),
+            "resampling": ("bilinear", "filter"),
+            "output": ("tanh", "linear"),
         },
-        numbers=SHARED,
+        numbers=("deepest", *SHARED),
     ),
     "lapgan": Family(
         LapganGenerator,
@@ -160,8 +165,17 @@ GANS: dict[str, Family] = {
         numbers=("synchronised", *SHARED),
     ),
 }
-WORDS = ("generator_labels", "discriminator_labels", "generator_norm", "discriminator_norm", "minibatch")
-NUMBERS = ("synchronised", "sparse", *SHARED)
+WORDS = (
+    "generator_labels",
+    "discriminator_labels",
+    "generator_norm",
+    "discriminator_norm",
+    "minibatch",
+    "resampling",
+    "pooling",
+    "output",
+)
+NUMBERS = ("synchronised", "sparse", "outer_biases", "rectified_shortcuts", "deepest", *SHARED)
 
 
 def resolved(networks: GanNetworks, *, penalised: bool = False) -> GanNetworks:
@@ -201,6 +215,8 @@ def build_discriminator(
     """
     knows = networks.conditional or networks.discriminator_labels == "classes"
     shape = _shape(networks, size, channels * networks.packing, num_classes if knows else 0)
+    if networks.discriminator_width is not None:
+        networks = networks.model_copy(update={"width": networks.discriminator_width})
     return GANS[networks.family].discriminator(resolved(networks, penalised=penalised), shape)
 
 

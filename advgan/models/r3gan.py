@@ -6,9 +6,12 @@ a learnt constant that the latents modulate at the start of the generator, a dep
 last maps of the discriminator; bilinear resampling beside 1x1 convolutions; the label's embedding appended to the
 latents. It is meant to be trained with the relativistic loss and r1 and r2.
 
-Simplified: channels double inwards from `width` (the paper has 768 in every stage up to 32 pixels); images are halved
-by the mean of 2x2, which is bilinear interpolation without the wider filter [1, 3, 3, 1]; they end in tanh; the head is
-that of all families here, where the paper multiplies an embedding of the label with a linear map of the features.
+Simplified by default, and as in the authors' code where the settings in brackets say so: channels double inwards from
+`width`, where the paper has 768 in every stage up to 32 pixels (`deepest` 1); maps are halved by the mean of 2x2, which
+is bilinear interpolation without the wider filter [1, 3, 3, 1] (`resampling` "filter"); images end in tanh (`output`
+"linear"); the generator reads the label one-hot (`generator_labels` "embedding"); the head is that of all families
+here, where the authors multiply an embedding of the label with a linear map of the features (`discriminator_labels`
+"product").
 """
 
 import math
@@ -19,8 +22,9 @@ from torch import Tensor, nn
 
 from advgan.config import GanNetworks
 from advgan.latents import LatentSpace
-from advgan.models.conditioning import LabelledImages, LabelledLatents
+from advgan.models.conditioning import EmbeddedLatents, LabelledImages, LabelledLatents
 from advgan.models.doubling import depths, resolutions
+from advgan.models.filtered import FilteredDoubling, FilteredHalving
 from advgan.models.interface import Shape
 from advgan.models.judge import Judge
 from advgan.models.minibatch import MinibatchFeatures
@@ -77,15 +81,15 @@ class R3ganGenerator(nn.Module):
         super().__init__()
         self.space = LatentSpace.of(networks)
         self.num_classes = shape.num_classes
-        self.inputs = LabelledLatents(self.space.dim, num_classes=shape.num_classes)
-        maps = depths(shape.size, networks.width)
-        layers = [Basis(self.inputs.width, maps[0], resolutions(shape.size)[0]), *_blocks(maps[0], len(maps))]
-        for before, after in pairwise(maps):
-            layers += [*_pointwise(before, after), nn.Upsample(scale_factor=2, mode="bilinear")]
-            layers += _blocks(after, len(maps))
+        told = EmbeddedLatents if networks.generator_labels == "embedding" else LabelledLatents
+        self.inputs = told(self.space.dim, num_classes=shape.num_classes)
+        maps, sides = depths(shape.size, networks.width, deepest=networks.deepest), resolutions(shape.size)
+        layers = [Basis(self.inputs.width, maps[0], sides[0]), *_blocks(maps[0], len(maps))]
+        for (before, after), side in zip(pairwise(maps), sides, strict=False):
+            layers += [*_pointwise(before, after), _doubling(side, networks), *_blocks(after, len(maps))]
         last = nn.Conv2d(maps[-1], shape.channels, 1, bias=False)
         _draw(last, 1)
-        self.layers = nn.Sequential(*layers, last, nn.Tanh())
+        self.layers = nn.Sequential(*layers, last, nn.Identity() if networks.output == "linear" else nn.Tanh())
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         images: Tensor = self.layers(self.inputs(latents, labels))
@@ -103,17 +107,30 @@ class R3ganDiscriminator(Judge):
         self.num_classes = judged_classes(networks, shape)
         joined = self.num_classes if networks.discriminator_labels == "concat" else 0
         self.inputs = LabelledImages(shape.size, num_classes=joined)
-        maps = depths(shape.size, networks.width)[::-1]
+        maps = depths(shape.size, networks.width, deepest=networks.deepest)[::-1]
+        sides = resolutions(shape.size)[::-1]
         first = nn.Conv2d(shape.channels + self.inputs.extra, maps[0], 1, bias=False)
         _draw(first, 1)
         layers = [first, *_blocks(maps[0], len(maps))]
-        for before, after in pairwise(maps):
-            layers += [nn.AvgPool2d(2), *_pointwise(before, after), *_blocks(after, len(maps))]
-        collapse = nn.Conv2d(maps[-1], maps[-1], resolutions(shape.size)[0], groups=maps[-1], bias=False)
+        for (before, after), side in zip(pairwise(maps), sides, strict=False):
+            layers += [_halving(side, networks), *_pointwise(before, after), *_blocks(after, len(maps))]
+        collapse = nn.Conv2d(maps[-1], maps[-1], sides[-1], groups=maps[-1], bias=False)
         _draw(collapse, 1)
         self.layers = nn.Sequential(*layers, collapse)
         self.batch = MinibatchFeatures((maps[-1], 1, 1), networks)
         self.head = Verdict(maps[-1], networks=networks, num_classes=shape.num_classes)
+        if networks.discriminator_labels == "product":
+            _draw_product(self.head, num_classes=shape.num_classes)
+
+
+def _doubling(side: int, networks: GanNetworks) -> nn.Module:
+    if networks.resampling == "filter":
+        return FilteredDoubling(side)
+    return nn.Upsample(scale_factor=2, mode="bilinear")
+
+
+def _halving(side: int, networks: GanNetworks) -> nn.Module:
+    return FilteredHalving(side) if networks.resampling == "filter" else nn.AvgPool2d(2)
 
 
 def _blocks(channels: int, num_stages: int) -> list[nn.Module]:
@@ -127,6 +144,14 @@ def _pointwise(inputs: int, outputs: int) -> list[nn.Module]:
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     _draw(layer, 1)
     return [layer]
+
+
+def _draw_product(head: Verdict, *, num_classes: int) -> None:
+    """Draw the linear map as all others, and the embedding such that the sum over features has the scale of one."""
+    assert isinstance(head.linear, nn.Linear)
+    _draw(head.linear, 1)
+    if isinstance(head.embedding, nn.Embedding):
+        nn.init.normal_(head.embedding.weight, 0, (num_classes * head.linear.out_features) ** -0.5)
 
 
 def _draw(layer: nn.Linear | nn.Conv2d, gain: float) -> None:

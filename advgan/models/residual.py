@@ -6,6 +6,7 @@ inwards up to 16 times, as in the networks for STL-10 and ImageNet (Miyato et al
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate, pad
 
@@ -60,6 +61,17 @@ class DoublingConvolution(nn.Conv2d):
         return conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
 
+class BilinearConvolution(nn.Conv2d):
+    """Double maps bilinearly, then convolve by 3x3."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        doubled = interpolate(input, scale_factor=2, mode="bilinear")
+        return conv2d(doubled, self.weight, self.bias, padding=1)
+
+
 class HalvingConvolution(nn.Conv2d):
     """Convolve maps by 3x3, then halve them by the mean of each 2x2, in one convolution of stride 2."""
 
@@ -84,8 +96,10 @@ class GeneratorBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, networks: GanNetworks, *, condition_dim: int = 0) -> None:
         super().__init__()
+        self.resampling = "bilinear" if networks.resampling == "bilinear" else "nearest"
         self.norm1 = generator_norm(inputs, networks, condition_dim=condition_dim)
-        self.conv1 = DoublingConvolution(inputs, outputs)
+        double = BilinearConvolution if self.resampling == "bilinear" else DoublingConvolution
+        self.conv1 = double(inputs, outputs)
         self.norm2 = generator_norm(outputs, networks, condition_dim=condition_dim)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
@@ -94,33 +108,35 @@ class GeneratorBlock(nn.Module):
         """(N, inputs, H, W) and the condition of the norms (N, D) to (N, outputs, 2H, 2W)."""
         hidden = self.conv1(self.norm1(maps, condition).relu())
         hidden = self.conv2(self.norm2(hidden, condition).relu())
-        return hidden + interpolate(self.shortcut(maps), scale_factor=2, mode="nearest")
+        return hidden + interpolate(self.shortcut(maps), scale_factor=2, mode=self.resampling)
 
 
 class DiscriminatorBlock(nn.Module):
     """ReLU, convolution, ReLU, convolution that halves or not, added to the input halved alike; without norms.
 
     The `first` block sees the image and has no ReLU before it. Both convolutions are as wide as the result. ReLU must
-    leave the maps as they are, for the shortcut takes them too.
+    leave the maps as they are, for the shortcut takes them too, unless it is `rectified`.
     """
 
-    def __init__(self, inputs: int, stage: Stage, *, first: bool) -> None:
+    def __init__(self, inputs: int, stage: Stage, *, first: bool, rectified: bool = False) -> None:
         super().__init__()
         outputs, self.halves = stage
-        self.first = first
+        self.first, self.rectified = first, rectified
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.conv2 = HalvingConvolution(outputs, outputs) if self.halves else nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if self.halves or inputs != outputs else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H, W), or half their side."""
-        hidden: Tensor = self.conv2(self.conv1(maps if self.first else maps.relu()).relu())
+        if self.rectified and not self.first:
+            maps = maps.relu()
+        hidden: Tensor = self.conv2(self.conv1(maps if self.first or self.rectified else maps.relu()).relu())
         shortcut: Tensor = self.shortcut(avg_pool2d(maps, 2) if self.halves else maps)
         return hidden + shortcut
 
 
 class ResidualTrunk(nn.Module):
-    """Signed images to features (N, num_features): residual blocks, ReLU and the sum over places.
+    """Signed images to features (N, num_features): residual blocks, ReLU and the sum over places, or their mean.
 
     `after_first` is a layer of the first block's maps, which have half the side of the image.
     """
@@ -133,16 +149,17 @@ class ResidualTrunk(nn.Module):
         self.inputs = LabelledImages(shape.size, num_classes=joined)
         channels = [shape.channels + self.inputs.extra, *(stage.channels for stage in stages)]
         blocks: list[nn.Module] = [
-            DiscriminatorBlock(inputs, stage, first=index == 0)
+            DiscriminatorBlock(inputs, stage, first=index == 0, rectified=networks.rectified_shortcuts)
             for index, (inputs, stage) in enumerate(zip(channels[:-1], stages, strict=True))
         ]
         if after_first is not None:
             blocks.insert(1, after_first)
         self.blocks = nn.Sequential(*blocks)
+        self.pool = torch.mean if networks.pooling == "mean" else torch.sum
         self.batch = MinibatchFeatures((channels[-1], 1, 1), networks)
         self.num_features = self.batch.num_features
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         maps: Tensor = self.blocks(self.inputs(images, labels))
-        features: Tensor = self.batch(maps.relu().sum(dim=(2, 3), keepdim=True))
+        features: Tensor = self.batch(self.pool(maps.relu(), dim=(2, 3), keepdim=True))
         return features

@@ -30,7 +30,8 @@ from advgan.models.verdict import Verdict, judged_classes
 class SnganGenerator(nn.Module):
     """Latents to signed images through residual blocks that each double the side.
 
-    The label of a conditional generator scales and shifts the batch norms of every block, and the last one.
+    The label of a conditional generator scales and shifts the batch norms of every block, and the last one, unless
+    `generator_labels` is "inner-batch-norm".
     """
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -44,7 +45,8 @@ class SnganGenerator(nn.Module):
             GeneratorBlock(inputs, outputs, networks, condition_dim=shape.num_classes)
             for inputs, outputs in pairwise(maps)
         )
-        self.norm = generator_norm(maps[-1], networks, condition_dim=shape.num_classes)
+        known = 0 if networks.generator_labels == "inner-batch-norm" else shape.num_classes
+        self.norm = generator_norm(maps[-1], networks, condition_dim=known)
         self.last = nn.Conv2d(maps[-1], shape.channels, 3, padding=1)
         initialize(self)
 
