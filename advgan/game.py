@@ -140,6 +140,8 @@ DISCRIMINATOR_TERMS: dict[str, Term] = {
 }
 LAZY = ("gradient_penalty", "dragan", "r1", "r2")
 """Terms that may be left out of some steps."""
+RAMPED = ("r1", "r2")
+"""Terms whose weight may move with the steps."""
 
 GENERATOR_TERMS: dict[str, Term] = {
     "feature_matching": _matching,
@@ -201,7 +203,10 @@ def discriminator_turn(sight: Sight, loss: Loss, weights: dict[str, float]) -> T
             terms[name] = torch.zeros((), device=adversarial.device)
             continue
         terms[name] = DISCRIMINATOR_TERMS[name](sight)
-        total = total + weight * (every if name in LAZY else 1) * terms[name]
+        weighted = weight * (every if name in LAZY else 1) * terms[name]
+        if name in RAMPED and sight.state.penalty_share is not None:
+            weighted = weighted * sight.state.penalty_share
+        total = total + weighted
     return Turn(total, adversarial, terms)
 
 

@@ -47,6 +47,9 @@ class State:
     gauges: Gauges
     packing: int = 1
     """Images that the discriminator judges together."""
+    penalty_share: Tensor | None = None
+    """Share of the weights of r1 and r2 in this step, a scalar on the device; None where it does not move. A function
+    of the step, so no part of a checkpoint."""
     generator_mean: list[Tensor] = field(default_factory=list)
     discriminator_mean: list[Tensor] = field(default_factory=list)
     """Means of the parameters over training, for historical averaging; empty without it."""
@@ -117,6 +120,7 @@ def start(
         discriminator_optimizer=player_optimizer(discriminator, training, training.discriminator_learning_rate),
         gauges=_gauges(training, device),
         packing=networks.packing,
+        penalty_share=None if training.ramp.penalties is None else torch.ones((), device=device),
         generator_mean=_copies(generator) if remembers else [],
         discriminator_mean=_copies(discriminator) if remembers else [],
     )
@@ -138,7 +142,8 @@ def _check(networks: GanNetworks, training: GanTraining) -> None:
 
 
 def _gauges(training: GanTraining, device: torch.device | str) -> Gauges:
-    share = 0.0 if training.augmentation_target is not None else float(bool(training.augmentation))
+    moves = training.augmentation_target is not None or training.ramp.augmentation is not None
+    share = 0.0 if moves else float(bool(training.augmentation))
     values = {"augmentation": share, "sign": 0.0, "real_logit": 0.0, "fake_logit": 0.0, "accuracy": 0.5}
     return Gauges(**{name: torch.tensor(value, device=device) for name, value in values.items()})
 

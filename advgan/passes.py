@@ -1,7 +1,7 @@
 """One pass of each player of a GAN: forward, and backward to the gradients of its parameters."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -70,7 +70,7 @@ class DirectPasses:
         """See `Passes`."""
         with torch.set_grad_enabled(keeps), self._precision():
             fake = make(self.state, part)
-        with parametrize.cached(), self._precision():
+        with self._cached(), self._precision():
             sight = see(self.state, self.training, part, fake.detach(), generator=False)
             turn = discriminator_turn(sight, self.loss, self.discriminator_weights)
         (turn.total / self.training.accumulation).backward()
@@ -79,12 +79,16 @@ class DirectPasses:
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
         """See `Passes`."""
         with frozen(self.state.discriminator):
-            with parametrize.cached(), self._precision():
+            with self._cached(), self._precision():
                 images = make(self.state, part) if fake is None else fake
                 sight = see(self.state, self.training, part, images, generator=True)
                 turn = generator_turn(sight, self.loss, self.generator_weights)
             (turn.total / self.training.accumulation).backward()
         return turn
+
+    def _cached(self) -> AbstractContextManager[None]:
+        """Keep what spectral norm makes of a weight until the block ends, unless every batch has an iteration."""
+        return nullcontext() if self.training.power_iterations == "batch" else parametrize.cached()
 
     def _precision(self) -> torch.autocast:
         """Casts of weights are kept until the block ends, so no optimiser may step inside."""

@@ -88,6 +88,8 @@ class RecordedPasses:
     inputs: dict[Kind, Round] = field(default_factory=dict)
     discriminations: dict[Kind, Recording[Judged]] = field(default_factory=dict)
     generations: dict[Kind, Recording[Turn]] = field(default_factory=dict)
+    redrawn: dict[Kind, Recording[Turn]] = field(default_factory=dict)
+    """The generator's passes on images of their own, where a recipe has any."""
     latest: Kind | None = None
     """Of the last discriminator's pass; None where that was practice."""
     gave_up: bool = False
@@ -112,7 +114,10 @@ class RecordedPasses:
         """See `Passes`. The recording of a generator's pass belongs to that of the pass that made its images."""
         if self.latest is None:
             return self.recorder.aside(lambda: self.direct.generate(part, fake))
-        return self.generations[self.latest].replay()
+        if fake is not None:
+            return self.generations[self.latest].replay()
+        _copy(part, self.inputs[self.latest])
+        return self.redrawn[self.latest].replay()
 
     def _record(self, kind: Kind, part: Round) -> None:
         """Record a discriminator's pass, and the generator's on its images: both before either is done."""
@@ -122,6 +127,8 @@ class RecordedPasses:
             if kind.keeps:
                 fake = judged.result.fake
                 self.generations[kind] = self._recorded(lambda: direct.generate(given, fake), direct.state.generator)
+            if direct.training.redraws:
+                self.redrawn[kind] = self._recorded(lambda: direct.generate(given, None), direct.state.generator)
         except RuntimeError as error:
             self._give_up(error)
             return
@@ -143,7 +150,7 @@ class RecordedPasses:
             raise insisted(reason) from error
         log.debug("passes are not recorded: %s", reason)
         self.gave_up, self.latest = True, None
-        for recordings in (self.inputs, self.discriminations, self.generations):
+        for recordings in (self.inputs, self.discriminations, self.generations, self.redrawn):
             recordings.clear()
 
 

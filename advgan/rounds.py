@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advgan.augmentation import flip
 from advgan.config import GanTraining
 from advgan.data import ImageSet, batches
 from advgan.differentiable_augmentation import augment
@@ -14,10 +15,11 @@ from advgan.gan_state import State
 from advgan.models.interface import Practising
 from advgan.processes import Processes
 from advgan.ranges import to_signed, to_unit
-from attacks.random import permutation
+from attacks.random import integers, permutation
 
 # Streams of attacks.random: what is drawn for the same image must not repeat. Sampling uses 0, penalties 2 and 3.
 TRAINING_LATENTS = 1
+MIRRORED = 4
 REAL, FAKE, SEEN_BY_GENERATOR = 1_000, 2_000, 10_000
 """Streams of augmentation."""
 LABELLED = 7
@@ -41,6 +43,8 @@ class Round(NamedTuple):
 def rounds(state: State, data: ImageSet, training: GanTraining, processes: Processes) -> Iterator[list[Round]]:
     """Yield for each discriminator step, from `state.batches` on, the parts of its batch that fall to this process.
 
+    So for each update of a generator that learns from fresh ones.
+
     Processes and parts cut the same batch into equal pieces in order, so their number changes nothing in what is drawn.
     Raises ValueError where they do not divide it.
     """
@@ -51,9 +55,12 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
             f"{training.accumulation})"
         )
     device, space = state.device, state.generator.space
-    told = _labelled(state, data, training)
-    stream = batches(data, rows, seed=training.seed, start=state.batches, device=device)
-    for number, batch in enumerate(stream, start=state.batches):
+    begun = state.batches
+    if training.generator_batch == "fresh":
+        begun += state.step * training.generator_updates
+    told = _labelled(state, data, training, start=begun)
+    stream = batches(data, rows, seed=training.seed, start=begun, device=device)
+    for number, batch in enumerate(stream, start=begun):
         numbers = torch.arange(number * rows, (number + 1) * rows, device=device)
         labelled = next(told) if told else None
         parts = []
@@ -61,6 +68,8 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
             piece = slice(part * rows // pieces, (part + 1) * rows // pieces)
             noise = space.draw(training.seed, numbers[piece], stream=TRAINING_LATENTS)
             real = to_signed(to_unit(batch.images[piece]))
+            if training.mirror:
+                real = flip(real, integers(training.seed, numbers[piece], 2, stream=MIRRORED) == 1)
             parts.append(Round(numbers[piece], real, batch.labels[piece], noise, labelled))
         yield parts
 
@@ -80,7 +89,8 @@ def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, gener
     """
     real, packing, offset = part.real, state.packing, SEEN_BY_GENERATOR if generator else 0
     if training.augmentation:
-        share = 1.0 if training.augmentation_target is None else state.gauges.augmentation
+        moves = training.augmentation_target is not None or training.ramp.augmentation is not None
+        share = state.gauges.augmentation if moves else 1.0
         real, fake = (
             augment(
                 images,
@@ -127,10 +137,12 @@ def labelled_indices(data: ImageSet, training: GanTraining) -> Tensor:
     return torch.cat([order[labels == number][:each] for number in range(data.num_classes)])
 
 
-def _labelled(state: State, data: ImageSet, training: GanTraining) -> Iterator[tuple[Tensor, Tensor]] | None:
+def _labelled(
+    state: State, data: ImageSet, training: GanTraining, *, start: int
+) -> Iterator[tuple[Tensor, Tensor]] | None:
     if not state.discriminator.head.names_classes or state.generator.num_classes:
         return None
     told = data.select(labelled_indices(data, training))
     rows = min(training.batch_size, len(told))
-    stream = batches(told, rows, seed=training.seed + LABELLED, start=state.batches, device=state.device)
+    stream = batches(told, rows, seed=training.seed + LABELLED, start=start, device=state.device)
     return ((to_signed(to_unit(batch.images)), batch.labels) for batch in stream)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from advgan.averaging import averaging, warm_decay
+from advgan.averaging import averaging
 from advgan.config import GanTraining
 from advgan.data import ImageSet
 from advgan.game import Sight, Turn
@@ -20,9 +20,9 @@ from advgan.history import remember
 from advgan.models.interface import Growing, Network
 from advgan.passes import Judged, frozen
 from advgan.processes import Processes
+from advgan.ramps import augmented_share, average_decay, beta2, penalty_share, rate
 from advgan.recording import passes_for
 from advgan.rounds import TRAINING_LATENTS, rounds
-from advgan.schedules import learning_rate
 from attacks.random import seeded
 
 __all__ = ["TRAINING_LATENTS", "Gauges", "State", "Step", "frozen", "start", "train"]
@@ -86,8 +86,9 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
     follow = averaging(state.average, generator)
 
     while state.step < training.steps:
-        # Form: learning rates, modes, and the stage of networks that grow.
+        # Form: learning rates, what else moves with the steps, modes, and the stage of networks that grow.
         _set_rates(state, training)
+        _set_shares(state, training)
         for network in growing:
             network.grow(state.step / training.steps)
         generator.train()
@@ -96,21 +97,23 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
             turns = _turns(state, training)
             for turn in range(turns):
                 # Discriminator: score real images above generated ones. Only the last of these keep their graph.
-                batch, keeps = next(stream), turn == turns - 1 and training.accumulation == 1
+                batch, keeps = next(stream), turn == turns - 1 and keeps_graphs(training)
                 state.discriminator_optimizer.zero_grad()
                 for part in batch:
                     judged = passes.discriminate(part, keeps=keeps)
                 discriminator_gradient = _descend(state, training, judged.sight, processes)
 
-            # Generator: move the same images towards a better score.
-            state.generator_optimizer.zero_grad()
-            for part in batch:
-                asked = passes.generate(part, judged.fake if keeps else None)
-            generator_gradient = _gradient(generator, processes)
-            state.generator_optimizer.step()
+            # Generator: move the same images, or new ones, towards a better score.
+            for update in range(training.generator_updates):
+                batch = next(stream) if training.generator_batch == "fresh" else batch
+                state.generator_optimizer.zero_grad()
+                for part in batch:
+                    asked = passes.generate(part, judged.fake if keeps and update == 0 else None)
+                generator_gradient = _gradient(generator, processes)
+                state.generator_optimizer.step()
 
         # Average: the weights that are sampled, saved and scored.
-        follow(warm_decay(training.average_decay, state.step))
+        follow(average_decay(training, state.step))
         state.step += 1
         if training.historical_averaging:
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
@@ -121,9 +124,24 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
 def _set_rates(state: State, training: GanTraining) -> None:
     peaks = training.generator_learning_rate, training.discriminator_learning_rate
     for optimizer, peak in zip((state.generator_optimizer, state.discriminator_optimizer), peaks, strict=True):
-        rate = learning_rate(training.schedule, state.step, total_steps=training.steps, peak=peak)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate(training, state.step, peak=peak)
+            if training.ramp.beta2 is not None:
+                group["betas"] = training.beta1, beta2(training, state.step)
+
+
+def _set_shares(state: State, training: GanTraining) -> None:
+    """Fill what the passes read on the device, where it moves."""
+    if state.penalty_share is not None:
+        state.penalty_share.fill_(penalty_share(training, state.step))
+    share = augmented_share(training, state.step)
+    if share is not None:
+        state.gauges.augmentation.fill_(share)
+
+
+def keeps_graphs(training: GanTraining) -> bool:
+    """Whether the generator learns from the images of the discriminator's last pass."""
+    return training.accumulation == 1 and training.generator_batch == "same"
 
 
 def _turns(state: State, training: GanTraining) -> int:

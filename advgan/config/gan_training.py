@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from advgan.config.ramp import Ramp
 from advgan.config.section import Positive, Section, Share
 
 Losses = Literal[
@@ -60,12 +61,22 @@ class GanTraining(Section):
     augmentation_target: float | None = Field(default=None, gt=0, lt=1)
     """Adapt the share of augmented images so that the mean sign of the logits of real images stays here (0.6 in the
     paper); None: augment every image."""
+    mirror: bool = False
+    """Mirror every other real image, at random, left to right."""
     steps: int = Field(default=2000, ge=1)
     """Generator steps."""
     discriminator_steps: int = Field(default=1, ge=1)
     """Discriminator steps before each generator step."""
     adaptive_steps: bool = False
     """Take only one discriminator step while it sorts more than three quarters of its images rightly."""
+    generator_updates: int = Field(default=1, ge=1)
+    """Updates of the generator in one of its steps (PacGAN's code takes two, on the same latents)."""
+    generator_batch: Literal["same", "fresh"] = "same"
+    """Whether the generator learns from the images that the discriminator was shown last, which costs nothing, or from
+    new ones, beside new real images (mimicry, R3GAN)."""
+    power_iterations: Literal["turn", "batch"] = "turn"
+    """Whether spectral norm takes a step of its power iteration for each turn of a player, or for each batch that the
+    discriminator judges in it, real, generated or between (as torch.nn.utils.spectral_norm does)."""
     batch_size: int = Field(default=64, ge=2)
     """Images a step, over all processes and accumulated parts together."""
     accumulation: int = Field(default=1, ge=1)
@@ -81,6 +92,11 @@ class GanTraining(Section):
     """Of Adam; the smoothing of rmsprop."""
     average_decay: Share = 0.999
     """Decay of the averaged generator, which is what is sampled and scored; 0: the live generator itself."""
+    average_after: int | None = Field(default=None, ge=0)
+    """Steps after which the average starts, from the live weights and at its full decay (BigGAN); None: at once, at a
+    decay that grows with the steps."""
+    ramp: Ramp = Ramp()
+    """What moves along half a cosine (R3GAN)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of both networks; weights, losses and optimisers stay float32."""
     cuda_graphs: bool | Literal["auto"] = "auto"
@@ -95,6 +111,11 @@ class GanTraining(Section):
         if self.gradient_penalty is not None:
             return self.gradient_penalty
         return 10.0 if self.loss == "wasserstein" and not self.clip else 0.0
+
+    @property
+    def redraws(self) -> bool:
+        """Whether the generator makes images of its own, beside those of the discriminator's turn."""
+        return self.generator_batch == "fresh" or self.generator_updates > 1
 
     @property
     def penalises_gradients(self) -> bool:
@@ -124,6 +145,27 @@ class GanTraining(Section):
             raise ValueError(
                 f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}: parts must be equal"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ramps_have_something_to_move(self) -> "GanTraining":
+        reasons = {
+            f"learning_rate {self.ramp.learning_rate} beside schedule {self.schedule}: set schedule constant": (
+                self.ramp.learning_rate is not None and self.schedule != "constant"
+            ),
+            f"penalties {self.ramp.penalties} has no penalty to change: set r1 or r2": (
+                self.ramp.penalties is not None and not (self.r1 or self.r2)
+            ),
+            f"beta2 {self.ramp.beta2} is Adam's, and optimizer is {self.optimizer}": (
+                self.ramp.beta2 is not None and self.optimizer != "adam"
+            ),
+            f"augmentation {self.ramp.augmentation} needs augmentation, and no augmentation_target": (
+                self.ramp.augmentation is not None and (not self.augmentation or self.augmentation_target is not None)
+            ),
+        }
+        reason = next((text for text, holds in reasons.items() if holds), None)
+        if reason:
+            raise ValueError(f"ramp.{reason}")
         return self
 
     @model_validator(mode="after")

@@ -44,9 +44,32 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "accumulated": ({}, {"accumulation": 2}),
     "bfloat16": ({}, {"precision": "bfloat16", "gradient_penalty": 10}),
+    "fresh": (
+        {"discriminator_norm": "spectral"},
+        {"generator_batch": "fresh", "power_iterations": "batch", "mirror": True, "average_after": 2},
+    ),
+    "twice": ({}, {"generator_updates": 2}),
+    "ramped": (
+        {},
+        {
+            "loss": "relativistic",
+            "r1": 1,
+            "r2": 1,
+            "augmentation": ("flip", "colour"),
+            "ramp": {
+                "steps": 6,
+                "learning_rate": 0.25,
+                "penalties": 0.1,
+                "beta2": 0.9,
+                "half_life": 40,
+                "augmentation": 0.5,
+            },
+        },
+    ),
     "sphere": ({"latent_kind": "sphere"}, {"loss": "least-squares", "schedule": "cosine"}),
 }
 every_recipe = pytest.mark.parametrize("name", RECIPES)
+
 every_recordable = pytest.mark.parametrize("name", [name for name in RECIPES if name != "accumulated"])
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 8, "channels": 1}
 
