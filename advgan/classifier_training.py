@@ -144,13 +144,15 @@ def train(
     num_extra = 0 if extra is None else len(extra)
     per_epoch = steps_per_epoch(training, len(data), num_extra)
     total_steps = training.epochs * per_epoch
+    drops = [epoch * per_epoch for epoch in training.drop_epochs]
     learner = Classifier(state.network, mean=state.mean, std=state.std).to(state.device)
     precision = torch.autocast(state.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
 
     stream = mixed_batches(data, extra, training, start=state.step, device=state.device)
     for images, labels, epoch in islice(stream, max(0, total_steps - state.step)):
         # Schedule: both are functions of the step.
-        rate = learning_rate(training.schedule, state.step, total_steps=total_steps, peak=training.learning_rate)
+        peak = training.learning_rate
+        rate = learning_rate(training.schedule, state.step, total_steps=total_steps, peak=peak, drops=drops)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         eps = _budget(training.defense, state.step, per_epoch)

@@ -12,15 +12,16 @@ from advgan.models.interface import Network
 
 
 def build_optimizer(network: nn.Module, training: ClassifierTraining) -> Optimizer:
-    """Decay weights, but neither biases nor the scales of normalisation layers: those hold no direction to shrink."""
+    """Decay weights; biases and the scales of normalisation layers, which hold no direction to shrink, only if told."""
+    scales_decay = training.weight_decay if training.decays_everything else 0.0
     learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [each for each in learnt if each.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [each for each in learnt if each.ndim <= 1], "weight_decay": 0.0},
+        {"params": [each for each in learnt if each.ndim <= 1], "weight_decay": scales_decay},
     ]
     if training.optimizer == "adamw":
         return AdamW(groups, lr=training.learning_rate, fused=True)
-    return SGD(groups, lr=training.learning_rate, momentum=0.9, nesterov=True, fused=True)
+    return SGD(groups, lr=training.learning_rate, momentum=0.9, nesterov=training.nesterov, fused=True)
 
 
 def player_optimizer(network: Network, training: GanTraining, learning_rate: float) -> Optimizer:

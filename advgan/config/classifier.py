@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advgan.config.section import Budget, Positive, Section, Share
 
@@ -16,6 +16,9 @@ class NetworkConfig(Section):
     """Hidden layers (mlp), convolutions (cnn) or residual blocks a stage (resnet); None: the network's own default."""
     width: int | None = Field(default=None, ge=1)
     """Units of a hidden layer, or channels of the first stage; None: the network's own default."""
+    stages: int | None = Field(default=None, ge=1, le=6)
+    """Stages of a resnet, each on maps of half the side; None: 3. With 4, depth 2 and width 64 it is the usual
+    pre-activation ResNet-18 for CIFAR-10."""
 
 
 class DefenseConfig(Section):
@@ -39,7 +42,13 @@ class ClassifierTraining(Section):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Positive = 2e-3
     weight_decay: float = Field(default=5e-4, ge=0)
-    schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    decays_everything: bool = False
+    """Decay biases and the scales of normalisation layers too, as most published recipes do."""
+    nesterov: bool = True
+    """Of sgd, whose momentum is 0.9."""
+    schedule: Literal["constant", "cosine", "one-cycle", "drops"] = "one-cycle"
+    drop_epochs: tuple[int, ...] = ()
+    """Epochs, counted from 0, with whose start the schedule `drops` goes on at a tenth of its rate."""
     label_smoothing: Share = 0.0
     augmentation: Literal["none", "shift", "flip", "shift-flip"] = "none"
     """`shift`: random crops after padding by an eighth; `flip`: random horizontal mirror."""
@@ -50,3 +59,12 @@ class ClassifierTraining(Section):
     """Share of each batch drawn from the extra images; None: in proportion to their number."""
     defense: DefenseConfig = DefenseConfig()
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _drops_have_epochs(self) -> "ClassifierTraining":
+        if (self.schedule == "drops") != bool(self.drop_epochs):
+            raise ValueError(
+                f"schedule {self.schedule} with drop_epochs {list(self.drop_epochs)}: schedule drops needs drop_epochs "
+                "such as [100, 150], and no other has them"
+            )
+        return self

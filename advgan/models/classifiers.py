@@ -27,8 +27,10 @@ def build_network(
     `pretrained` false, `@WEIGHTS` is not loaded: for a caller who is about to load others. Fresh weights are drawn from
     torch's generator; call this inside `attacks.random.seeded`. Raises ValueError in one line.
     """
+    if config.stages is not None and config.name != "resnet":
+        raise ValueError(f"network.stages is an option of resnet, not of {config.name}: leave it out")
     if config.name in CLASSIFIERS:
-        chosen = {"depth": config.depth, "width": config.width}
+        chosen = {"depth": config.depth, "width": config.width, "stages": config.stages}
         options = {name: value for name, value in chosen.items() if value is not None}
         return CLASSIFIERS[config.name](size=size, channels=channels, num_classes=num_classes, **options)
     if config.depth is not None or config.width is not None:

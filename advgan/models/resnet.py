@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-STAGES = 3
+SMALLEST_MAP = 4
 LARGEST_MAP = 64
 """Larger images are halved by the stem until they fit."""
 
@@ -30,16 +30,18 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Classify images by three stages of `depth` residual blocks, 6 * depth + 2 layers in all.
+    """Classify images by `stages` of `depth` residual blocks, 2 * stages * depth + 2 layers in all.
 
-    The first stage has `width` channels; each later one has twice as many on maps of half the side. Images under 16
-    pixels are halved once rather than twice, images over 64 pixels first by the stem, so that the last maps have a
-    side of 4 to 16 for any size from 8 to 224.
+    The first stage has `width` channels; each later one has twice as many on maps of half the side, while these stay at
+    4 pixels or more: so images under 16 pixels are halved once rather than twice by three stages. Images over 64 pixels
+    are first halved by the stem, so that the last maps have a side of 4 to 16 for any size from 8 to 224.
 
     (N, channels, size, size) images to (N, num_classes) logits.
     """
 
-    def __init__(self, *, size: int, channels: int, num_classes: int, depth: int = 3, width: int = 16) -> None:
+    def __init__(
+        self, *, size: int, channels: int, num_classes: int, depth: int = 3, width: int = 16, stages: int = 3
+    ) -> None:
         super().__init__()
         stem_halvings = max(0, math.ceil(math.log2(size / LARGEST_MAP)))
         layers: list[nn.Module] = []
@@ -49,8 +51,8 @@ class ResNet(nn.Module):
             inputs = width
         layers.append(nn.Conv2d(inputs, width, 3, 1, 1, bias=False))
         inputs = width
-        for stage in range(STAGES):
-            halves = stage == 1 or (stage == 2 and size >= 16)
+        for stage in range(stages):
+            halves = stage == 1 or (stage > 1 and size >= SMALLEST_MAP * 2**stage)
             for block in range(depth):
                 layers.append(Block(inputs, width * 2**stage, 2 if halves and block == 0 else 1))
                 inputs = width * 2**stage

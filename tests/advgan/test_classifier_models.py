@@ -170,6 +170,7 @@ def test_building_is_a_function_of_the_seed_and_leaves_the_global_generator_alon
         ("timm:resnet1", {}, r"timm has no network 'resnet1': did you mean resnet1"),
         ("torchvision:", {}, "names no network"),
         ("torchvision:squeezenet1_1", {"depth": 2}, "depth and width are options of mlp, cnn, resnet, not of"),
+        ("cnn", {"stages": 4}, "network.stages is an option of resnet, not of cnn"),
         ("torchvision:alexnet", {}, r"torchvision:alexnet does not take 1x16x16 images .*--resize"),
         ("torchvision:vit_b_16", {"size": 28}, r"cannot be built for 28x28 images .*--resize"),
         ("nowhere.py:build", {}, "no Python file at nowhere.py"),

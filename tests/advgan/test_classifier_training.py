@@ -21,6 +21,7 @@ from advgan.data import Data, ImageSet, batches, load_data
 from advgan.fast_attack import fast_attack
 from advgan.mixing import Mixture, mixed_batches, mixture, steps_per_epoch
 from advgan.normalisation import normalisation
+from advgan.optimizers import build_optimizer
 from advgan.ranges import to_unit
 from advgan.schedules import learning_rate, warm_budget
 from attacks import NORMS, Classifier, pgd
@@ -88,6 +89,32 @@ def test_schedules_are_those_of_torch(total: int) -> None:
     for name, rates in expected.items():
         ours = [learning_rate(name, step, total_steps=total, peak=0.3) for step in range(total)]
         assert ours == pytest.approx(rates, rel=1e-9, abs=1e-12), name
+
+
+def test_drops_are_those_of_torch() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    scheduler, rates = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 7]), []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    ours = [learning_rate("drops", step, total_steps=10, peak=0.3, drops=[3, 7]) for step in range(10)]
+    assert ours == pytest.approx(rates, rel=1e-9)
+
+
+@pytest.mark.parametrize("options", [{"schedule": "drops"}, {"drop_epochs": [3]}], ids=str)
+def test_drops_need_their_epochs_and_nothing_else_has_them(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="drop_epochs"):
+        recipe(**options)
+
+
+def test_published_sgd_decays_everything_and_looks_not_ahead() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    chosen = {"optimizer": "sgd", "weight_decay": 5e-4}
+    ours = build_optimizer(network, recipe(**chosen))
+    assert [(group["weight_decay"], group["nesterov"]) for group in ours.param_groups] == [(5e-4, True), (0.0, True)]
+    published = build_optimizer(network, recipe(**chosen, decays_everything=True, nesterov=False))
+    assert {(group["weight_decay"], group["nesterov"]) for group in published.param_groups} == {(5e-4, False)}
 
 
 def test_a_schedule_of_one_step_learns() -> None:
@@ -234,6 +261,7 @@ def test_a_long_average_of_a_constant_is_that_constant() -> None:
 COMBINATIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "sgd": {"optimizer": "sgd", "schedule": "cosine"},
+    "drops": {"optimizer": "sgd", "schedule": "drops", "drop_epochs": [1, 2], "nesterov": False},
     "average": {"average_decay": 0.9},
     "augmented": {"augmentation": "shift-flip", "label_smoothing": 0.1},
     "pgd": {"defense": {"name": "pgd", "eps": 0.1, "steps": 2, "warmup_epochs": 1.5}},
