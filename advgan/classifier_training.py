@@ -29,6 +29,7 @@ from advgan.optimizers import build_optimizer, load_moments
 from advgan.schedules import learning_rate, warm_budget
 from attacks import Attack, Classifier, pgd
 from attacks.random import seeded
+from attacks.samples import trusted
 
 INITIALIZATION = -1
 """Stream of the initial weights; dropout uses the step."""
@@ -136,7 +137,8 @@ def train(
 
     `extra` are more images of the same classes, matched by name; see `mixture`. Each batch is attacked before it is
     learnt (Madry et al., 2017): by `attack`, or else as `training.defense` says. The attack sees the network in eval
-    mode and leaves its batch statistics alone. The caller decides when to log, score, save or stop; between steps it
+    mode and leaves its batch statistics alone; it believes that images and labels are sound, so as not to wait for the
+    device. The caller decides when to log, score, save or stop; between steps it
     may switch modes and use the networks, but must leave weights alone.
 
     Raises ValueError where the extra images do not fit, and after an epoch whose loss is no longer finite.
@@ -161,7 +163,7 @@ def train(
         adversary = attack or _adversary(training.defense, eps=eps, seed=training.seed)
         if adversary is not None:
             numbers = torch.arange(len(images), device=state.device) + state.step * training.batch_size
-            with learner.frozen(), precision:
+            with learner.frozen(), trusted(), precision:
                 images = adversary(learner, images, labels, indices=numbers)
 
         # Learn: one optimiser step in train mode; dropout draws from the seed of this step.

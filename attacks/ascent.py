@@ -46,7 +46,6 @@ def ascend(
     sample of the batch that came in. Under the rule `first` a sample leaves in the pass that finds it fooled. Under the
     others none leaves early, so that all steps are taken at once, without waiting for the device in between.
     """
-    leaves = compact and kept.rule == "first"
 
     def begin(samples: Samples) -> _Climbing:
         current = start(samples)
@@ -68,13 +67,23 @@ def ascend(
         return replace(state, current=current, climb=climb, step=state.step + 1)
 
     def advance(state: _Climbing) -> _Climbing:
-        for _ in range(1 if leaves else steps):
+        state = step(state)
+        return replace(state, done=(state.step == steps) | kept.fooled[state.samples.rows])
+
+    def whole(part: Samples) -> _Climbing:
+        state = begin(part)
+        for _ in range(steps):
             state = step(state)
         if kept.rule == "best":
-            answer(classifier, state.samples, state.current, objective, kept, passes=eot)
-        return replace(state, done=(state.step == steps) | (kept.fooled[state.samples.rows] if leaves else False))
+            answer(classifier, part, state.current, objective, kept, passes=eot)
+        return state
 
-    for ended in drive(samples, begin=begin, advance=advance, batch_size=batch_size, compact=compact):
+    ends = (
+        drive(samples, begin=begin, advance=advance, batch_size=batch_size)
+        if compact and kept.rule == "first"
+        else map(whole, samples.split(batch_size))
+    )
+    for ended in ends:
         kept.close(ended.samples, ended.current)
 
 

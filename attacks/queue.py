@@ -56,8 +56,7 @@ def drive(
         in_play = 0 if state is None else len(state.samples)
         room = min(size - in_play, len(samples) - seated)
         if room > 0 and in_play <= FULL * size and (compact or in_play == 0):
-            seats = torch.arange(seated, seated + room, device=samples.images.device)
-            fresh = begin(samples.select(seats))
+            fresh = begin(samples.part(seated, seated + room))
             state = fresh if state is None or in_play == 0 else join(state, fresh)
             seated += room
         if state is None or len(state.samples) == 0:
@@ -65,14 +64,14 @@ def drive(
 
         # Step, and let go of those that are done.
         state = advance(state)
-        done = state.done
-        finished = done.nonzero().squeeze(1)
-        if len(finished) == len(done):
+        num_done, left = int(state.done.sum()), len(state.done)
+        if num_done == left:
             yield state
             state = None
-        elif len(finished) > 0 and compact:
-            yield select(state, finished)
-            state = select(state, (~done).nonzero().squeeze(1))
+        elif num_done > 0 and compact:
+            order = state.done.to(torch.uint8).argsort(stable=True)  # where who is done is known without a second wait
+            yield select(state, order[left - num_done :])
+            state = select(state, order[: left - num_done])
 
 
 def select(state: S, rows: Tensor) -> S:

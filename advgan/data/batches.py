@@ -93,7 +93,7 @@ def _fetch(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch
 def _resident(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
     pixels, labels = images.images.to(device), images.labels.to(device)
     for number, order in orders:
-        indices = order.to(device, non_blocking=True)
+        indices = (order.pin_memory() if device.type == "cuda" else order).to(device, non_blocking=True)
         yield Batch(indices, pixels[indices], labels[indices], number)
 
 

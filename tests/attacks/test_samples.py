@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from attacks.norms import L2, LINF
-from attacks.samples import Samples, check_images
+from attacks.samples import Samples, check_images, trusted
 
 IMAGES = torch.rand(4, 1, 2, 2, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3])
@@ -75,3 +75,22 @@ def test_images_at_the_very_bounds_and_no_images_are_fine() -> None:
     check_images(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2))
     assert len(samples(IMAGES[:0], LABELS[:0])) == 0
     assert len(samples(eps=20.0, norm=L2)) == 4
+
+
+def test_a_part_is_a_view() -> None:
+    whole = samples()
+    first, last = whole.split(3)
+    assert (len(first), len(last), last.labels.item()) == (3, 1, 3)
+    assert first.images.data_ptr() == IMAGES.data_ptr()
+    assert next(whole.split(None)) is whole
+
+
+def test_trust_passes_over_what_only_the_device_knows() -> None:
+    with trusted():
+        assert samples(NORMALISED, LABELS - 1).highest_label == -1
+        with pytest.raises(ValueError, match="eps must be finite"):
+            samples(eps=-0.1)
+        with pytest.raises(ValueError, match="labels must be"):
+            samples(labels=LABELS[:3])
+    with pytest.raises(ValueError, match=r"images must be in \[0, 1\]"):
+        samples(NORMALISED)
