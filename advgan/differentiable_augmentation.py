@@ -68,14 +68,21 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 """(images (N, C, H, W), draws (N, 3) in [0, 1]) to images."""
 
 
-def augment(
-    images: Tensor, names: Sequence[str], *, seed: int, numbers: Tensor, stream: int, share: Tensor | float = 1.0
-) -> Tensor:
+def draw_changes(names: Sequence[str], *, seed: int, numbers: Tensor, streams: Tensor) -> Tensor:
+    """Draw for `augment`: (N,) numbers of images and S streams, far enough apart, to (S, N, augmentations, 4)."""
+    shape = len(streams), len(numbers), len(names)
+    positions = torch.arange(len(names), device=numbers.device)
+    own = (streams[:, None] + positions)[:, None].expand(shape).flatten()
+    return uniform(seed, numbers[:, None].expand(shape).flatten(), (4,), stream=own).view(*shape, 4)
+
+
+def augment(images: Tensor, names: Sequence[str], *, draws: Tensor, share: Tensor | float = 1.0) -> Tensor:
     """Apply augmentations in turn to signed images (N, C, H, W), each to a `share` of them, drawn for each alone."""
     for position, name in enumerate(names):
-        draws = uniform(seed, numbers, (4,), stream=stream + position)
-        changed = AUGMENTATIONS[name](images, draws[:, :3])
-        images = torch.where((draws[:, 3] < share)[:, None, None, None], changed, images)
+        drawn = draws[:, position]
+        changed = AUGMENTATIONS[name](images, drawn[:, :3])
+        everywhere = isinstance(share, float) and share >= 1
+        images = changed if everywhere else torch.where((drawn[:, 3] < share)[:, None, None, None], changed, images)
     return images
 
 

@@ -17,8 +17,8 @@ from advgan.orthogonal import off_diagonal
 from advgan.penalties import dragan_penalty, gradient_penalty, lecam_penalty, squared_gradient
 from attacks.random import uniform
 
-MIXING, CLOUD = 2, 3
-"""Streams of attacks.random, beside those of training."""
+CLOUD = 3
+"""A stream of attacks.random, beside those of training."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Sight:
     """(M, categorical + continuous): what the M generated images were made from."""
     labelled: tuple[Tensor, Tensor] | None
     """Images and labels that a semi-supervised discriminator is told."""
+    mixing: Tensor | None = None
+    """(N,): where between real and generated ones the gradient penalty probes."""
 
     @cached_property
     def real_features(self) -> Tensor:
@@ -110,14 +112,13 @@ def _matching(sight: Sight) -> Tensor:
     return (real - sight.fake_features.float().mean(dim=0)).square().sum()
 
 
+def _penalty_between(sight: Sight) -> Tensor:
+    assert sight.mixing is not None
+    return gradient_penalty(sight.state.discriminator, sight.real, sight.fake, sight.labels, mixing=sight.mixing)
+
+
 DISCRIMINATOR_TERMS: dict[str, Term] = {
-    "gradient_penalty": lambda sight: gradient_penalty(
-        sight.state.discriminator,
-        sight.real,
-        sight.fake,
-        sight.labels,
-        mixing=uniform(sight.training.seed, sight.numbers, (), stream=MIXING),
-    ),
+    "gradient_penalty": _penalty_between,
     "dragan": lambda sight: dragan_penalty(
         sight.state.discriminator,
         sight.real,
@@ -216,7 +217,8 @@ def generator_turn(sight: Sight, loss: Loss, weights: dict[str, float]) -> Turn:
     with torch.no_grad():
         real_logits = sight.real_logits if loss.compares else fake_logits
     adversarial = loss.generator(fake_logits, real_logits)
-    terms, total = {}, sight.training.adversarial * adversarial
+    share = sight.training.adversarial
+    terms, total = {}, adversarial if share == 1 else share * adversarial
     for name, weight in weights.items():
         terms[name] = GENERATOR_TERMS[name](sight)
         total = total + weight * terms[name]

@@ -38,6 +38,9 @@ class Judged(NamedTuple):
 class Passes(Protocol):
     """How the passes are run: as they are written, or replayed from a recording (advgan.recording)."""
 
+    overwrites: bool
+    """Whether what a pass leaves is overwritten by the next one of its kind."""
+
     def discriminate(self, part: Round, *, keeps: bool) -> Judged:
         """Generate images, and add the gradients of the discriminator's loss; `keeps` keeps the images' graph."""
         ...
@@ -53,6 +56,7 @@ class DirectPasses:
 
     state: State
     training: GanTraining
+    overwrites = False
 
     @cached_property
     def loss(self) -> Loss:
@@ -73,7 +77,7 @@ class DirectPasses:
         with self._cached(), self._precision():
             sight = see(self.state, self.training, part, fake.detach(), generator=False)
             turn = discriminator_turn(sight, self.loss, self.discriminator_weights)
-        (turn.total / self.training.accumulation).backward()
+        self._backward(turn)
         return Judged(fake, sight, turn)
 
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
@@ -83,12 +87,20 @@ class DirectPasses:
                 images = make(self.state, part) if fake is None else fake
                 sight = see(self.state, self.training, part, images, generator=True)
                 turn = generator_turn(sight, self.loss, self.generator_weights)
-            (turn.total / self.training.accumulation).backward()
+            self._backward(turn)
         return turn
 
     def _cached(self) -> AbstractContextManager[None]:
         """Keep what spectral norm makes of a weight until the block ends, unless every batch has an iteration."""
         return nullcontext() if self.training.power_iterations == "batch" else parametrize.cached()
+
+    @cached_property
+    def share(self) -> Tensor:
+        """The gradient of a whole batch's loss with respect to that of a part."""
+        return torch.full((), 1 / self.training.accumulation, device=self.state.device)
+
+    def _backward(self, turn: Turn) -> None:
+        torch.autograd.backward(turn.total, self.share)
 
     def _precision(self) -> torch.autocast:
         """Casts of weights are kept until the block ends, so no optimiser may step inside."""

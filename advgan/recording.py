@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from advgan.cause import innermost
 from advgan.config import GanTraining
@@ -80,6 +81,7 @@ class RecordedPasses:
     record: where it fails, all is as if it had not been tried, and passes are direct from there on.
     """
 
+    overwrites = True
     direct: DirectPasses
     recorder: Recorder
     insists: bool = True
@@ -200,14 +202,13 @@ def _forget(parameters: Sequence[Tensor]) -> None:
 
 
 def _tensors(part: Round) -> list[Tensor]:
-    return [part.numbers, part.real, part.labels, part.noise, *(part.labelled or ())]
+    return [leaf for leaf in tree_leaves(part) if isinstance(leaf, Tensor)]
 
 
 def _cloned(part: Round) -> Round:
-    numbers, real, labels, noise, *labelled = (tensor.clone() for tensor in _tensors(part))
-    return Round(numbers, real, labels, noise, (labelled[0], labelled[1]) if labelled else None)
+    cloned: Round = tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, part)
+    return cloned
 
 
 def _copy(source: Round, target: Round) -> None:
-    for new, old in zip(_tensors(source), _tensors(target), strict=True):
-        old.copy_(new)
+    torch._foreach_copy_(_tensors(target), _tensors(source))

@@ -1,6 +1,7 @@
 """The batches of a GAN's training: what is drawn for each discriminator step, and how the discriminator sees it."""
 
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -9,21 +10,38 @@ from torch import Tensor
 from advgan.augmentation import flip
 from advgan.config import GanTraining
 from advgan.data import ImageSet, batches
-from advgan.differentiable_augmentation import augment
+from advgan.differentiable_augmentation import augment, draw_changes
 from advgan.game import Sight
 from advgan.gan_state import State
 from advgan.models.interface import Practising
 from advgan.processes import Processes
 from advgan.ranges import to_signed, to_unit
-from attacks.random import integers, permutation
+from attacks.random import integers, permutation, uniform
 
 # Streams of attacks.random: what is drawn for the same image must not repeat. Sampling uses 0, penalties 2 and 3.
 TRAINING_LATENTS = 1
 MIRRORED = 4
 REAL, FAKE, SEEN_BY_GENERATOR = 1_000, 2_000, 10_000
 """Streams of augmentation."""
+MIXING = 2
+"""Stream of the points of the gradient penalty."""
 LABELLED = 7
 """Added to the seed for the order of the images whose labels are told."""
+
+BLOCK, AHEAD = 1 << 18, 32
+"""The most values and the most steps that are drawn at once: a hash launches some thirty operators however many values
+it makes, and takes several times their bytes while it runs."""
+
+
+class Draws(NamedTuple):
+    """What is drawn for the images of a part: a function of the seed and of their numbers alone. See `Round`."""
+
+    numbers: Tensor
+    noise: Tensor
+    mixing: Tensor | None
+    changes: Tensor | None
+    mirrored: Tensor | None
+    """(N,) booleans: which real images are mirrored."""
 
 
 class Round(NamedTuple):
@@ -38,6 +56,10 @@ class Round(NamedTuple):
     """(N, space.dim)."""
     labelled: tuple[Tensor, Tensor] | None
     """Signed images and labels that a semi-supervised discriminator is told."""
+    mixing: Tensor | None
+    """(N,): where between a real and a generated image the gradient penalty probes."""
+    changes: Tensor | None
+    """(4, N, augmentations, 4): draws of the augmentation of real and generated images in both players' turns."""
 
 
 def rounds(state: State, data: ImageSet, training: GanTraining, processes: Processes) -> Iterator[list[Round]]:
@@ -54,24 +76,66 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
             f"batch_size {rows} must be a multiple of {pieces} ({processes.count} processes times accumulation "
             f"{training.accumulation})"
         )
-    device, space = state.device, state.generator.space
     begun = state.batches
     if training.generator_batch == "fresh":
         begun += state.step * training.generator_updates
     told = _labelled(state, data, training, start=begun)
-    stream = batches(data, rows, seed=training.seed, start=begun, device=device)
-    for number, batch in enumerate(stream, start=begun):
-        numbers = torch.arange(number * rows, (number + 1) * rows, device=device)
+    stream = batches(data, rows, seed=training.seed, start=begun, device=state.device, prepare=_signed)
+    for batch, drawn in zip(stream, draws(state, training, processes, start=begun), strict=False):
         labelled = next(told) if told else None
         parts = []
-        for part in range(processes.rank * training.accumulation, (processes.rank + 1) * training.accumulation):
+        for part, draw in enumerate(drawn, start=processes.rank * training.accumulation):
             piece = slice(part * rows // pieces, (part + 1) * rows // pieces)
-            noise = space.draw(training.seed, numbers[piece], stream=TRAINING_LATENTS)
-            real = to_signed(to_unit(batch.images[piece]))
-            if training.mirror:
-                real = flip(real, integers(training.seed, numbers[piece], 2, stream=MIRRORED) == 1)
-            parts.append(Round(numbers[piece], real, batch.labels[piece], noise, labelled))
+            real = batch.images[piece]
+            if draw.mirrored is not None:
+                real = flip(real, draw.mirrored)
+            parts.append(
+                Round(draw.numbers, real, batch.labels[piece], draw.noise, labelled, draw.mixing, draw.changes)
+            )
         yield parts
+
+
+def draws(state: State, training: GanTraining, processes: Processes, *, start: int) -> Iterator[list[Draws]]:
+    """Yield for each batch, from number `start` on, what is drawn for the parts of this process.
+
+    Several batches are drawn at once, cut at the same places in a run that is resumed.
+    """
+    device, parts = state.device, training.accumulation
+    each = training.batch_size // (processes.count * parts)
+    values = state.generator.space.dim + 16 * len(training.augmentation)
+    ahead = min(AHEAD, max(1, BLOCK // (each * parts * values)))
+    sides = torch.tensor([REAL, FAKE, REAL + SEEN_BY_GENERATOR, FAKE + SEEN_BY_GENERATOR], device=device)
+    mine = slice(processes.rank * parts, (processes.rank + 1) * parts)
+    first, used = divmod(start, ahead)
+    for block in count(first):
+        ends = (step * training.batch_size for step in (block * ahead, (block + 1) * ahead))
+        numbers = torch.arange(*ends, device=device).view(ahead, -1, each)[:, mine]
+        drawn = _draw(state, training, numbers.flatten(), sides)
+        for batch in range(used, ahead):
+            pieces = (slice((batch * parts + part) * each, (batch * parts + part + 1) * each) for part in range(parts))
+            yield [_piece(drawn, piece) for piece in pieces]
+        used = 0
+
+
+def _draw(state: State, training: GanTraining, numbers: Tensor, sides: Tensor) -> Draws:
+    seed, names = training.seed, training.augmentation
+    return Draws(
+        numbers,
+        state.generator.space.draw(seed, numbers, stream=TRAINING_LATENTS),
+        mixing=uniform(seed, numbers, (), stream=MIXING) if training.penalty_weight else None,
+        changes=draw_changes(names, seed=seed, numbers=numbers, streams=sides) if names else None,
+        mirrored=integers(seed, numbers, 2, stream=MIRRORED) == 1 if training.mirror else None,
+    )
+
+
+def _piece(drawn: Draws, piece: slice) -> Draws:
+    return Draws(
+        drawn.numbers[piece],
+        drawn.noise[piece],
+        mixing=None if drawn.mixing is None else drawn.mixing[piece],
+        changes=None if drawn.changes is None else drawn.changes[:, piece],
+        mirrored=None if drawn.mirrored is None else drawn.mirrored[piece],
+    )
 
 
 def make(state: State, part: Round) -> Tensor:
@@ -87,20 +151,14 @@ def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, gener
 
     `generator` tells the generator's turn, which augments anew.
     """
-    real, packing, offset = part.real, state.packing, SEEN_BY_GENERATOR if generator else 0
-    if training.augmentation:
+    real, packing = part.real, state.packing
+    if part.changes is not None:
         moves = training.augmentation_target is not None or training.ramp.augmentation is not None
         share = state.gauges.augmentation if moves else 1.0
+        own = part.changes[2:] if generator else part.changes[:2]
         real, fake = (
-            augment(
-                images,
-                training.augmentation,
-                seed=training.seed,
-                numbers=part.numbers,
-                stream=stream + offset,
-                share=share,
-            )
-            for images, stream in ((real, REAL), (fake, FAKE))
+            augment(images, training.augmentation, draws=drawn, share=share)
+            for images, drawn in zip((real, fake), own, strict=True)
         )
     if isinstance(state.generator, Practising):
         real = state.generator.exhibit(real)
@@ -113,6 +171,7 @@ def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, gener
         labels=part.labels if packing == 1 else None,
         codes=part.noise[:, : state.generator.space.num_codes],
         labelled=part.labelled,
+        mixing=None if part.mixing is None else part.mixing[::packing],
     )
 
 
@@ -144,5 +203,10 @@ def _labelled(
         return None
     told = data.select(labelled_indices(data, training))
     rows = min(training.batch_size, len(told))
-    stream = batches(told, rows, seed=training.seed + LABELLED, start=start, device=state.device)
-    return ((to_signed(to_unit(batch.images)), batch.labels) for batch in stream)
+    seed = training.seed + LABELLED
+    stream = batches(told, rows, seed=seed, start=start, device=state.device, prepare=_signed)
+    return ((batch.images, batch.labels) for batch in stream)
+
+
+def _signed(images: Tensor) -> Tensor:
+    return to_signed(to_unit(images))

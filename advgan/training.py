@@ -4,12 +4,10 @@ Everything random is a function of (seed, step): the order of the images, the la
 augmentation and any dropout. So a state holds no generator, and a resumed run equals an uninterrupted one bit for bit.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from advgan.averaging import averaging
 from advgan.config import GanTraining
@@ -23,6 +21,7 @@ from advgan.processes import Processes
 from advgan.ramps import augmented_share, average_decay, beta2, penalty_share, rate
 from advgan.recording import passes_for
 from advgan.rounds import TRAINING_LATENTS, rounds
+from advgan.steps import Step
 from attacks.random import seeded
 
 __all__ = ["TRAINING_LATENTS", "Gauges", "State", "Step", "frozen", "start", "train"]
@@ -33,40 +32,6 @@ MEMORY = 0.99
 """Decay of the moving averages of logits, as in LeCam's code, and of their signs."""
 ADAPTATION = 100_000
 """Images in which the share of augmented ones can go from 0 to 1. The paper's 500,000 are for runs of 25 million."""
-
-
-class Step(NamedTuple):
-    """One generator step with the last discriminator step before it. Tensors are detached scalars on the device.
-
-    Reading one waits for the device, so read them at log points only, and look for NaN there: nothing is masked and
-    nothing stops by itself. Probabilities are sigmoid(logits), calibrated under `minimax` and `non-saturating` alone.
-    With several processes the values are those of this one's images, but gradient norms are of the whole batch.
-    """
-
-    step: int
-    """Generator steps done, this one included."""
-    images_seen: int
-    """Real images that the discriminator has seen."""
-    discriminator_loss: Tensor
-    generator_loss: Tensor
-    """The adversarial ones, without further terms."""
-    terms: dict[str, Tensor]
-    """Terms of both players before their weights, by `discriminator.NAME` and `generator.NAME`; a lazy one is 0 between
-    its steps."""
-    real_logit: Tensor
-    fake_logit: Tensor
-    """Mean logits of the discriminator step; under `wasserstein` their difference estimates the distance."""
-    real_probability: Tensor
-    fake_probability: Tensor
-    """Mean D(x) and D(G(z))."""
-    real_accuracy: Tensor
-    fake_accuracy: Tensor
-    """Shares of real and of generated images that the discriminator sorted rightly."""
-    discriminator_gradient: Tensor
-    generator_gradient: Tensor
-    """Euclidean norms of the gradients of all parameters."""
-    augmentation: Tensor
-    """Share of images that are augmented."""
 
 
 def train(state: State, data: ImageSet, training: GanTraining, *, processes: Processes | None = None) -> Iterator[Step]:
@@ -101,7 +66,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
                 state.discriminator_optimizer.zero_grad()
                 for part in batch:
                     judged = passes.discriminate(part, keeps=keeps)
-                discriminator_gradient = _descend(state, training, judged.sight, processes)
+                discriminator_gradients = _descend(state, training, judged.sight, processes)
 
             # Generator: move the same images, or new ones, towards a better score.
             for update in range(training.generator_updates):
@@ -109,7 +74,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
                 state.generator_optimizer.zero_grad()
                 for part in batch:
                     asked = passes.generate(part, judged.fake if keeps and update == 0 else None)
-                generator_gradient = _gradient(generator, processes)
+                generator_gradients = _gradients(generator, processes)
                 state.generator_optimizer.step()
 
         # Average: the weights that are sampled, saved and scored.
@@ -118,7 +83,8 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
         if training.historical_averaging:
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
             remember(state.discriminator_mean, list(discriminator.parameters()), step=state.step)
-        yield _step(state, training, judged, asked, discriminator_gradient, generator_gradient)
+        kept = torch.clone if passes.overwrites else _as_it_is
+        yield _step(state, training, judged, asked, discriminator_gradients, generator_gradients, kept)
 
 
 def _set_rates(state: State, training: GanTraining) -> None:
@@ -151,34 +117,43 @@ def _turns(state: State, training: GanTraining) -> int:
     return training.discriminator_steps
 
 
-def _gradient(network: Network, processes: Processes, *more: Tensor) -> Tensor:
-    """Average the gradients, and `more` scalars with them, over the processes; return the norm of the whole."""
+def _gradients(network: Network, processes: Processes, *more: Tensor) -> tuple[Tensor, ...]:
+    """Average the gradients, and `more` scalars with them, over the processes; return the norm of each gradient."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     processes.average([*gradients, *more])
-    return get_total_norm(gradients)
+    return torch._foreach_norm(gradients)
 
 
 @torch.no_grad()
-def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> Tensor:
+def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> tuple[Tensor, ...]:
     """Step the discriminator, bound its weights where the recipe says so, and read the gauges."""
-    real, fake = sight.real_logits.detach(), sight.fake_logits.detach()
-    accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
-    seen = [real.sign().mean(), real.mean(), fake.mean(), accuracy]
-    norm = _gradient(state.discriminator, processes, *seen)
+    seen = _gauged(training, sight.real_logits.detach(), sight.fake_logits.detach())
+    norms = _gradients(state.discriminator, processes, *seen.values())
     state.discriminator_optimizer.step()
     if training.clip:
         weights: list[Tensor] = list(state.discriminator.parameters())
         torch._foreach_clamp_min_(weights, -training.clip)
         torch._foreach_clamp_max_(weights, training.clip)
     state.batches += 1
-    gauges = state.gauges
-    for gauge, value in zip((gauges.sign, gauges.real_logit, gauges.fake_logit), seen, strict=False):
-        gauge.lerp_(value, 1 - min(MEMORY, (state.batches - 1) / state.batches))
-    gauges.accuracy.copy_(accuracy)
+    gauges, follows = state.gauges, 1 - min(MEMORY, (state.batches - 1) / state.batches)
+    for name, value in seen.items():
+        getattr(gauges, name).lerp_(value, 1 if name == "accuracy" else follows)
     if training.augmentation_target is not None:
         step = (gauges.sign - training.augmentation_target).sign() * training.batch_size / ADAPTATION
         gauges.augmentation.add_(step).clamp_(0, 1)
-    return norm
+    return norms
+
+
+def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """What the recipe acts on, of the logits of a discriminator step, by the name of its gauge."""
+    seen = {}
+    if training.augmentation_target is not None:
+        seen["sign"] = real.sign().mean()
+    if training.lecam:
+        seen |= {"real_logit": real.mean(), "fake_logit": fake.mean()}
+    if training.adaptive_steps:
+        seen["accuracy"] = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+    return seen
 
 
 def _step(
@@ -186,27 +161,29 @@ def _step(
     training: GanTraining,
     judged: Judged,
     asked: Turn,
-    discriminator_gradient: Tensor,
-    generator_gradient: Tensor,
+    discriminator_gradients: tuple[Tensor, ...],
+    generator_gradients: tuple[Tensor, ...],
+    kept: Callable[[Tensor], Tensor],
 ) -> Step:
-    """Copies: what a replayed pass leaves is overwritten by the next one."""
-    real, fake = judged.sight.real_logits.detach(), judged.sight.fake_logits.detach()
+    """Tell of a step; `kept` copies what the next one overwrites."""
     turns = (("discriminator", judged.turn), ("generator", asked))
+    share = state.gauges.augmentation
+    moves = training.augmentation_target is not None or training.ramp.augmentation is not None
     return Step(
         step=state.step,
         images_seen=state.batches * training.batch_size,
-        discriminator_loss=judged.turn.adversarial.detach().clone(),
-        generator_loss=asked.adversarial.detach().clone(),
+        discriminator_loss=kept(judged.turn.adversarial.detach()),
+        generator_loss=kept(asked.adversarial.detach()),
         terms={
-            f"{player}.{name}": value.detach().clone() for player, turn in turns for name, value in turn.terms.items()
+            f"{player}.{name}": kept(value.detach()) for player, turn in turns for name, value in turn.terms.items()
         },
-        real_logit=real.mean(),
-        fake_logit=fake.mean(),
-        real_probability=real.sigmoid().mean(),
-        fake_probability=fake.sigmoid().mean(),
-        real_accuracy=(real > 0).float().mean(),
-        fake_accuracy=(fake < 0).float().mean(),
-        discriminator_gradient=discriminator_gradient,
-        generator_gradient=generator_gradient,
-        augmentation=state.gauges.augmentation.clone(),
+        real_logits=kept(judged.sight.real_logits.detach()),
+        fake_logits=kept(judged.sight.fake_logits.detach()),
+        discriminator_gradients=discriminator_gradients,
+        generator_gradients=generator_gradients,
+        augmentation=share.clone() if moves else share,
     )
+
+
+def _as_it_is(value: Tensor) -> Tensor:
+    return value

@@ -17,6 +17,9 @@ from advgan.data.imageset import ImageSet
 from attacks.random import permutation
 
 RESIDENT_SHARE = 0.25  # of the free memory of an accelerator; the rest is for networks and activations
+GATHERED, MOST = {"cpu": 1 << 20, "device": 1 << 25}, 32
+"""Bytes of float images, and batches, that are taken from a resident set at once: on a CPU they stay in its cache, on
+another device each operator has a cost of its own."""
 _FETCHED_AHEAD = 2  # batches
 
 
@@ -46,12 +49,14 @@ def batches(
     start: int = 0,
     device: torch.device | str = "cpu",
     drop_last: bool = True,
+    prepare: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[Batch]:
     """Shuffle and batch a set without end, from batch number `start` on.
 
     With `drop_last` every batch is whole, and an epoch leaves out the fewer than `batch_size` images that its order
     puts last; without it each epoch gives each image exactly once, in a last batch that may be smaller. A set that fits
-    into `RESIDENT_SHARE` of the device's free memory is moved there once, another is read ahead by a thread.
+    into `RESIDENT_SHARE` of the device's free memory is moved there once, another is read ahead by a thread. `prepare`
+    is done to the images on the device, of several batches at once where they are small.
 
     Raises ValueError where `drop_last` leaves no batch at all.
     """
@@ -62,7 +67,7 @@ def batches(
         )
     device = torch.device(device)
     orders = _shuffled(images, batch_size, seed=seed, start=start, drop_last=drop_last)
-    return _fetch(images, orders, device)
+    return _fetch(images, orders, device, prepare)
 
 
 def epoch(images: ImageSet, batch_size: int, *, device: torch.device | str = "cpu") -> Iterator[Batch]:
@@ -84,17 +89,50 @@ def _shuffled(
         used = 0
 
 
-def _fetch(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
+def _fetch(
+    images: ImageSet,
+    orders: Iterable[tuple[int, Tensor]],
+    device: torch.device,
+    prepare: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Batch]:
     if device.type == "cpu" or images.images.nbytes <= _room(device):
-        return _resident(images, orders, device)
-    return _read_ahead(images, orders, device)
+        return _resident(images, orders, device, prepare)
+    found = _read_ahead(images, orders, device)
+    return found if prepare is None else (batch._replace(images=prepare(batch.images)) for batch in found)
 
 
-def _resident(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
+def _resident(
+    images: ImageSet,
+    orders: Iterable[tuple[int, Tensor]],
+    device: torch.device,
+    prepare: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Batch]:
     pixels, labels = images.images.to(device), images.labels.to(device)
-    for number, order in orders:
-        indices = (order.pin_memory() if device.type == "cuda" else order).to(device, non_blocking=True)
-        yield Batch(indices, pixels[indices], labels[indices], number)
+    together = GATHERED["cpu" if device.type == "cpu" else "device"] // (4 * pixels[:1].numel())
+    for group in _groups(orders, together):
+        sizes = [len(order) for _, order in group]
+        indices = _pinned(torch.cat([order for _, order in group]), device).to(device, non_blocking=True)
+        seen = pixels[indices] if prepare is None else prepare(pixels[indices])
+        columns = zip(indices.split(sizes), seen.split(sizes), labels[indices].split(sizes), strict=True)
+        for (number, _), (some, shown, known) in zip(group, columns, strict=True):
+            yield Batch(some, shown, known, number)
+
+
+def _groups(orders: Iterable[tuple[int, Tensor]], together: int) -> Iterator[list[tuple[int, Tensor]]]:
+    """Join batches as long as they have at most `together` images and `MOST` members; each has at least one."""
+    group: list[tuple[int, Tensor]] = []
+    for order in orders:
+        group.append(order)
+        if len(group) == MOST or (len(group) + 1) * len(group[0][1]) > together:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _pinned(column: Tensor, device: torch.device) -> Tensor:
+    """Only from pinned memory does a copy to CUDA not wait for the device."""
+    return column.pin_memory() if device.type == "cuda" else column
 
 
 def _read_ahead(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: torch.device) -> Iterator[Batch]:
@@ -102,9 +140,7 @@ def _read_ahead(images: ImageSet, orders: Iterable[tuple[int, Tensor]], device: 
 
     def gather(number: int, indices: Tensor) -> Batch:
         columns = (indices, images.images[indices], images.labels[indices])
-        if device.type == "cuda":
-            columns = (columns[0].pin_memory(), columns[1].pin_memory(), columns[2].pin_memory())
-        on_device = [column.to(device, non_blocking=True) for column in columns]
+        on_device = [_pinned(column, device).to(device, non_blocking=True) for column in columns]
         return Batch(on_device[0], on_device[1], on_device[2], number)
 
     yield from _ahead(gather, orders)

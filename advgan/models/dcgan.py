@@ -75,7 +75,9 @@ class DcganGenerator(nn.Module):
         maps = self.norms[0](maps, condition).relu()
         for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
             maps = norm(up(maps), condition).relu()
-        images: Tensor = self.last(maps[maps.shape[0] - rows :])
+        if self.reference is not None:
+            maps = maps[maps.shape[0] - rows :]
+        images: Tensor = self.last(maps)
         return images.tanh()
 
 

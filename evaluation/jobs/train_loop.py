@@ -15,7 +15,8 @@ from advgan.data import Data
 from advgan.generators import save_gan
 from advgan.processes import Processes
 from advgan.runs import Run
-from advgan.training import State, Step, train
+from advgan.steps import Step, stacked
+from advgan.training import State, train
 from evaluation.alarms import exhausted, raised
 from evaluation.findings import Finding
 from evaluation.jobs.setup import log, progress
@@ -127,9 +128,9 @@ def first_broken(row: Row) -> str | None:
 
 def mean_row(steps: Sequence[Step], processes: Processes) -> Row:
     """Means over the steps since the last row and over all processes; one exchange, one wait for the device."""
-    terms = list(steps[-1].terms)
-    values = [[*(getattr(step, name) for name in AVERAGED), *(step.terms[name] for name in terms)] for step in steps]
-    means = torch.stack([torch.stack([value.double() for value in line]) for line in values]).mean(dim=0)
+    whole, terms = stacked(steps), list(steps[-1].terms)
+    values = [*(getattr(whole, name) for name in AVERAGED), *whole.terms.values()]
+    means = torch.stack([value.double() for value in values], dim=1).mean(dim=0)
     processes.average([means])
     found = means.tolist()
     row: Row = {"step": steps[-1].step, "images_seen": steps[-1].images_seen}

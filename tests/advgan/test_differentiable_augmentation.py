@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from advgan.differentiable_augmentation import AUGMENTATIONS, augment, colour, cutout, flip, translation
+from advgan.differentiable_augmentation import AUGMENTATIONS, augment, colour, cutout, draw_changes, flip, translation
+from attacks.random import uniform
 
 every_name = pytest.mark.parametrize("name", AUGMENTATIONS)
 
@@ -16,7 +17,9 @@ def draws(*values: float) -> Tensor:
 
 
 def apply(names: list[str], images: Tensor, *, stream: int = 0, share: float | Tensor = 1.0) -> Tensor:
-    return augment(images, names, seed=3, numbers=torch.arange(len(images)) + 40, stream=stream, share=share)
+    numbers = torch.arange(len(images)) + 40
+    (drawn,) = draw_changes(names, seed=3, numbers=numbers, streams=torch.tensor([stream]))
+    return augment(images, names, draws=drawn, share=share)
 
 
 def test_colour_at_its_neutral_draws_changes_nothing_and_else_what_it_says() -> None:
@@ -68,9 +71,19 @@ def test_flip_mirrors_in_half_of_the_cases() -> None:
 def test_an_image_is_augmented_alike_in_any_batch_and_otherwise_at_another_time(name: str) -> None:
     images = pictures(64)
     whole = apply([name], images)
-    part = augment(images[5:7], [name], seed=3, numbers=torch.tensor([45, 46]), stream=0)
+    drawn = draw_changes([name], seed=3, numbers=torch.tensor([45, 46]), streams=torch.tensor([9, 0]))
+    part = augment(images[5:7], [name], draws=drawn[1])
     assert torch.equal(whole[5:7], part)
     assert not torch.equal(whole, apply([name], images, stream=7))
+
+
+def test_draws_are_those_of_each_augmentation_of_each_side_alone() -> None:
+    numbers = torch.arange(5) + 7
+    drawn = draw_changes(["flip", "colour", "cutout"], seed=3, numbers=numbers, streams=torch.tensor([1000, 12000]))
+    assert drawn.shape == (2, 5, 3, 4)
+    for side, stream in enumerate((1000, 12000)):
+        for position in range(3):
+            assert torch.equal(drawn[side, :, position], uniform(3, numbers, (4,), stream=stream + position))
 
 
 @every_name

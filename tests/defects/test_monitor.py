@@ -1,6 +1,7 @@
 """Defects of other tools in what is watched while a GAN trains, as regression tests here."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +18,15 @@ from evaluation.jobs.train_loop import first_broken, mean_row
 from evaluation.spectra import largest_singular_values
 
 
-def steps(count: int, **wrong: float) -> list[Step]:
+def steps(count: int, **wrong: Any) -> list[Step]:
     """Steps whose values are 1, the first of them with something wrong."""
-    values = {name: torch.ones(()) for name in Step._fields if name not in ("step", "images_seen", "terms")}
-    made = [Step(step=number, images_seen=8 * number, terms={}, **values) for number in range(1, count + 1)]  # type: ignore[arg-type]
-    made[0] = made[0]._replace(**{name: torch.tensor(value) for name, value in wrong.items()})
+    values: dict[str, Any] = {
+        name: (torch.ones(()),) if name.endswith("gradients") else torch.ones(1 if name.endswith("logits") else ())
+        for name in Step._fields
+        if name not in ("step", "images_seen", "terms")
+    }
+    made = [Step(step=number, images_seen=8 * number, terms={}, **values) for number in range(1, count + 1)]
+    made[0] = made[0]._replace(**wrong)
     return made
 
 
@@ -40,7 +45,10 @@ def look(
 def test_stylegan3_nan_to_num_hides_a_gradient_that_is_no_number() -> None:
     """A gradient norm of NaN or infinity in one step of many ends training instead of becoming 0 or 1e5."""
     for value in (math.nan, math.inf, -math.inf):
-        assert first_broken(mean_row(steps(50, generator_gradient=value), Processes())) == "generator_gradient"
+        assert (
+            first_broken(mean_row(steps(50, generator_gradients=(torch.tensor(value),)), Processes()))
+            == "generator_gradient"
+        )
 
 
 def test_mimicry_stretches_the_fakes_to_the_full_range_before_it_scores_them() -> None:

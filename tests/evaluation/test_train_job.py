@@ -277,21 +277,27 @@ def test_a_run_killed_between_two_names_goes_on_from_the_previous_one(tmp_path: 
     assert kept.log_file.read_bytes() == log
 
 
-def broken_from(monkeypatch: pytest.MonkeyPatch, step: int, **values: float) -> None:
+def broken_from(monkeypatch: pytest.MonkeyPatch, step: int, name: str, value: float) -> None:
     def nan(*arguments: Any, **options: Any) -> Iterator[Step]:
         for found in gan_training.train(*arguments, **options):
-            wrong = {name: torch.tensor(value) for name, value in values.items()}
-            yield found._replace(**wrong) if found.step == step else found
+            kept = getattr(found, name)
+            wrong = (torch.tensor(value), *kept[1:]) if isinstance(kept, tuple) else torch.tensor(value)
+            yield found._replace(**{name: wrong}) if found.step == step else found
 
     monkeypatch.setattr(train_loop, "train", nan)
 
 
-@pytest.mark.parametrize("value", [{"discriminator_loss": torch.nan}, {"generator_gradient": torch.inf}])
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [
+        ("discriminator_loss", torch.nan, "discriminator_loss"),
+        ("generator_gradients", torch.inf, "generator_gradient"),
+    ],
+)
 def test_a_value_that_is_no_number_ends_training_and_keeps_what_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: dict[str, float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: float, name: str
 ) -> None:
-    broken_from(monkeypatch, 5, **value)
-    (name,) = value
+    broken_from(monkeypatch, 5, field, value)
     with pytest.raises(ValueError, match=rf"training diverged before step 6 \({name} .* {tmp_path}/gan") as error:
         run(tmp_path / "gan", config())
     assert "\n" not in str(error.value)
@@ -352,12 +358,17 @@ def test_the_share_of_augmented_images_is_shown_where_it_adapts(tmp_path: Path) 
     assert "Further terms of the losses" not in titles
 
 
+def measured(name: str, value: float) -> Any:
+    """What a step keeps of a value: logits of each image, norms of each parameter's gradient."""
+    if name.endswith("gradients"):
+        return (torch.tensor(value),)
+    return torch.tensor([value]) if name.endswith("logits") else torch.tensor(value)
+
+
 def step(number: int, **values: float) -> Step:
-    """A made-up step, all of whose values are its number."""
-    numbers = {
-        name: torch.tensor(float(number)) for name in Step._fields if name not in ("step", "images_seen", "terms")
-    }
-    numbers |= {name: torch.tensor(value) for name, value in values.items()}
+    """A made-up step, all of whose losses, logits and norms are its number."""
+    given = {name: float(number) for name in Step._fields if name not in ("step", "images_seen", "terms")} | values
+    numbers = {name: measured(name, value) for name, value in given.items()}
     terms = {"discriminator.r1": torch.tensor(float(number))}
     return Step(step=number, images_seen=32 * number, terms=terms, **numbers)  # type: ignore[arg-type]
 
@@ -375,7 +386,8 @@ def test_a_row_holds_means_over_its_steps_and_over_the_processes() -> None:
     assert row["discriminator_loss"] == row["generator_gradient"] == row["terms"]["discriminator.r1"] == 3
     assert row["gradient_ratio"] == 1
     assert first_broken(row) is None
-    assert mean_row([step(1), step(2), step(6)], Two(count=2))["fake_accuracy"] == 4
+    assert row["real_accuracy"] == 1
+    assert mean_row([step(1), step(2), step(6)], Two(count=2))["discriminator_loss"] == 4
 
 
 def test_one_broken_step_among_many_is_seen() -> None:
