@@ -69,7 +69,6 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sphere": ({"latent_kind": "sphere"}, {"loss": "least-squares", "schedule": "cosine"}),
 }
 every_recipe = pytest.mark.parametrize("name", RECIPES)
-
 every_recordable = pytest.mark.parametrize("name", [name for name in RECIPES if name != "accumulated"])
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 8, "channels": 1}
 
