@@ -76,9 +76,7 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
             f"batch_size {rows} must be a multiple of {pieces} ({processes.count} processes times accumulation "
             f"{training.accumulation})"
         )
-    begun = state.batches
-    if training.generator_batch == "fresh":
-        begun += state.step * training.generator_updates
+    begun = state.batches + state.step * training.fresh_per_step
     told = _labelled(state, data, training, start=begun)
     stream = batches(data, rows, seed=training.seed, start=begun, device=state.device, prepare=_signed)
     for batch, drawn in zip(stream, draws(state, training, processes, start=begun), strict=False):

@@ -130,8 +130,7 @@ def _noise(count: int, size: int) -> ImageSet:
 
 def _draws(state: State, data: ImageSet, training: GanTraining) -> list[Round]:
     """The rounds of our training, as many as it uses."""
-    fresh = training.generator_updates if training.generator_batch == "fresh" else 0
-    used = training.steps * (training.discriminator_steps + fresh)
+    used = training.steps * training.batches_per_step
     return [part for (part,) in islice(rounds(state, data, training, Processes()), used)]
 
 

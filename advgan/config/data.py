@@ -21,5 +21,8 @@ class DataConfig(Section):
     """Leave out images that cannot be read, and count them, instead of stopping."""
     seed: int = Field(default=0, ge=0)
     """Seed of the split, where the source does not bring one, and of points and stacks."""
+    validation: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the training images that is set aside where the source brings no validation images; None: a tenth. Only
+    for images that are stored."""
     count: int | None = Field(default=None, ge=10)
     """Training points or stacks to draw; None: 100,000 points, 128,000 stacks. No other source has this."""

@@ -113,6 +113,16 @@ class GanTraining(Section):
         return 10.0 if self.loss == "wasserstein" and not self.clip else 0.0
 
     @property
+    def batches_per_step(self) -> int:
+        """Batches of real images that a step takes, if its discriminator takes all its turns."""
+        return self.discriminator_steps + self.fresh_per_step
+
+    @property
+    def fresh_per_step(self) -> int:
+        """Those of them that the generator takes."""
+        return self.generator_updates if self.generator_batch == "fresh" else 0
+
+    @property
     def redraws(self) -> bool:
         """Whether the generator makes images of its own, beside those of the discriminator's turn."""
         return self.generator_batch == "fresh" or self.generator_updates > 1

@@ -32,8 +32,9 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
     """Read a source and split it into train, validation and test.
 
     `digits` and the names of torchvision come before a path of the same name (write ./mnist for that). Splits that the
-    source brings are kept; a missing validation split is a stratified tenth of the training images, and a source
-    without splits is divided 70/10/20. Points and stacked digits are drawn anew each time.
+    source brings are kept; a missing validation split is a stratified tenth of the training images, or as
+    `config.validation` says, and a source without splits is divided 70/10/20. Points and stacked digits are drawn anew
+    each time.
     `workers` threads decode image files, into `cache` (None: `cache_dir()`), so the second time they are only mapped or
     read.
     Raises ValueError, in one line with the way out, for whatever is wrong with the source.
@@ -41,10 +42,11 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
     drawn = _draw(config, workers=workers, cache=cache)
     if drawn:
         return drawn
-    split = partial(split_rows, seed=config.seed, source=config.source)
+    split = partial(split_rows, seed=config.seed, source=config.source, validation=config.validation)
     collection, folder = _collect(config, workers=workers, cache=cache, check=split)
+    aside = "" if config.validation is None else f"-{config.validation:g}"
     train, validation, test = (
-        _image_set(collection, chosen, folder, part=f"{part}-{config.seed}")
+        _image_set(collection, chosen, folder, part=f"{part}-{config.seed}{aside}")
         for part, chosen in zip(SPLITS, split(collection), strict=True)
     )
     return Data(collection.name, train, validation, test, collection.skipped)
@@ -53,6 +55,8 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
 def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | None:
     """Points or stacks, where the source means them."""
     name = config.source.lower()
+    if config.validation is not None and (name in POINTS or name.startswith(PREFIX)):
+        raise ValueError(f"data.validation {config.validation:g}: {config.source} is drawn anew; leave it out")
     if name in POINTS:
         if config.resize is not None or config.channels is not None:
             raise ValueError(f"{config.source}: points have neither size nor colour: leave resize and channels out")

@@ -13,10 +13,11 @@ Rows = tuple[Labels, Labels, Labels]
 _STREAM = 1 << 40  # far from those of the epochs, whose seed may be the same
 
 
-def split_rows(labelled: Labelled, *, seed: int, source: str) -> Rows:
+def split_rows(labelled: Labelled, *, seed: int, source: str, validation: float | None = None) -> Rows:
     """Give the rows of train, validation and test, each in stored order.
 
     What the source splits stays so; the rest is a stratified draw that depends on the seed and the labels alone.
+    `validation` is the share of the training images that is set aside, instead of the usual one.
     Raises ValueError, naming the `source`, where there are too few images to set any aside, or training lacks a class.
     """
     labels, origin, (validation_share, test_share) = labelled.labels, labelled.origin, labelled.shares
@@ -30,6 +31,7 @@ def split_rows(labelled: Labelled, *, seed: int, source: str) -> Rows:
         train = order[part[order] == TRAIN]
         # A share of the whole where the test images were drawn too, else of the training images that the source gives.
         share = validation_share * (len(unsplit) or len(train)) / max(1, len(train))
+        share = share if validation is None else validation
         part[train] = np.where(stratified(labels[train], share), VALIDATION, TRAIN)
     rows = np.flatnonzero(part == TRAIN), np.flatnonzero(part == VALIDATION), np.flatnonzero(part == TEST)
     _check(labelled, rows, source)

@@ -45,7 +45,7 @@ def plan(config: TrainConfig, setup: Setup) -> list[str]:
     check_recordable(config, setup)
     data = load_data(config.data, workers=setup.workers)
     training = config.training
-    used = training.steps * training.discriminator_steps
+    used = training.steps * training.batches_per_step
     epochs = used / batches_per_epoch(data.train, training.batch_size)
     evaluations = math.ceil(training.steps / config.evaluate_every)
     steps = f"{training.steps:,} generator steps, {epochs:.1f} epochs, on {setup.torch_device()}"

@@ -52,6 +52,18 @@ def test_given_splits_stay() -> None:
     assert [part.tolist() for part in rows] == [list(range(10)), [10, 11], [12, 13, 14, 15]]
 
 
+@pytest.mark.parametrize("origin", [[TRAIN] * 800 + [TEST] * 200, UNSPLIT])
+def test_a_share_for_validation_is_one_of_the_training_images(origin: int | list[int]) -> None:
+    rows = split_rows(labelled([0, 1] * 500, origin), seed=0, source="s", validation=0.02)
+    assert [len(part) for part in rows] == [784, 16, 200]
+
+
+def test_given_validation_images_are_not_drawn_again() -> None:
+    origin = [TRAIN] * 60 + [VALIDATION] * 20 + [TEST] * 20
+    rows = split_rows(labelled([0, 1] * 50, origin), seed=0, source="s", validation=0.5)
+    assert [len(part) for part in rows] == [60, 20, 20]
+
+
 def test_other_seeds_draw_other_images() -> None:
     drawn = {tuple(split_rows(labelled([0, 1] * 40), seed=seed, source="s")[2]) for seed in range(5)}
     assert len(drawn) == 5
