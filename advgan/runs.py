@@ -80,9 +80,12 @@ def create_run(verb: str, name: str, config: Section, *, out: Path | None = None
     Without `out` the folder is the next free number under `runs/<verb>/`. Raises ValueError where `out` is a file or a
     folder that is not empty, unless `exist_ok`.
     """
+    from advgan.precision import float32_settings  # needs torch, which those who only read runs do without
+
     run = Run(_chosen_folder(out, exist_ok) if out else _next_folder(Path("runs") / verb, name))
     write_atomically(run.folder / "config.yaml", dump_yaml(config))
-    write_atomically(run.folder / "env.json", json.dumps({"verb": verb, **environment()}, indent=2) + "\n")
+    about = {"verb": verb, **environment(), "float32": float32_settings()}
+    write_atomically(run.folder / "env.json", json.dumps(about, indent=2) + "\n")
     return run
 
 

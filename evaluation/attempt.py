@@ -1,58 +1,21 @@
 """One call of an attack on some images, with all that surrounds it: room in memory, precision, counting, measuring."""
 
 import inspect
-import logging
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from advgan.precision import true_float32
 from advgan.ranges import to_bytes, to_unit
 from attacks import Attack, Classifier
 from evaluation.outcomes import is_label, measured_logits
+from evaluation.room import Room
 
 Precision = Literal["float32", "bfloat16"]
-T = TypeVar("T")
-log = logging.getLogger("advgan")
-
-LARGEST_BATCH = 1024
-"""Where an automatic batch size begins."""
-
-
-@dataclass
-class Room:
-    """How many images go through the network at once. An automatic one halves when memory runs out, and stays so."""
-
-    size: int = 256
-    automatic: bool = False
-
-    @classmethod
-    def of(cls, batch_size: "int | Literal['auto'] | Room") -> "Room":
-        """A number as it is; `auto` begins large."""
-        if isinstance(batch_size, Room):
-            return batch_size
-        return cls(LARGEST_BATCH, automatic=True) if batch_size == "auto" else cls(int(batch_size))
-
-    def within(self, call: Callable[[int], T]) -> T:
-        """Give a call the size; where memory runs out, call it again with half, down to one image."""
-        while True:
-            try:
-                return call(self.size)
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                if not self.automatic or self.size == 1:
-                    raise ValueError(
-                        f"memory ran out with --batch-size {self.size}: give a smaller one, or --batch-size auto"
-                    ) from error
-            self.size = max(1, self.size // 2)
-            log.info("memory ran out: going on with %d images at once", self.size)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
 
 
 @dataclass(frozen=True)
@@ -66,6 +29,7 @@ class Attempt:
     backwards: Tensor
 
 
+@true_float32()
 def attempt(
     classifier: Classifier,
     attack: Attack,
@@ -104,6 +68,7 @@ def attempt(
     )
 
 
+@true_float32()
 def looked_at(classifier: Classifier, images: Tensor, *, room: Room, forwards: int = 0) -> Attempt:
     """What the classifier says of images (N, C, H, W) on the CPU; `forwards` is what each is charged with."""
     passes = torch.full((len(images),), forwards)
@@ -128,51 +93,54 @@ def _attacked(
     rows = chosen.nonzero().squeeze(1)
     found = images[rows].clone()
     forwards, backwards = (torch.zeros(len(rows), dtype=torch.int64) for _ in "fb")
-    for piece in _pieces(attack, None if eps is None else eps[rows], len(rows), room):
+
+    def call(size: int) -> Tensor:
+        """Attack the first of what is left, as many as there is room for; which those were."""
+        piece = left if _takes(attack, "batch_size") else left[:size]
         seats = rows[piece]
-        call: Attack = attack if eps is None else partial(attack, eps=_budget(eps[seats]))  # type: ignore[call-arg]
+        bounded: Attack = attack if eps is None else partial(attack, eps=_budget(eps[seats]))  # type: ignore[call-arg]
         with precision:
             found[piece], forwards[piece], backwards[piece] = _called(
-                classifier, call, images[seats], aims[seats], numbers[seats], room
+                classifier, bounded, images[seats], aims[seats], numbers[seats], size
             )
+        return piece
+
+    for left in _groups(attack, None if eps is None else eps[rows], len(rows)):
+        while len(left):
+            left = left[len(room.within(call, most=len(left))) :]
     return replace(looked_at(classifier, found, room=room), forwards=forwards, backwards=backwards)
 
 
-def _pieces(attack: Attack, eps: Tensor | None, count: int, room: Room) -> list[Tensor]:
-    """All rows at once for an attack that keeps a queue; else batches, each of one budget."""
+def _groups(attack: Attack, eps: Tensor | None, count: int) -> list[Tensor]:
+    """All rows for an attack that takes a budget each; else those of each budget."""
     everyone = torch.arange(count)
-    if count == 0:
-        return []
-    if _takes(attack, "batch_size"):
+    if eps is None or _takes(attack, "batch_size"):
         return [everyone]
-    groups = [everyone] if eps is None else [(eps == value).nonzero().squeeze(1) for value in eps.unique()]
-    return [piece for group in groups for piece in group.split(room.size)]
+    return [(eps == value).nonzero().squeeze(1) for value in eps.unique()]
 
 
 def _called(
-    classifier: Classifier, attack: Attack, images: Tensor, aims: Tensor, numbers: Tensor, room: Room
+    classifier: Classifier, attack: Attack, images: Tensor, aims: Tensor, numbers: Tensor, size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Call the attack on the classifier's device; count the passes of each image."""
+    """Call the attack on the classifier's device, in batches of that size; count the passes of each image."""
     device = classifier.device
-
-    def call(size: int) -> tuple[Tensor, Tensor, Tensor]:
-        bounded: Attack = partial(attack, batch_size=size) if _takes(attack, "batch_size") else attack  # type: ignore[call-arg]
-        forwards, backwards = classifier.passes.forwards, classifier.passes.backwards
-        with classifier.tallied(len(images)) as tally:
-            found = bounded(classifier, images.to(device), aims.to(device), indices=numbers.to(device)).detach()
-        if found.shape != images.shape:
-            raise ValueError(f"the attack returned {tuple(found.shape)} for images {tuple(images.shape)}")
-        return (
-            found.to("cpu", images.dtype),
-            _whole(tally.forwards.cpu(), classifier.passes.forwards - forwards),
-            _whole(tally.backwards.cpu(), classifier.passes.backwards - backwards),
-        )
-
-    return room.within(call)
+    bounded: Attack = partial(attack, batch_size=size) if _takes(attack, "batch_size") else attack  # type: ignore[call-arg]
+    forwards, backwards = classifier.passes.forwards, classifier.passes.backwards
+    with classifier.tallied(len(images)) as tally:
+        found = bounded(classifier, images.to(device), aims.to(device), indices=numbers.to(device)).detach()
+    if found.shape != images.shape:
+        raise ValueError(f"the attack returned {tuple(found.shape)} for images {tuple(images.shape)}")
+    return (
+        found.to("cpu", images.dtype),
+        _whole(tally.forwards.cpu(), classifier.passes.forwards - forwards),
+        _whole(tally.backwards.cpu(), classifier.passes.backwards - backwards),
+    )
 
 
 def _logits(classifier: Classifier, images: Tensor, room: Room) -> Tensor:
-    return room.within(lambda size: torch.cat([measured_logits(classifier, some) for some in images.split(size)]))
+    return room.within(
+        lambda size: torch.cat([measured_logits(classifier, some) for some in images.split(size)]), most=len(images)
+    )
 
 
 def _whole(tally: Tensor, total: int) -> Tensor:
@@ -190,8 +158,3 @@ def _budget(eps: Tensor) -> float | Tensor:
 
 def _takes(attack: Attack, option: str) -> bool:
     return option in inspect.signature(attack).parameters
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class of its own for it, the CPU's allocator only a text."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from advgan.models.probing import looks_like_probabilities
+from advgan.precision import true_float32
 from attacks import Classifier
 from attacks.norms import unit_max
 from evaluation.findings import Finding
@@ -18,20 +19,24 @@ FAITHFUL = 0.9
 """Cosine between the gradients of cross-entropy and log-odds, which point the same way but for rounding."""
 
 
-def classifier_findings(classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean) -> list[Finding]:
+@true_float32()
+def classifier_findings(
+    classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean, *, num_probes: int = PROBES
+) -> list[Finding]:
     """Question the classifier itself: is it random, are its outputs logits, has it gradients, are pixels in [0, 1]?
 
-    Costs two passes forwards of PROBES images, and two forwards and backwards of as many that are classified correctly.
+    Costs two passes forwards of `num_probes` images, and two forwards and backwards of as many that are classified
+    correctly.
     """
     found = [
         _out_of_range(images),
         _no_number(clean),
-        _random(classifier, images[:PROBES].to(classifier.device)),
+        _random(classifier, images[:num_probes].to(classifier.device)),
         _probabilities(clean.logits),
         _chance(clean),
         _rejects(clean),
     ]
-    probes = Probes.of(classifier, images, labels, clean, count=PROBES, seed=0)
+    probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=0)
     if classifier.differentiable and len(probes) > 0:
         found += [_no_gradient(probes), _saturated(probes)]
     return [finding for finding in found if finding is not None]

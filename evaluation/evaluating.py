@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from advgan.data import Data
+from advgan.precision import true_float32
 from evaluation.extractors import named_extractor
 from evaluation.features import Extractor
 from evaluation.inputs import Source, open_source
@@ -16,6 +17,7 @@ from evaluation.scores import Score
 from evaluation.scoring import check_same_form, score_source
 
 
+@true_float32()
 def evaluate(
     generated: Any,
     real: Any,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from advgan.cache import cache_dir
 from advgan.checkpoints import SUFFIX, load_checkpoint, parameters_digest, save_checkpoint
+from advgan.precision import MEASURED
 from evaluation.features import Extractor, Features
 from evaluation.inputs.source import Source
 
@@ -28,8 +29,9 @@ log = logging.getLogger("advgan")
 
 def arithmetic(device: torch.device | str = "cpu") -> str:
     """What decides the last bits of a feature: kind of device, types of numbers, and the library."""
-    precision = torch.get_float32_matmul_precision()
-    return f"{torch.device(device).type}, {torch.get_default_dtype()}, {precision}, torch {torch.__version__}"
+    kind = torch.device(device).type
+    precision = torch.get_float32_matmul_precision() if kind == "cpu" else MEASURED
+    return f"{kind}, {torch.get_default_dtype()}, {precision}, torch {torch.__version__}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from advgan.config import Section
 from advgan.data import ImageSet
 from advgan.gan_state import State
+from advgan.precision import true_float32
 from advgan.sampling import decode, draw, sample_labels
 from attacks.random import permutation
 from evaluation.balance import balance, slopes
@@ -68,6 +69,7 @@ class Monitor:
     seed: int
     diagnostics: Diagnostics
 
+    @true_float32()
     def look(self, state: State, before: Mapping[str, Any] | None = None) -> Look:
         """Draw from the averaged generator and compare; `before` is the row of the look before this one.
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from advgan.precision import true_float32
 from attacks import Classifier
 
 
@@ -99,6 +100,7 @@ def bound(attack: object, option: str) -> Any:
     return attack.keywords.get(option) if isinstance(attack, partial) else None
 
 
+@true_float32()
 def measured_logits(classifier: Classifier, images: Tensor) -> Tensor:
     """(N, classes) in float32 on the CPU."""
     return classifier.logits(images.to(classifier.device)).float().cpu()

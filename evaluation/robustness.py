@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from evaluation.scores import Score, score_rows
+from evaluation.scores import Score, noted, score_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,8 +45,9 @@ def robustness(
     for less. `targets` (N,) go to the attacks that are bound with `targeted=True`. `seed` is recorded, not used: an
     attack brings its own. The facts for each image, rather than their counts: `evaluation.trials`.
     """
-    from evaluation.attempt import Room
+    from advgan.precision import precision_note
     from evaluation.outcomes import bound, clean_outcome
+    from evaluation.room import Room
     from evaluation.trials import attack_outcome
     from evaluation.trials import cascade as in_a_row
 
@@ -67,7 +68,8 @@ def robustness(
             )
             for name, attack in attacks.items()
         }
-    return outcome_scores(clean, outcomes, subject=subject or classifier.name, data=data, seed=seed)
+    scores = outcome_scores(clean, outcomes, subject=subject or classifier.name, data=data, seed=seed)
+    return noted(scores, precision_note(classifier.device))
 
 
 def outcome_scores(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,11 @@ def score_rows(
         )
         for metric, estimate, samples, protocol in rows
     ]
+
+
+def noted(scores: Iterable[Score], note: str) -> list[Score]:
+    """The scores with a few more words at the end of each protocol."""
+    return [replace(score, protocol=score.protocol + note) for score in scores]
 
 
 def table(scores: Iterable[Score]) -> pd.DataFrame:

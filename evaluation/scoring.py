@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from advgan.generators import TrainedGan
+from advgan.precision import precision_note, true_float32
 from advgan.processes import Processes
 from advgan.ranges import to_unit
 from attacks import Classifier
@@ -28,7 +29,7 @@ from evaluation.own_points import own_scores
 from evaluation.points import captured_rows
 from evaluation.range_findings import range_findings
 from evaluation.reference import Reference
-from evaluation.scores import Score, score_rows
+from evaluation.scores import Score, noted, score_rows
 from evaluation.seen import Sample, Seen
 from evaluation.use import use_rows
 from evaluation.use_findings import use_findings
@@ -75,6 +76,7 @@ class Scored:
         return self.seen[0].fake.images
 
 
+@true_float32()
 def score_source(
     source: Source,
     references: Sequence[Reference],
@@ -125,7 +127,7 @@ def score_source(
     return Scored(
         subject=subject,
         source=source,
-        scores=tuple(score for score in scores if word_of(score.metric) in wanted),
+        scores=tuple(noted((score for score in scores if word_of(score.metric) in wanted), _note(seen))),
         findings=tuple(dict.fromkeys(findings)),
         seen=tuple(seen),
         match=match,
@@ -225,6 +227,10 @@ def _of_gan(
         scores += score_rows(rows, setting=f"discriminator-{match.loss}", **details)  # type: ignore[arg-type]
         findings += game_findings(rows, loss=match.loss)
     return scores, findings, match
+
+
+def _note(seen: Sequence[Seen]) -> str:
+    return precision_note(seen[0].fake.features.values.device)
 
 
 def _any(wanted: Collection[str], group: str) -> bool:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from attacks import L2, LINF, Attack, Classifier, Norm, named_norm
 from attacks.table import entry_of
-from evaluation.attempt import Attempt, Precision, Room, attempt, looked_at
+from evaluation.attempt import Attempt, Precision, attempt, looked_at
 from evaluation.outcomes import Clean, Outcome, bound, is_label
+from evaluation.room import Room
 
 
 @dataclass(frozen=True)

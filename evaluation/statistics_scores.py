@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from advgan.precision import precision_note, true_float32
 from evaluation.collectors import RunningMoments
 from evaluation.features import INCEPTION, Extractor
 from evaluation.findings import Finding
@@ -11,7 +12,7 @@ from evaluation.inputs import Source, Statistics, source_findings
 from evaluation.intervals import UNKNOWN, Estimate
 from evaluation.metric_words import wanted_metrics
 from evaluation.one_pass import Advance, stream
-from evaluation.scores import Score, score_rows
+from evaluation.scores import Score, noted, score_rows
 from evaluation.seen import Row
 
 NO_INTERVAL = "no interval: of the real images only the moments are known"
@@ -30,6 +31,7 @@ def check_enough(real: Statistics, *, features: Collection[str], metrics: Collec
     raise ValueError(f"{real.name} holds statistics of {words}")
 
 
+@true_float32()
 def score_against_statistics(
     source: Source,
     extractor: Extractor,
@@ -69,4 +71,5 @@ def score_against_statistics(
         extractor=f"{extractor.name} {extractor.digest}",
         preparation=extractor.protocol,
     )
+    scores = noted(scores, precision_note(moments.mean.device))
     return scores, [*source_findings(real), *source_findings(source)]

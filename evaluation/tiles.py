@@ -6,12 +6,12 @@ from the differences of the features themselves, the few pairs that the bounds l
 float64, whatever the precision that torch is set to.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from advgan.precision import true_float32
 
 MANY = 64
 """Where float32 leaves more than one in so many entries of a tile open, float64 bounds are worth their time."""
@@ -87,7 +87,7 @@ def tile(left: Cloud, rows: slice, right: Cloud, columns: slice, dtype: torch.dt
     first, second = left.rows(rows, dtype), right.rows(columns, dtype)
     share = (first.shape[1] + 16) * torch.finfo(dtype).eps / 2
     first_lengths, second_lengths = (values.square().sum(dim=1, dtype=torch.float64) for values in (first, second))
-    with _full_precision():
+    with true_float32():
         lower = torch.addmm(((1 - share) * second_lengths).to(dtype), first, second.T, alpha=-2)
     lower += ((1 - share) * first_lengths - _TINY).to(dtype)[:, None]
     return Tile(rows, columns, lower, 2 * share * first_lengths + _TINY, 2 * share * second_lengths + _TINY)
@@ -117,14 +117,3 @@ def _cloud(features: Tensor, centre: Tensor, scale: float, size: int) -> Cloud:
 
 def _rows_at_once(features: Tensor) -> int:
     return 1024 if features.device.type == "cpu" else 8192
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep torch from multiplying float32 in fewer bits, as it may be set to: the bounds would not hold."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from attacks import Attack, Classifier
-from evaluation.attempt import Room
 from evaluation.outcomes import Clean, Outcome, bound, clean_outcome
+from evaluation.room import Room
 from evaluation.search import Search, Task, search
 
 

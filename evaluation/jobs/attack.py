@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,29 +14,27 @@ from advgan.checkpoints import parameters_digest
 from advgan.config import DataConfig, Number
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.split import stratified
+from advgan.precision import precision_note, true_float32
 from advgan.processes import Processes, joined
 from advgan.runs import Run
-from attacks import Attack, Classifier
+from attacks import Classifier
 from attacks.random import integers
-from evaluation.attack_findings import outcome_findings
-from evaluation.attempt import Room
 from evaluation.chunks import Store, num_steps, run_trials
-from evaluation.classifier_findings import classifier_findings
-from evaluation.findings import Finding
+from evaluation.jobs.attack_explained import Show, explained
 from evaluation.jobs.attack_files import Format, save_images
-from evaluation.jobs.attack_panels import curve_panels, stages_panel, triplet_panels
 from evaluation.jobs.attack_summary import groups, header, headline, verdict
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, threads_for, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import AttackOptions, attack_entry
 from evaluation.outcomes import Outcome as AttackOutcome
 from evaluation.outcomes import clean_outcome
 from evaluation.report.results import Results
 from evaluation.robustness import outcome_scores
+from evaluation.room import Room
+from evaluation.scores import noted
 from evaluation.search import Task
 from evaluation.trials import Trial, outcomes_of
-from evaluation.trust import trust_findings
 
 CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
@@ -86,6 +83,7 @@ def plan(config: AttackConfig, setup: Setup) -> list[str]:
     return [data.summary(), f"{len(_chosen(data.test, config))} test images", f"attacks: {', '.join(names)}"]
 
 
+@true_float32()
 def run(config: AttackConfig, setup: Setup) -> Outcome | None:
     """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it.
 
@@ -109,20 +107,21 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
         if not processes.is_first:
             return None
+        results = _results(config, data, task, outcomes, run, subject=subject)
+        keep(run, results)
+        about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
+        save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
         some = _drawn(chosen, CURVE_SAMPLES)
-        curves = curve_panels(
-            classifier,
-            some,
-            trials,
-            _targets(config, some.labels, data.num_classes),
-            norm=config.norm,
-            points=config.curve_points,
-            room=task.room,
-        )
-        findings = _findings(config, task, trials, outcomes)
-    for finding in findings:
-        if finding.level == "warning":
-            log.warning("Warning: %s. %s", finding.title, finding.evidence)
+        targets = _targets(config, some.labels, data.num_classes)
+        show = Show(config, trials, outcomes, some, targets, config.curve_points, config.probes)
+        results = explained(results, show, task, run.folder)
+    return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY])
+
+
+def _results(
+    config: AttackConfig, data: Data, task: Task, outcomes: Mapping[str, AttackOutcome], run: Run, *, subject: str
+) -> Results:
+    """What was measured."""
     scores = outcome_scores(
         task.clean,
         outcomes,
@@ -131,26 +130,18 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         data=_data_name(data),
         seed=config.seed,
     )
-    about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
-    save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
-    results = Results(
+    scores = noted(scores, precision_note(task.classifier.device))
+    return Results(
         command="attack",
         title=f"{config.model} on {data.name}",
         run=str(run.folder),
         created=now(),
         verdict=verdict(scores),
-        header=header(config, data, subject, count=len(chosen), precision=config.precision),
+        header=header(config, data, subject, count=len(task.images), precision=config.precision),
         headline=tuple(headline(scores)),
         scores=tuple(scores),
-        findings=tuple(findings),
-        panels=(
-            stages_panel(outcomes, cascade=config.cascade),
-            *curves,
-            *triplet_panels(run.folder, task.images, outcomes, data.classes),
-        ),
         versions=versions(),
     )
-    return finish(run, results, summary=[score for score in scores if score.metric in SUMMARY])
 
 
 def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Classifier:
@@ -227,38 +218,6 @@ def _attack_all(
         if trial.name in found
         for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
     }
-
-
-def _findings(
-    config: AttackConfig, task: Task, trials: Sequence[Trial], outcomes: Mapping[str, AttackOutcome]
-) -> list[Finding]:
-    """What speaks against the numbers: of the classifier, of the attacks, and of both under a closer look."""
-    settings = config.settings(task.images.shape[1])
-    attacks: dict[str, Attack] = {}
-    for trial in trials:
-        bound: list[Attack] = [trial.attack]
-        if trial.budgets is not None:
-            bound = [partial(trial.attack, eps=eps) for eps in trial.budgets]  # type: ignore[call-arg]
-        attacks.update(zip(settings[trial.name], bound, strict=True))
-    labels = task.clean.labels
-    return [
-        *classifier_findings(task.classifier, task.images, labels, task.clean),
-        *outcome_findings(outcomes, attacks),
-        *(
-            trust_findings(
-                task.classifier,
-                task.images,
-                labels,
-                task.clean,
-                outcomes,
-                attacks,
-                seed=config.seed,
-                num_probes=config.probes,
-            )
-            if config.probes
-            else ()
-        ),
-    ]
 
 
 def _check(classifier: Classifier, config: AttackConfig) -> None:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from advgan.data import ImageSet
 from attacks import Classifier
-from evaluation.attempt import Room
 from evaluation.eps_curve import eps_curve
 from evaluation.jobs.suites import attack_entry, format_eps
 from evaluation.outcomes import Outcome, bound, clean_outcome
 from evaluation.report.panels import CurvePanel, ImagePanel, Line, Series, TablePanel
 from evaluation.report.pictures import Prediction, triplets_panel
+from evaluation.room import Room
 from evaluation.trials import Trial, sweep
 
 SHOWN = 6

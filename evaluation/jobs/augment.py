@@ -11,6 +11,7 @@ from torch import Tensor
 from advgan.config import DataConfig, Share
 from advgan.data import Data, ImageSet, load_data
 from advgan.generators import TrainedGan, load_gan
+from advgan.precision import precision_note, true_float32
 from advgan.ranges import to_bytes, to_unit
 from advgan.sampling import sample, sample_labels
 from attacks import Classifier
@@ -27,7 +28,7 @@ from evaluation.outcomes import bound
 from evaluation.report.panels import Panel
 from evaluation.report.pictures import grids_panel
 from evaluation.report.results import Headline, Results
-from evaluation.scores import Score, score_rows
+from evaluation.scores import Score, noted, score_rows
 
 GENERATED = "generated"
 DRAWS = 20
@@ -62,6 +63,7 @@ def plan(config: AugmentConfig, setup: Setup) -> list[str]:
     return lines + ([f"{config.num_generated or len(data.train):,} images of {gan.path}"] if gan else [])
 
 
+@true_float32()
 def run(config: AugmentConfig, setup: Setup) -> Outcome:
     """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
     data, gan = _read(config, setup)
@@ -74,6 +76,7 @@ def run(config: AugmentConfig, setup: Setup) -> Outcome:
     write_augmented(folder, parts, data.classes)
     log.info("wrote %s images into %s", f"{sum(len(part.images) for part in parts):,}", folder)
     scores = [score for part in parts for score in _scores(part, data, classifier)]
+    scores = noted(scores, precision_note(classifier.device))
     results = Results(
         command="augment",
         title=f"Augmented training set of {data.name}",

@@ -14,6 +14,7 @@ from advgan.data import Data, load_data
 from advgan.generators import load_gan, load_vae_state, save_baseline
 from advgan.models.interface import Generator
 from advgan.models.mixture import MixtureGenerator
+from advgan.precision import true_float32
 from advgan.runs import Run
 from advgan.sampling import sample
 from evaluation.features import extract
@@ -161,6 +162,7 @@ def _mean_row(step: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"step": step, **means}
 
 
+@true_float32()
 def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference) -> dict[str, Any]:
     """Draw and compare, as a GAN is looked at while it trains, and write a grid of the same latents."""
     seed = config.baseline.seed

@@ -10,6 +10,7 @@ from advgan.atomic import write_atomically
 from advgan.classifiers import load_trained
 from advgan.data import Data, load_data
 from advgan.generators import TrainedGan
+from advgan.precision import true_float32
 from advgan.processes import Processes, joined
 from attacks import Classifier
 from evaluation.comparing import comparison_findings, difference_scores, differences
@@ -37,6 +38,7 @@ from evaluation.use import USE_METRICS
 __all__ = ["EvalConfig", "evaluate_gan", "plan", "run"]
 
 
+@true_float32()
 def evaluate_gan(
     gan: TrainedGan, reference: Reference, *, num_samples: int, seed: int = 0, metrics: Sequence[str] = ()
 ) -> Scored:
@@ -55,6 +57,7 @@ def plan(config: EvalConfig, setup: Setup) -> list[str]:
     return [*against, *(f"{each.name}: {each.count:,} images" for each in sources)]
 
 
+@true_float32()
 def run(config: EvalConfig, setup: Setup) -> Outcome | None:
     """Score every subject by the same images and the same features; only the first process has the outcome."""
     with joined() as processes:

@@ -11,6 +11,7 @@ from advgan.classifiers import load_state, load_trained, save_classifier
 from advgan.config import ClassifierTraining, DataConfig, DefenseConfig, NetworkConfig, Section
 from advgan.data import Data, ImageSet, load_data
 from advgan.mixing import steps_per_epoch
+from advgan.precision import true_float32
 from advgan.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.augmented import read_extra
@@ -127,6 +128,7 @@ def _epoch_row(steps: list[Step], state: State, config: FitConfig, data: Data) -
     return {**row, "validation_clean": clean, "validation": robust}
 
 
+@true_float32()
 def _accuracy(classifier: Classifier, images: ImageSet, attack: Attack | None = None) -> float:
     correct = 0
     for numbers in torch.arange(len(images)).split(256):

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from advgan.generators import TrainedGan, load_gan
+from advgan.precision import true_float32
 from advgan.sampling import draw, sample
 from evaluation.jobs.sample_arithmetic import arithmetic, check_arithmetic
 from evaluation.jobs.sample_config import SampleConfig
@@ -27,6 +28,7 @@ def plan(config: SampleConfig, setup: Setup) -> list[str]:
     return [f"{_what(config)} of {gan.size}x{gan.size} from {gan.path} ({gan.digest})"]
 
 
+@true_float32()
 def run(config: SampleConfig, setup: Setup) -> Outcome:
     """Write images/<class>/<index>.png, an .npz in the form of guided-diffusion's evaluator, and a grid."""
     gan = _read(config, setup)

@@ -79,10 +79,15 @@ def progress(total: int, label: str, *, initial: int = 0) -> "tqdm[Any]":
     return tqdm(total=total, desc=label, initial=initial, disable=hidden, leave=False, dynamic_ncols=True)
 
 
-def finish(run: Run, results: Results, *, summary: Sequence[Score] = ()) -> Outcome:
-    """Write results.json, scores.csv and report.html, say where, and hand the outcome back."""
+def keep(run: Run, results: Results) -> None:
+    """Write results.json and scores.csv, from which `advgan report` makes the page."""
     results.save(run.folder)
     write_scores(run.folder / "scores.csv", results.scores)
+
+
+def finish(run: Run, results: Results, *, summary: Sequence[Score] = ()) -> Outcome:
+    """Write results.json, scores.csv and report.html, say where, and hand the outcome back."""
+    keep(run, results)
     log.info("report: %s", write_report(run.folder))
     return Outcome(run.folder, results, summary)
 

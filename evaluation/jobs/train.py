@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from advgan.data import Data, batches_per_epoch, load_data
 from advgan.generators import load_gan
+from advgan.precision import true_float32
 from advgan.processes import Processes, joined
 from advgan.runs import Run
 from evaluation.alarms import raised
@@ -98,6 +99,7 @@ def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained 
     return _Trained(run, data, extractor, reference)
 
 
+@true_float32()
 def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
     """Score the best checkpoint and write the report."""
     run, data, seed = trained.run, trained.data, config.training.seed

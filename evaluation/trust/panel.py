@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
+from advgan.precision import true_float32
 from attacks import Attack, Classifier
 from evaluation.findings import Finding
 from evaluation.outcomes import Clean, Outcome
@@ -15,6 +16,7 @@ from evaluation.trust.probes import FEWEST, Probes, is_steady
 from evaluation.trust.smoothness import measure_smoothness, smoothness_findings
 
 
+@true_float32()
 def trust_findings(
     classifier: Classifier,
     images: Tensor,

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks import Classifier, pgd
-from evaluation.attempt import LARGEST_BATCH, Room, attempt
+from attacks import Classifier, fgsm, gaussian_noise, pgd
+from evaluation.attempt import attempt
+from evaluation.room import LARGEST_BATCH, Room
 from evaluation.trials import attack_outcome
 
 
@@ -44,6 +45,47 @@ def test_an_automatic_batch_halves_until_it_fits_and_changes_nothing() -> None:
     whole = attacked(Brightness(), Room(64))
     assert torch.equal(found.images, whole.images)
     assert torch.equal(found.forwards, whole.forwards)
+
+
+@pytest.mark.parametrize("attack", [partial(fgsm, eps=0.1), partial(gaussian_noise, eps=0.1)])
+def test_an_attack_without_batches_goes_on_in_pieces(attack: partial) -> None:
+    """Each with its own budget, and nothing that was done before is done again."""
+    classifier, room = Classifier(Narrow()), Room.of("auto")
+    found = attempt(classifier, attack, IMAGES, LABELS, NUMBERS, room=room)
+    whole = attempt(Classifier(Brightness()), attack, IMAGES, LABELS, NUMBERS, room=Room(64))
+    assert room.size == 4
+    assert torch.equal(found.images, whole.images)
+    assert torch.equal(found.forwards, whole.forwards)
+    assert torch.equal(found.backwards, whole.backwards)
+
+
+def test_pieces_keep_to_one_budget() -> None:
+    eps = torch.tensor([0.05, 0.1]).repeat(10)
+    given = (partial(fgsm), IMAGES, LABELS, NUMBERS)
+    found = attempt(Classifier(Narrow()), *given, eps=eps, room=Room.of("auto"))
+    whole = attempt(Classifier(Brightness()), *given, eps=eps, room=Room(64))
+    assert torch.equal(found.images, whole.images)
+
+
+def test_a_half_that_holds_all_images_is_not_tried() -> None:
+    tried: list[int] = []
+
+    def call(size: int) -> int:
+        tried.append(size)
+        if size > 8:
+            raise MemoryError
+        return size
+
+    assert Room.of("auto").within(call, most=30) == 8
+    assert tried == [1024, 16, 8]
+
+
+def test_where_one_image_is_too_much_it_says_so() -> None:
+    def call(size: int) -> int:
+        raise RuntimeError("CUDA error: out of memory")
+
+    with pytest.raises(ValueError, match="memory ran out with one image at once"):
+        Room.of("auto").within(call)
 
 
 def test_the_pass_over_unchanged_images_halves_too() -> None:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from advgan.processes import Processes
 from attacks import Classifier, fgsm, pgd
-from evaluation.attempt import Room
 from evaluation.chunks import Store, num_steps, run_trials
 from evaluation.outcomes import clean_outcome
+from evaluation.room import Room
 from evaluation.search import Search, Task
 from evaluation.trials import Trial
 

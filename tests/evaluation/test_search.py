@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier, fgsm, pgd
-from evaluation.attempt import Room
 from evaluation.outcomes import clean_outcome
+from evaluation.room import Room
 from evaluation.search import Task, search
 from evaluation.trials import attack_outcome, cascade, sweep
 

@@ -1,0 +1,37 @@
+"""What comes after the measurements must not cost them: a panel that fails becomes a finding."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from advgan.out_of_memory import is_out_of_memory
+from evaluation.findings import Finding
+from evaluation.jobs.setup import log
+
+T = TypeVar("T")
+
+
+def spared(what: str, make: Callable[[], Iterable[T]]) -> tuple[list[T], list[Finding]]:
+    """What a call gives, and no finding; or nothing, and a finding that says why. An interruption goes through.
+
+    For work whose input has been checked, and whose failure leaves every score as it is.
+    """
+    try:
+        return list(make()), []
+    except Exception as error:
+        log.debug("%s: failed", what, exc_info=True)
+        finding = Finding(
+            "warning", f"{what}: not made", _reason(error), f"The scores stand. {_way_out(error)}", code="not-made"
+        )
+        log.warning("Warning: %s. %s", finding.title, finding.evidence)
+        return [], [finding]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}".rstrip(": ")
+
+
+def _way_out(error: Exception) -> str:
+    cause = error.__cause__ or error
+    if is_out_of_memory(cause) or is_out_of_memory(error):
+        return "Memory ran out: give --batch-size auto, or fewer images."
+    return "The same command with -v shows where it failed."
