@@ -1,4 +1,7 @@
-"""The processes that `torchrun` started for one job, or the only one; what they tell each other."""
+"""The processes that `torchrun` started for one job, or the only one; what they tell each other.
+
+Each takes one GPU of its machine, by its number there, or all compute on the CPU and share its cores.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,6 +17,12 @@ from torch.distributed.rendezvous import rendezvous
 T = TypeVar("T")
 
 
+class WrongStartError(ValueError):
+    """The processes were started in a way that cannot work: wrong usage, as the exit code says."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Processes:
     """This process among `count`; without torchrun it is the first and only one."""
@@ -21,6 +30,8 @@ class Processes:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    here: int = 1
+    """How many of them are on this machine."""
 
     @property
     def is_first(self) -> bool:
@@ -63,15 +74,17 @@ class Processes:
             distributed.barrier()
 
     def device(self, name: str) -> str:
-        """Each process its own GPU where the choice is left open."""
-        if self.count > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
-            return f"cuda:{self.local_rank % torch.cuda.device_count()}"
-        return name
+        """Each process its own GPU, where they compute on GPUs."""
+        return f"cuda:{self.local_rank}" if self.count > 1 and _on_gpus(name) else name
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def joined(device: str = "cpu") -> Iterator[Processes]:
     """Join the processes that torchrun started, by its environment, for as long as the block lasts.
+
+    `device` is what the user asked for. Each process takes its GPU here, before anything else touches one, or all that
+    they allocate on the way would be on the first. Raises WrongStartError where there are more processes than GPUs, in
+    the first process of the machine; the others leave without a word.
 
     After a process died torchrun starts all of them again, but with `--standalone` the store in which they find each
     other still holds the addresses of the dead, for which torch waits half an hour; so each start has its own keys.
@@ -80,11 +93,46 @@ def joined() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
+    local_rank, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", str(count)))
+    _check(device, here, speaks=local_rank == 0)
+    own = _take_gpu(local_rank) if _on_gpus(device) else None
     store, rank, _ = next(rendezvous("env://"))
     store = PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+    backend = "cpu:gloo,cuda:nccl" if own else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, device_id=own)
     try:
-        yield Processes(distributed.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
+        yield Processes(distributed.get_rank(), count, local_rank, here)
     finally:
         distributed.destroy_process_group()
+
+
+def _on_gpus(device: str) -> bool:
+    return device in ("auto", "cuda") and torch.cuda.is_available()
+
+
+def _take_gpu(number: int) -> torch.device:
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+def _check(device: str, here: int, *, speaks: bool) -> None:
+    """Refuse what would put two processes on one GPU, which NCCL does not do."""
+    trouble = _trouble(device, here)
+    if trouble and not speaks:
+        raise SystemExit(WrongStartError.exit_code)
+    if trouble:
+        raise WrongStartError(trouble)
+
+
+def _trouble(device: str, here: int) -> str | None:
+    if device.startswith("cuda:") and here > 1:
+        return (
+            f"--device {device}: {here} processes need a GPU each; use --device cuda, and choose the GPUs with "
+            "CUDA_VISIBLE_DEVICES"
+        )
+    if _on_gpus(device) and here > (found := torch.cuda.device_count()):
+        return (
+            f"torchrun started {here} processes on this machine, which has {found} GPU(s), and each needs its own: use "
+            f"--nproc-per-node {found}, or --device cpu"
+        )
+    return None

@@ -49,6 +49,18 @@ class Run:
         """The checkpoint with the best validation score."""
         return self.folder / "checkpoints" / "best.safetensors"
 
+    @property
+    def threads(self) -> int | None:
+        """The number of threads that it began with, on which last bits depend; None in a run of before this was kept.
+
+        Also None where the file is gone or damaged, which is no reason not to go on.
+        """
+        try:
+            found = json.loads((self.folder / "env.json").read_text(encoding="utf-8")).get("threads")
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, int) and found > 0 else None
+
     def rotate(self) -> None:
         """Let the newest checkpoint be the previous one too, so that writing a new one leaves two.
 
@@ -80,11 +92,13 @@ def create_run(verb: str, name: str, config: Section, *, out: Path | None = None
     Without `out` the folder is the next free number under `runs/<verb>/`. Raises ValueError where `out` is a file or a
     folder that is not empty, unless `exist_ok`.
     """
-    from advgan.precision import float32_settings  # needs torch, which those who only read runs do without
+    import torch  # which those who only read runs do without
+
+    from advgan.precision import float32_settings
 
     run = Run(_chosen_folder(out, exist_ok) if out else _next_folder(Path("runs") / verb, name))
     write_atomically(run.folder / "config.yaml", dump_yaml(config))
-    about = {"verb": verb, **environment(), "float32": float32_settings()}
+    about = {"verb": verb, **environment(), "float32": float32_settings(), "threads": torch.get_num_threads()}
     write_atomically(run.folder / "env.json", json.dumps(about, indent=2) + "\n")
     return run
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that a test starts
+os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line sets it, for the few tests with more threads
 
 import pytest
 import torch

@@ -23,8 +23,9 @@ from evaluation.chunks import Store, num_steps, run_trials
 from evaluation.jobs.attack_explained import Show, explained
 from evaluation.jobs.attack_files import Format, save_images
 from evaluation.jobs.attack_summary import groups, header, headline, verdict
+from evaluation.jobs.attacking_threads import attacking_threads
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import AttackOptions, attack_entry
 from evaluation.outcomes import Outcome as AttackOutcome
@@ -89,7 +90,7 @@ def run(config: AttackConfig, setup: Setup) -> Outcome | None:
 
     Started by torchrun, each process attacks its share; the first has the outcome, the others None.
     """
-    with joined() as processes:
+    with joined(setup.device) as processes:
         return _run(config, replace(setup, device=processes.device(setup.device)), processes)
 
 
@@ -101,7 +102,7 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
     subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"
     trials = config.trials(data.channels)
     _check(classifier, config)
-    with threads_for(data.size):
+    with attacking_threads(classifier, chosen, config.batch_size, resumed=setup.resume, processes=processes):
         task = _task(config, classifier, chosen)
         run = _open_run(config, data, setup, processes)
         outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)

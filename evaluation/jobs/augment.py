@@ -19,6 +19,7 @@ from attacks.random import permutation
 from evaluation.findings import Finding
 from evaluation.intervals import Estimate, rate
 from evaluation.jobs.attack import choose_targets
+from evaluation.jobs.attacking_threads import attacking_threads
 from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
@@ -68,6 +69,13 @@ def run(config: AugmentConfig, setup: Setup) -> Outcome:
     """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
     data, gan = _read(config, setup)
     classifier = choose_classifier(config.model, data, setup, given=_data_config(config).source)
+    with attacking_threads(classifier, data.train, config.batch_size):
+        return _written(config, setup, data, gan, classifier)
+
+
+def _written(
+    config: AugmentConfig, setup: Setup, data: Data, gan: TrainedGan | None, classifier: Classifier
+) -> Outcome:
     parts = [_real_part(data.train, classifier, config), *_adversarial_parts(data.train, classifier, config)]
     if gan:
         parts.append(_generated_part(gan, data, classifier, config))

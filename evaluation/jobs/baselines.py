@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ from evaluation.followed_distance import followed_distance
 from evaluation.jobs.eval import evaluate_gan
 from evaluation.jobs.eval_panels import scored_panels
 from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
 from evaluation.jobs.train_start import newest_checkpoint
+from evaluation.jobs.training_threads import vae_threads
 from evaluation.jobs.watched import Watched
 from evaluation.modes import modes
 from evaluation.reference import Reference
@@ -64,10 +66,18 @@ def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
     log.info("%s", data.summary())
     baseline = config.baseline
     reference = Reference(data, choose_extractor(config.features, data, setup), seed=baseline.seed)
+    threads: AbstractContextManager[None] = nullcontext()
+    if baseline.kind == "vae":
+        threads = vae_threads(baseline, data, setup.torch_device(), resumed=setup.resume)
+    with threads:
+        return _watched(config, setup, data, reference)
+
+
+def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Reference) -> Outcome:
+    baseline = config.baseline
     steps, run, first = _begin(config, setup, data)
     try:
-        with threads_for(data.size):
-            _fit(run, steps, config, reference, first=first)
+        _fit(run, steps, config, reference, first=first)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"What was fitted until then is kept in {run.folder}.") from None
     scored = evaluate_gan(

@@ -24,6 +24,7 @@ from evaluation.jobs.eval_config import EvalConfig
 from evaluation.jobs.eval_panels import comparison_panel, scored_panels
 from evaluation.jobs.eval_statistics import against_statistics
 from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
+from evaluation.jobs.looking_threads import looking_threads
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
 from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
@@ -60,28 +61,48 @@ def plan(config: EvalConfig, setup: Setup) -> list[str]:
 @true_float32()
 def run(config: EvalConfig, setup: Setup) -> Outcome | None:
     """Score every subject by the same images and the same features; only the first process has the outcome."""
-    with joined() as processes:
+    with joined(setup.device) as processes:
         setup = replace(setup, device=processes.device(setup.device))
         sources, data, real = _read(config, setup)
         extractors = [_extractor(name, data, config, setup) for name in config.features]
-        if isinstance(real, Statistics):
-            return against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
-        wanted = wanted_metrics(config.metrics)
-        references = _references(config, setup, data, real, extractors, processes)
-        scored = []
-        for source in sources:
-            log.info("scoring %s", source.name)
-            with progress(source.count, source.name) as bar:
-                found = score_source(
-                    source,
-                    references,
-                    wanted=wanted,
-                    seed=config.seed,
-                    classifier=_labeller(source, data, wanted, setup),
-                    processes=processes,
-                    advance=bar.update,
-                )
-            scored += [found] if found else []
+        threads = looking_threads(
+            [*sources, *([real] if isinstance(real, Source) else [])],
+            extractors,
+            batch_size=config.batch_size,
+            device=setup.torch_device(),
+            processes=processes,
+        )
+        with threads:
+            if isinstance(real, Statistics):
+                return against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
+            return _scored(config, setup, sources, data, real, extractors, processes)
+
+
+def _scored(
+    config: EvalConfig,
+    setup: Setup,
+    sources: Sequence[Source],
+    data: Data | None,
+    real: Source | None,
+    extractors: Sequence[Extractor],
+    processes: Processes,
+) -> Outcome | None:
+    wanted = wanted_metrics(config.metrics)
+    references = _references(config, setup, data, real, extractors, processes)
+    scored = []
+    for source in sources:
+        log.info("scoring %s", source.name)
+        with progress(source.count, source.name) as bar:
+            found = score_source(
+                source,
+                references,
+                wanted=wanted,
+                seed=config.seed,
+                classifier=_labeller(source, data, wanted, setup),
+                processes=processes,
+                advance=bar.update,
+            )
+        scored += [found] if found else []
     return _report(config, setup, scored, references) if processes.is_first else None
 
 

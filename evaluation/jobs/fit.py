@@ -15,8 +15,9 @@ from advgan.precision import true_float32
 from advgan.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.augmented import read_extra
+from evaluation.jobs.fitting_threads import fitting_threads
 from evaluation.jobs.judges import remember
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
 from evaluation.jobs.suites import setting_name
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.results import Headline, Results
@@ -51,15 +52,21 @@ def run(config: FitConfig, setup: Setup) -> Outcome:
     device = setup.torch_device()
     data, extra = _read(config, setup)
     log.info("%s", data.summary())
-    state, run = _begin(config, setup, data, device)
+    state = _state(config, setup, data, device)
+    with fitting_threads(config.network, config.training, state, data.train, extra=extra, resumed=setup.resume):
+        return _fitted(config, setup, data, extra, state)
+
+
+def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, state: State) -> Outcome:
+    run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.name}", config)
+    run.rewind_log(state.step)
     try:
-        with threads_for(data.size):
-            _train(run, state, config, data, extra)
+        _train(run, state, config, data, extra)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every whole epoch is kept: advgan fit --resume {run.folder} goes on.") from None
     if config.training.defense.name == "none" and extra is None:
         remember(run.best, config.network.name, data)
-    classifier, info = load_trained(run.best, device=device)
+    classifier, info = load_trained(run.best, device=state.device)
     subject = f"{info.name} {info.digest}"
     scores = _test(classifier, data, config, subject)
     return finish(run, _results(run, config, data, subject, scores), summary=scores)
@@ -70,16 +77,13 @@ def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:
     return data, read_extra(Path(config.extra), data) if config.extra else None
 
 
-def _begin(config: FitConfig, setup: Setup, data: Data, device: torch.device) -> tuple[State, Run]:
-    """A new run, or an old one as its last checkpoint left it."""
+def _state(config: FitConfig, setup: Setup, data: Data, device: torch.device) -> State:
+    """A new one, or an old one as its run's last checkpoint left it."""
     if setup.resume and setup.resume.last.is_file():
         state = load_state(setup.resume.last, device=device)
         log.info("resuming %s after step %d", setup.resume.folder, state.step)
-    else:
-        state = start(config.network, config.training, data.train, device=device)
-    run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.name}", config)
-    run.rewind_log(state.step)
-    return state, run
+        return state
+    return start(config.network, config.training, data.train, device=device)
 
 
 def _train(run: Run, state: State, config: FitConfig, data: Data, extra: ImageSet | None) -> None:

@@ -15,7 +15,8 @@ from advgan.models.classifiers import CLASSIFIERS
 from attacks import Classifier
 from evaluation.extractors import is_extractor, named_extractor
 from evaluation.features import Extractor, classifier_extractor
-from evaluation.jobs.setup import Setup, log, progress, threads_for
+from evaluation.jobs.fitting_threads import fitting_threads
+from evaluation.jobs.setup import Setup, log, progress
 from evaluation.points import points_extractor
 from evaluation.protocols import DEFAULT
 from evaluation.stacked import stacked_extractor
@@ -95,7 +96,8 @@ def fitted_classifier(name: str, data: Data, setup: Setup) -> Path:
     training, network = ClassifierTraining(epochs=epochs), NetworkConfig(name=name)
     log.info("no %s is trained on %s yet: fitting one for %d epochs, kept in %s", name, data.name, epochs, path)
     state = start(network, training, data.train, device=setup.torch_device())
-    with threads_for(data.size), progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
+    threads = fitting_threads(network, training, state, data.train)
+    with threads, progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
         for _ in train(state, data.train, training):
             bar.update()
     save_classifier(path, state, network, training, data=data.describe())

@@ -7,6 +7,7 @@ import torch
 from advgan.generators import TrainedGan, load_gan
 from advgan.precision import true_float32
 from advgan.sampling import draw, sample
+from evaluation.jobs.looking_threads import drawing_threads
 from evaluation.jobs.sample_arithmetic import arithmetic, check_arithmetic
 from evaluation.jobs.sample_config import SampleConfig
 from evaluation.jobs.sample_files import Drawing, sample_names, write_drawing
@@ -32,6 +33,11 @@ def plan(config: SampleConfig, setup: Setup) -> list[str]:
 def run(config: SampleConfig, setup: Setup) -> Outcome:
     """Write images/<class>/<index>.png, an .npz in the form of guided-diffusion's evaluator, and a grid."""
     gan = _read(config, setup)
+    with drawing_threads(gan, len(config.chosen(IMAGES)), config.batch_size, device=setup.torch_device()):
+        return _written(config, setup, gan)
+
+
+def _written(config: SampleConfig, setup: Setup, gan: TrainedGan) -> Outcome:
     drawing = _draw(config, gan, setup)
     run = setup.create_run("sample", gan.data_name, config)
     write_drawing(run.folder, drawing)

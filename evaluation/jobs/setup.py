@@ -1,9 +1,8 @@
 """What every job takes beside its configuration, and what it gives back."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from advgan.config.section import Section
 from advgan.devices import pick_device
 from advgan.runs import PACKAGES, Run, create_run, environment
+from advgan.threads import reading_threads
 from evaluation.report.page import write_report
 from evaluation.report.results import Results
 from evaluation.report.table import write_scores
@@ -39,6 +39,13 @@ class Setup:
             log.debug("device: %s", device)
         return device
 
+    def reading(self, asked: int | None) -> "Setup":
+        """This, reading images with as many threads as asked for, or as many as the machine has cores."""
+        workers = reading_threads(asked)
+        if asked is None:
+            log.debug("reading with %d threads, one a core", workers)
+        return replace(self, workers=workers)
+
     def create_run(self, verb: str, name: str, config: Section) -> Run:
         """Make the run folder, once the input is known to be good; nothing is written before."""
         return create_run(verb, name, config, out=self.out, exist_ok=self.exist_ok)
@@ -56,21 +63,6 @@ class Outcome:
     def table_scores(self) -> Sequence[Score]:
         """The scores of the printed table."""
         return self.summary or self.results.scores
-
-
-TINY = 16
-"""Side in pixels up to which one core is faster than several: the others only wait at barriers."""
-
-
-@contextmanager
-def threads_for(size: int) -> Iterator[None]:
-    """Compute with one thread on tiny images. Measured on 8x8 digits, two busy cores: 2.5 times the speed."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1 if size <= TINY else before)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def progress(total: int, label: str, *, initial: int = 0) -> "tqdm[Any]":

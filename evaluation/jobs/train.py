@@ -3,11 +3,14 @@
 import math
 from dataclasses import dataclass, replace
 
+import torch
+
 from advgan.data import Data, batches_per_epoch, load_data
 from advgan.generators import load_gan
 from advgan.precision import true_float32
 from advgan.processes import Processes, joined
 from advgan.runs import Run
+from advgan.threads import computing_with
 from evaluation.alarms import raised
 from evaluation.features import Extractor
 from evaluation.findings import Finding
@@ -15,12 +18,13 @@ from evaluation.jobs import baselines
 from evaluation.jobs.eval import evaluate_gan
 from evaluation.jobs.eval_panels import scored_panels
 from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, threads_for, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.train_board import check_tensorboard
 from evaluation.jobs.train_config import TrainConfig
 from evaluation.jobs.train_loop import Row, looks, train_watched
 from evaluation.jobs.train_panels import training_panels
-from evaluation.jobs.train_start import begin, check_recordable
+from evaluation.jobs.train_start import begin, check_recordable, restarted_run
+from evaluation.jobs.training_threads import training_threads
 from evaluation.monitor import Monitor
 from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
@@ -37,6 +41,7 @@ class _Trained:
     data: Data
     extractor: Extractor
     reference: Reference
+    threads: int
 
 
 def plan(config: TrainConfig, setup: Setup) -> list[str]:
@@ -63,9 +68,12 @@ def run(config: TrainConfig, setup: Setup) -> Outcome | None:
         return baselines.run_baseline(_baseline(config), setup)
     if config.tensorboard:
         check_tensorboard()
-    with joined() as processes:
+    with joined(setup.device) as processes:
         trained = _train(config, replace(setup, device=processes.device(setup.device)), processes)
-    return _score(config, setup, trained) if trained else None
+    if trained is None:
+        return None
+    with computing_with(trained.threads):
+        return _score(config, setup, trained)
 
 
 def _baseline(config: TrainConfig) -> baselines.BaselineConfig:
@@ -81,22 +89,35 @@ def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained 
     if processes.is_first:
         log.info("%s", data.summary())
         extractor = choose_extractor(config.features, data, setup)
-    state, run = begin(config, setup, data, setup.torch_device(), processes)
+    setup, device = replace(setup, resume=setup.resume or restarted_run(setup)), setup.torch_device()
+    with training_threads(config, data, device, resumed=setup.resume, processes=processes):
+        return _watched(config, setup, data, extractor, device, processes)
+
+
+def _watched(
+    config: TrainConfig,
+    setup: Setup,
+    data: Data,
+    extractor: Extractor | None,
+    device: torch.device,
+    processes: Processes,
+) -> _Trained | None:
+    """Train; what there is to score, in the first process."""
+    state, run = begin(config, setup, data, device, processes)
     reference = Reference(data, extractor, seed=config.training.seed) if extractor else None
     monitor = None
     if reference:
         training = config.training
         monitor = Monitor(reference, training.loss, config.num_samples, training.seed, config.diagnostics)
     try:
-        with threads_for(data.size):
-            times = train_watched(run, state, data, config, monitor, processes)
+        times = train_watched(run, state, data, config, monitor, processes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every evaluated step is kept: advgan train --resume {run.folder} goes on.") from None
     if not extractor or not reference:
         return None
     if times.total:
         log.info("%s", times)
-    return _Trained(run, data, extractor, reference)
+    return _Trained(run, data, extractor, reference, torch.get_num_threads())
 
 
 @true_float32()

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +23,6 @@ def begin(
     config: TrainConfig, setup: Setup, data: Data, device: torch.device, processes: Processes
 ) -> tuple[State, Run]:
     """A new run, or an old one as its newest whole checkpoint left it, its log rewound to there; the same in all."""
-    setup = replace(setup, resume=setup.resume or restarted_run(setup))
     shape = {"size": data.size, "channels": data.channels, "num_classes": data.num_classes}
     state = start(config.networks, config.training, **shape, device=device)
     run, newest = Run(Path()), None
