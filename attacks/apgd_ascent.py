@@ -11,6 +11,7 @@ from attacks import random
 from attacks.apgd_pace import Halving, Pace, Seen, Sparsity
 from attacks.ascent import answer, look
 from attacks.classifier import Classifier
+from attacks.clock import Clock
 from attacks.kept import Kept
 from attacks.norms import Norm, finite, per_sample
 from attacks.queue import drive
@@ -84,35 +85,40 @@ class Engine:
 
         Where it `counts`, every point is offered to `kept`, and a sample leaves in the pass that finds it fooled.
         """
+        clock = Clock(steps)
         tops = torch.empty_like(kept.images)
         for ended in drive(
             samples,
-            begin=partial(self._begin, start=start, zero=attempt.zero, steps=steps),
-            advance=partial(self._advance, objective=attempt.objective, kept=kept if counts else None, steps=steps),
+            begin=partial(self._begin, start=start, zero=attempt.zero, clock=clock),
+            advance=partial(self._advance, objective=attempt.objective, counts=counts, clock=clock),
             batch_size=self.batch_size,
             compact=self.compact,
         ):
-            rows = ended.samples.rows
             if counts:
-                standing = (~kept.fooled[rows]).nonzero().squeeze(1)
+                found = _where(ended.fooled, ended.looked, ended.best)
+                kept.take(ended.samples, found, ended.fooled, ended.best_values)
+                standing = kept.open(ended.samples)
                 if len(standing) > 0:
                     part, current = ended.samples.select(standing), ended.current[standing]
                     answer(self.classifier, part, current, attempt.objective, kept, passes=self.eot)
             else:
-                tops[rows] = self._highest(ended, attempt)
+                tops[ended.samples.rows] = self._highest(ended, attempt)
         return tops
 
-    def _begin(self, samples: Samples, *, start: Callable[[Samples], Tensor], zero: float, steps: int) -> "Ascent":
+    def _begin(self, samples: Samples, *, start: Callable[[Samples], Tensor], zero: float, clock: Clock) -> "Ascent":
         current = start(samples)
+        nobody = torch.zeros_like(samples.rows, dtype=torch.bool)
         return Ascent(
             samples=samples,
+            looked=current,
             current=current,
             best=current,
             best_gradient=torch.zeros_like(current),
             best_values=torch.full_like(samples.eps, -torch.inf),
-            pace=self._pace(samples, current, zero=zero, steps=steps),
-            step=torch.zeros_like(samples.rows),
-            done=torch.zeros_like(samples.rows, dtype=torch.bool),
+            pace=self._pace(samples, current, zero=zero, steps=clock.steps),
+            born=clock.join(samples),
+            fooled=nobody,
+            done=nobody,
         )
 
     def _pace(self, samples: Samples, start: Tensor, *, zero: float, steps: int) -> Pace:
@@ -121,16 +127,15 @@ class Engine:
         return Halving.of(self.norm, samples, start, zero=zero, steps=steps)
 
     def _advance(
-        self, state: "Ascent", *, objective: Callable[[Samples, Tensor], Tensor], kept: Kept | None, steps: int
+        self, state: "Ascent", *, objective: Callable[[Samples, Tensor], Tensor], counts: bool, clock: Clock
     ) -> "Ascent":
         # Look: the one forward and backward pass of the step.
-        samples, current = state.samples, state.current
+        samples, current, ages = state.samples, state.current, clock.ages(state.born)
         found = look(self.classifier, samples, current, objective, passes=self.eot)
         gradient = finite(found.gradient)
-        fooled = torch.zeros_like(state.done)
-        if kept is not None:
-            kept.offer(samples, current, found.logits, found.values)
-            fooled = kept.fooled[samples.rows]
+        fooled = samples.fooled(found.logits) if counts else state.fooled
+        if not self.compact:
+            fooled = fooled | state.fooled
 
         # Keep the best.
         better = found.values > state.best_values
@@ -138,20 +143,23 @@ class Engine:
         best_values = torch.where(better, found.values, state.best_values)
 
         # Step: from here or, where the pace says so, from the best; who is fooled stays.
-        seen = Seen(state.step == 0, found.values, best_values, best)
-        pace, back = state.pace.checked(seen, samples)
-        pace, following = pace.moved(
-            _where(back, best, current), _where(back, best_gradient, gradient), seen.first, samples
-        )
+        pace, back = state.pace.checked(Seen(ages, found.values, best_values, best), samples)
+        here, slope = current, gradient
+        if back is not None:
+            here, slope = _where(back, best, current), _where(back, best_gradient, gradient)
+        pace, following = pace.moved(here, slope, ages, samples)
+        clock.tick()
         return Ascent(
             samples=samples,
-            current=_where(fooled, current, following),
+            looked=current,
+            current=following if self.compact else _where(fooled, current, following),
             best=best,
             best_gradient=best_gradient,
             best_values=best_values,
             pace=pace,
-            step=state.step + 1,
-            done=fooled | (state.step + 1 == steps),
+            born=state.born,
+            fooled=fooled,
+            done=fooled | ages.are(clock.steps - 1) if clock.steps - 1 in ages.present else fooled,
         )
 
     def _highest(self, ended: "Ascent", attempt: Round) -> Tensor:
@@ -166,6 +174,8 @@ class Ascent:
     """Where each sample in play stands; one row a sample."""
 
     samples: Samples
+    looked: Tensor
+    """(N, C, H, W): the iterate that was looked at last."""
     current: Tensor
     """(N, C, H, W): the iterate to look at next."""
     best: Tensor
@@ -173,7 +183,9 @@ class Ascent:
     best_gradient: Tensor
     best_values: Tensor
     pace: Pace
-    step: Tensor
+    born: Tensor
+    fooled: Tensor
+    """(N,) bool: whether the iterate that was looked at fools."""
     done: Tensor
 
 

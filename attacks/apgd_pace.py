@@ -5,12 +5,14 @@ next iterate. The numbers are those of the authors' code (Croce & Hein, 2020; fo
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from attacks.norms import Norm, per_sample, rows
+from attacks.clock import Ages
+from attacks.norms import Box, Norm, per_sample, rows
 from attacks.samples import Samples
 
 _RISING = 0.75
@@ -24,8 +26,8 @@ _SPARSER = 1.5
 class Seen(NamedTuple):
     """What is known after a look at the current iterates; one row a sample."""
 
-    first: Tensor
-    """(N,) bool: whether this was the start."""
+    ages: Ages
+    """The steps that were taken before the look: 0 at the start."""
     values: Tensor
     """(N,)."""
     best_values: Tensor
@@ -37,12 +39,12 @@ class Seen(NamedTuple):
 class Pace(Protocol):
     """The rule by which an ascent steps."""
 
-    def checked(self, seen: Seen, samples: Samples) -> tuple[Self, Tensor]:
-        """Count a look, and say (N,) who goes back to the best iterate."""
+    def checked(self, seen: Seen, samples: Samples) -> tuple[Self, Tensor | None]:
+        """Count a look, and say (N,) who goes back to the best iterate; None where nobody can."""
         ...
 
-    def moved(self, current: Tensor, gradient: Tensor, first: Tensor, samples: Samples) -> tuple[Self, Tensor]:
-        """Make the next iterate, in the ball and in [0, 1]; `first` is (N,), whether this is the first step."""
+    def moved(self, current: Tensor, gradient: Tensor, ages: Ages, samples: Samples) -> tuple[Self, Tensor]:
+        """Make the next iterate, in the ball and in [0, 1]."""
         ...
 
 
@@ -57,14 +59,11 @@ class Halving:
     steps: int
     zero: float
     """The loss 0, on the scale of the values: the authors count the first step as a rise where its loss exceeds 0."""
+    box: Box | None
     lengths: Tensor
     previous: Tensor
-    window: Tensor
-    """(N,): how many looks lie between the last check and the next."""
-    since: Tensor
-    """(N,): how many of them have passed."""
     rises: Tensor
-    """(N,): at how many of them the value was higher than at the look before."""
+    """(N,): at how many looks since the last check the value was higher than at the look before."""
     last: Tensor
     """(N,): the value of the last look."""
     halved: Tensor
@@ -79,41 +78,69 @@ class Halving:
             norm=norm,
             steps=steps,
             zero=zero,
+            box=Box.of(norm, samples.images, samples.eps),
             lengths=2 * samples.eps,
             previous=start,
-            window=none + max(22 * steps // 100, 1),
-            since=none,
             rises=none,
             last=torch.full_like(samples.eps, torch.inf),
             halved=none == 0,
             checked_best=torch.full_like(samples.eps, -torch.inf),
         )
 
-    def checked(self, seen: Seen, samples: Samples) -> tuple["Halving", Tensor]:
-        since = torch.where(seen.first, 0, self.since + 1)
+    def checked(self, seen: Seen, samples: Samples) -> tuple["Halving", Tensor | None]:
+        start, checks = 0 in seen.ages.present, _checks(self.steps)
         rises = self.rises + (seen.values > self.last)
-        due = since == self.window
+        last = torch.where(seen.ages.are(0), self.zero, seen.values) if start else seen.values
+        pace, everybody = replace(self, rises=rises, last=last), None
+        for age in sorted(seen.ages.present & checks.keys()):
+            pace, back = pace._check(seen, seen.ages.are(age), looks=checks[age])
+            everybody = back if everybody is None else everybody | back
+        return pace, everybody
+
+    def _check(self, seen: Seen, due: Tensor, *, looks: int) -> tuple["Halving", Tensor]:
+        """Check those that are due, after so many looks."""
         stuck = ~self.halved & (self.checked_best >= seen.best_values)
-        back = due & ((rises <= _RISING * self.window) | stuck)
-        sooner = (self.window - max(3 * self.steps // 100, 1)).clamp(min=max(6 * self.steps // 100, 1))
+        back = due & ((self.rises <= _RISING * looks) | stuck)
         pace = replace(
             self,
             lengths=torch.where(back, self.lengths / 2, self.lengths),
-            window=torch.where(due, sooner, self.window),
-            since=torch.where(due, 0, since),
-            rises=torch.where(due, 0, rises),
-            last=torch.where(seen.first, self.zero, seen.values),
+            rises=torch.where(due, 0, self.rises),
             halved=torch.where(due, back, self.halved),
             checked_best=torch.where(due, seen.best_values, self.checked_best),
         )
         return pace, back
 
-    def moved(self, current: Tensor, gradient: Tensor, first: Tensor, samples: Samples) -> tuple["Halving", Tensor]:
-        norm, images, eps = self.norm, samples.images, samples.eps
-        climbed = norm.project(current + norm.steepest(gradient, current, self.lengths), images, eps)
-        inertia = per_sample(torch.where(first, 0, _INERTIA), images)
-        move = (1 - inertia) * (climbed - current) + inertia * (current - self.previous)
-        return replace(self, previous=current), norm.project(current + move, images, eps)
+    def moved(self, current: Tensor, gradient: Tensor, ages: Ages, samples: Samples) -> tuple["Halving", Tensor]:
+        move = self._climbed(current, gradient, samples) - current
+        if 0 not in ages.present:
+            move.mul_(1 - _INERTIA).add_(current - self.previous, alpha=_INERTIA)
+        elif not ages.only(0):
+            inertia = per_sample(torch.where(ages.are(0), 0, _INERTIA), current)
+            move = (1 - inertia) * move + inertia * (current - self.previous)
+        following = current + move
+        if self.box is None:
+            following = self.norm.project(following, samples.images, samples.eps)
+        else:
+            following.clamp_(self.box.low, self.box.high)
+        return replace(self, previous=current), following
+
+    def _climbed(self, current: Tensor, gradient: Tensor, samples: Samples) -> Tensor:
+        if self.box is not None:
+            return self.box.step(gradient, current, per_sample(self.lengths, current))
+        move = self.norm.steepest(gradient, current, self.lengths)
+        return self.norm.project(current + move, samples.images, samples.eps)
+
+
+@cache
+def _checks(steps: int) -> dict[int, int]:
+    """The ages at which an ascent of so many steps is checked, each with the number of looks since the last check."""
+    looks, age = max(22 * steps // 100, 1), 0
+    checks = {}
+    while age + looks < steps:
+        age += looks
+        checks[age] = looks
+        looks = max(looks - max(3 * steps // 100, 1), max(6 * steps // 100, 1))
+    return checks
 
 
 @dataclass(frozen=True)
@@ -129,16 +156,17 @@ class Sparsity:
     lengths: Tensor
     counted: Tensor
     """(N,): how many pixels the best iterate had moved at the last check."""
-    since: Tensor
-    """(N,): how many looks have passed since."""
 
     @classmethod
     def of(cls, norm: Norm, samples: Samples, start: Tensor, *, steps: int) -> "Sparsity":
-        return cls(norm, steps, samples.eps, _count(start, samples), torch.zeros_like(samples.rows))
+        return cls(norm, steps, samples.eps, _count(start, samples))
 
-    def checked(self, seen: Seen, samples: Samples) -> tuple["Sparsity", Tensor]:
-        since = torch.where(seen.first, 0, self.since + 1)
-        due = since == max(4 * self.steps // 100, 1)
+    def checked(self, seen: Seen, samples: Samples) -> tuple["Sparsity", Tensor | None]:
+        every = max(4 * self.steps // 100, 1)
+        ages = [age for age in sorted(seen.ages.present) if age > 0 and age % every == 0]
+        if not ages:
+            return self, None
+        due = torch.stack([seen.ages.are(age) for age in ages]).any(dim=0)
         count = _count(seen.best, samples)
         sparser = due & (count / self.counted < 0.95)
         shorter = (self.lengths / _SPARSER).maximum(samples.eps / 10)
@@ -146,11 +174,10 @@ class Sparsity:
             self,
             lengths=torch.where(sparser, samples.eps, torch.where(due, shorter, self.lengths)),
             counted=torch.where(due, count, self.counted),
-            since=torch.where(due, 0, since),
         )
         return pace, sparser
 
-    def moved(self, current: Tensor, gradient: Tensor, first: Tensor, samples: Samples) -> tuple["Sparsity", Tensor]:
+    def moved(self, current: Tensor, gradient: Tensor, ages: Ages, samples: Samples) -> tuple["Sparsity", Tensor]:
         slopes = rows(gradient)
         pixels = slopes.shape[1]
         rank = ((1 - self.counted / pixels / _SPARSER) * pixels).clamp(0, pixels - 1).long()

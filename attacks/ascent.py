@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier, Gradient
+from attacks.clock import Clock
 from attacks.kept import Kept
-from attacks.norms import Norm, finite, unit_max
+from attacks.norms import LINF, Box, Norm, finite, per_sample, unit_max
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -18,10 +19,18 @@ class _Climbing:
     """Where each sample stands."""
 
     samples: Samples
+    box: Box | None
+    lengths: Tensor
+    """(N, 1, 1, 1): of the steps."""
+    looked: Tensor
+    """(N, C, H, W): the iterate that was looked at last."""
     current: Tensor
-    climb: Tensor
+    """(N, C, H, W): the one after it."""
+    climb: Tensor | None
     """(N, C, H, W): the sum of gradients that momentum keeps."""
-    step: Tensor
+    born: Tensor
+    fooled: Tensor
+    """(N,) bool: whether the iterate that was looked at fools."""
     done: Tensor
 
 
@@ -47,44 +56,62 @@ def ascend(
     others none leaves early, so that all steps are taken at once, without waiting for the device in between.
     """
 
+    clock = Clock(steps)
+
     def begin(samples: Samples) -> _Climbing:
         current = start(samples)
+        nobody = torch.zeros_like(samples.rows, dtype=torch.bool)
         return _Climbing(
             samples=samples,
+            box=Box.of(norm, samples.images, samples.eps),
+            lengths=per_sample(lengths[samples.rows], current),
+            looked=current,
             current=current,
-            climb=torch.zeros_like(current),
-            step=torch.zeros_like(samples.rows),
-            done=torch.zeros_like(samples.rows, dtype=torch.bool),
+            climb=torch.zeros_like(current) if momentum else None,
+            born=clock.join(samples),
+            fooled=nobody,
+            done=nobody,
         )
 
-    def step(state: _Climbing) -> _Climbing:
-        samples = state.samples
-        found = look(classifier, samples, state.current, objective, passes=eot)
-        kept.offer(samples, state.current, found.logits, found.values)
-        climb = momentum * state.climb + unit_mean(finite(found.gradient))
-        move = norm.step(climb, state.current, lengths[samples.rows])
-        current = norm.project(state.current + move, samples.images, samples.eps)
-        return replace(state, current=current, climb=climb, step=state.step + 1)
+    def step(state: _Climbing) -> tuple[_Climbing, Gradient]:
+        samples, current = state.samples, state.current
+        found = look(classifier, samples, current, objective, passes=eot)
+        slope = finite(found.gradient)
+        if norm is not LINF or state.climb is not None:  # signs alone know no length
+            slope = unit_mean(slope)
+        if state.climb is not None:
+            slope = momentum * state.climb + slope
+        climb = None if state.climb is None else slope
+        if state.box is None:
+            move = norm.step(slope, current, state.lengths)
+            following = norm.project(current + move, samples.images, samples.eps)
+        else:
+            following = state.box.step(slope, current, state.lengths)
+        return replace(state, looked=current, current=following, climb=climb), found
 
     def advance(state: _Climbing) -> _Climbing:
-        state = step(state)
-        return replace(state, done=(state.step == steps) | kept.fooled[state.samples.rows])
+        ages = clock.ages(state.born)
+        state, found = step(state)
+        clock.tick()
+        fooled = state.samples.fooled(found.logits)
+        return replace(state, fooled=fooled, done=fooled | ages.are(steps - 1) if steps - 1 in ages.present else fooled)
 
     def whole(part: Samples) -> _Climbing:
         state = begin(part)
         for _ in range(steps):
-            state = step(state)
+            state, found = step(state)
+            kept.offer(part, state.looked, found.logits, found.values)
         if kept.rule == "best":
             answer(classifier, part, state.current, objective, kept, passes=eot)
         return state
 
-    ends = (
-        drive(samples, begin=begin, advance=advance, batch_size=batch_size)
-        if compact and kept.rule == "first"
-        else map(whole, samples.split(batch_size))
-    )
-    for ended in ends:
-        kept.close(ended.samples, ended.current)
+    if compact and kept.rule == "first":
+        for ended in drive(samples, begin=begin, advance=advance, batch_size=batch_size):
+            kept.take(ended.samples, ended.looked, ended.fooled, ended.samples.eps)
+            kept.close(ended.samples, ended.current)
+    else:
+        for ended in map(whole, samples.split(batch_size)):
+            kept.close(ended.samples, ended.current)
 
 
 def look(

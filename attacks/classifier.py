@@ -132,7 +132,7 @@ class Classifier(nn.Module):
         """
         with self._attached(images) as (inputs, logits):
             values = self._not_cut(objective(logits))
-            (gradient,) = torch.autograd.grad(values.sum(), inputs)
+            (gradient,) = torch.autograd.grad(values, inputs, torch.ones_like(values))
         self.passes.backwards += len(images)
         self._count(images, rows, backwards=1)
         return Gradient(gradient, values.detach(), logits.detach())

@@ -30,19 +30,25 @@ class Kept:
 
     def offer(self, samples: Samples, iterate: Tensor, logits: Tensor, values: Tensor) -> None:
         """Take those rows of an iterate that are better than what is kept, without waiting for the device."""
-        if self.rule == "last":
-            return
-        fooled, before = samples.fooled(logits), self.fooled[samples.rows]
-        better = fooled & ~before
+        if self.rule != "last":
+            self.take(samples, iterate, samples.fooled(logits), values)
+
+    def take(self, samples: Samples, iterate: Tensor, fooled: Tensor, values: Tensor) -> None:
+        """The same of images of which it is known whether they fool."""
+        rows, before = samples.rows, self.fooled[samples.rows]
+        better = fooled > before
         if self.rule == "best":
-            better |= (fooled == before) & (values > self.values[samples.rows])
-        self._put(samples.rows, better, iterate)
-        self.values[samples.rows] = torch.where(better, values, self.values[samples.rows])
-        self.fooled[samples.rows] = fooled | before
+            held = self.values[rows]
+            better |= (fooled == before) & (values > held)
+            self.values[rows] = torch.where(better, values, held)
+        self._put(rows, better, iterate)
+        self.fooled[rows] = fooled | before
 
     def close(self, samples: Samples, iterate: Tensor) -> None:
         """End a restart: a sample that nothing has fooled keeps the last iterate, unless the best one is asked for."""
-        if self.rule != "best":
+        if self.rule == "last":
+            self.images[samples.rows] = iterate
+        elif self.rule == "first":
             self._put(samples.rows, ~self.fooled[samples.rows], iterate)
 
     def open(self, samples: Samples) -> Tensor:

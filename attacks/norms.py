@@ -91,6 +91,25 @@ def _linf_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: in
     return 2 * random.uniform(seed, indices, shape, stream=stream) - 1
 
 
+@dataclass(frozen=True)
+class Box:
+    """The linf ball cut at [0, 1], made once for the many steps of an attack. Other balls are no box: None."""
+
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, norm: Norm, images: Tensor, eps: Budget) -> "Box | None":
+        if norm is not LINF:
+            return None
+        radius = per_sample(eps, images)
+        return cls((images - radius).clamp_(min=0), (images + radius).clamp_(max=1))
+
+    def step(self, gradient: Tensor, current: Tensor, length: Tensor) -> Tensor:
+        """Step and project as LINF does; `length` is (N, 1, 1, 1)."""
+        return torch.addcmul(current, length, gradient.sign()).clamp_(self.low, self.high)
+
+
 # L2: shrink onto the ball, then clip. Clipping moves each pixel towards the image, so it cannot leave the ball again.
 # The point is in the intersection but not the nearest of it; the field's attacks are all defined with this one.
 

@@ -6,11 +6,15 @@ nothing is drawn from a sequence. Each value is a hash of its own coordinates: t
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+_AT_ONCE = {"cpu": 2**16, "cuda": 2**20}
+"""Values to draw at once, for each of which sixteen bytes and more pass through the arithmetic: on the CPU as many as
+its caches hold, elsewhere so many that they fill the device and take no memory worth mentioning."""
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -27,13 +31,14 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 def _shift_right(bits: Tensor, places: int) -> Tensor:
     """Shift right and fill with zeros; torch's own shift of a signed integer repeats the sign."""
-    return (bits >> places) & ((1 << (64 - places)) - 1)
+    return (bits >> places).bitwise_and_((1 << (64 - places)) - 1)
 
 
 def _mix(bits: Tensor) -> Tensor:
-    bits = (bits ^ _shift_right(bits, 30)) * _MIX_1
-    bits = (bits ^ _shift_right(bits, 27)) * _MIX_2
-    return bits ^ _shift_right(bits, 31)
+    """Mix in place."""
+    bits.bitwise_xor_(_shift_right(bits, 30)).mul_(_MIX_1)
+    bits.bitwise_xor_(_shift_right(bits, 27)).mul_(_MIX_2)
+    return bits.bitwise_xor_(_shift_right(bits, 31))
 
 
 def _mix_on_host(bits: int) -> int:
@@ -58,12 +63,12 @@ def _bits(seed: int, indices: Tensor, stream: int | Tensor, count: int) -> Tenso
     key = _keys(seed, stream) if isinstance(stream, Tensor) else _signed(_key(seed, stream))
     rows = _mix((indices.to(torch.int64) + 1) * _GOLDEN + key)
     positions = torch.arange(1, count + 1, dtype=torch.int64, device=indices.device)
-    return _mix(rows[:, None] + positions * _GOLDEN)
+    return _mix(rows[:, None] + positions.mul_(_GOLDEN))
 
 
 def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
     """Map 64 random bits to the open interval (0, 1): odd multiples of 2^-24, all of them exact in float32."""
-    return (_shift_right(bits, 41).to(dtype) + 0.5) * 2.0**-23
+    return _shift_right(bits, 41).to(dtype).add_(0.5).mul_(2.0**-23)
 
 
 def uniform(
@@ -74,19 +79,45 @@ def uniform(
     `stream` separates independent draws of the same sample: a step, a restart, a purpose. It is a number, or (N,)
     numbers on the device of the indices where samples are at different steps.
     """
-    return _unit_interval(_bits(seed, indices, stream, math.prod(shape)), dtype).reshape(len(indices), *shape)
+
+    def draw(indices: Tensor, stream: int | Tensor, count: int) -> Tensor:
+        return _unit_interval(_bits(seed, indices, stream, count), dtype)
+
+    return _in_parts(draw, indices, stream, shape, dtype)
 
 
 def normal(
     seed: int, indices: Tensor, shape: Sequence[int], *, stream: int | Tensor = 0, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Standard normal values, one block of `shape` per sample index, by the transform of Box and Muller (1958)."""
+
+    def draw(indices: Tensor, stream: int | Tensor, count: int) -> Tensor:
+        seats = indices.cpu() if indices.device.type == "mps" else indices  # MPS has no float64
+        stream = stream.to(seats.device) if isinstance(stream, Tensor) else stream
+        radius, angle = _unit_interval(_bits(seed, seats, stream, 2 * count), torch.float64).chunk(2, dim=1)
+        values = radius.log_().mul_(-2).sqrt_().mul_(angle.mul_(2 * math.pi).cos_())
+        return values.to(indices.device, dtype)
+
+    return _in_parts(draw, indices, stream, shape, dtype)
+
+
+def _in_parts(
+    draw: Callable[[Tensor, int | Tensor, int], Tensor],
+    indices: Tensor,
+    stream: int | Tensor,
+    shape: Sequence[int],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Draw for some samples after the others where all at once would take much more memory than what comes out."""
     count = math.prod(shape)
-    seats = indices.cpu() if indices.device.type == "mps" else indices  # MPS has no float64
-    stream = stream.to(seats.device) if isinstance(stream, Tensor) else stream
-    radius, angle = _unit_interval(_bits(seed, seats, stream, 2 * count), torch.float64).chunk(2, dim=1)
-    values = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
-    return values.to(indices.device, dtype).reshape(len(indices), *shape)
+    size = max(_AT_ONCE.get(indices.device.type, 2**20) // max(count, 1), 1)
+    if len(indices) <= size:
+        return draw(indices, stream, count).reshape(len(indices), *shape)
+    values = torch.empty(len(indices), count, dtype=dtype, device=indices.device)
+    for first in range(0, len(indices), size):
+        part = slice(first, first + size)
+        values[part] = draw(indices[part], stream[part] if isinstance(stream, Tensor) else stream, count)
+    return values.reshape(len(indices), *shape)
 
 
 def integers(seed: int, indices: Tensor, high: int | Tensor, *, stream: int | Tensor = 0) -> Tensor:

@@ -12,6 +12,7 @@ from attacks import L1, L2, LINF, Classifier, fooled
 from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
 from attacks.apgd_ascent import phases
 from attacks.apgd_pace import Halving, Seen, Sparsity
+from attacks.clock import Ages
 from attacks.norms import Norm
 from attacks.random import normal, seeded, uniform
 from attacks.samples import Samples
@@ -32,6 +33,11 @@ class Recorded(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(images.detach().clone())
         return self.network(images)
+
+
+def at(step: int) -> Ages:
+    """One sample after so many steps."""
+    return Ages(frozenset({step}), torch.zeros(1, dtype=torch.int64), step)
 
 
 def random_network(classes: int, *, seed: int = 0) -> nn.Module:
@@ -211,9 +217,9 @@ def halved_at(values: Tensor, *, steps: int, zero: float = -math.inf) -> list[in
     for step, value in enumerate(values):
         best = values[: step + 1].amax(dim=0)
         before = pace.lengths
-        pace, back = pace.checked(Seen(torch.tensor([step == 0]), value, best, samples.images), samples)
-        assert torch.equal(pace.lengths, torch.where(back, before / 2, before))
-        found += [step] if bool(back) else []
+        pace, back = pace.checked(Seen(at(step), value, best, samples.images), samples)
+        assert torch.equal(pace.lengths, before / 2 if back is not None and bool(back) else before)
+        found += [step] if back is not None and bool(back) else []
     return found
 
 
@@ -294,9 +300,9 @@ def test_l1_shortens_its_steps_until_the_best_point_is_sparser() -> None:
     pace = Sparsity.of(L1, samples, point(90), steps=100)
     lengths, returns = [float(pace.lengths)], []
     for step, count in enumerate([90] * 5 + [86] * 4 + [81] * 30):
-        seen = Seen(torch.tensor([step == 0]), torch.zeros(1), torch.zeros(1), point(count))
+        seen = Seen(at(step), torch.zeros(1), torch.zeros(1), point(count))
         pace, back = pace.checked(seen, samples)
-        returns += [step] if bool(back) else []
+        returns += [step] if back is not None and bool(back) else []
         lengths += [float(pace.lengths)] if step > 0 and step % 4 == 0 else []
     assert returns == [12]
     assert lengths == pytest.approx([3, 2, 3 / 1.5**2, 3, 2, *[3 / 1.5**k for k in (2, 3, 4, 5)], 0.3])

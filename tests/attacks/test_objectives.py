@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -114,3 +116,22 @@ def test_nan_logits_never_count_as_success() -> None:
     for label, targeted in ((0, False), (1, False), (0, True), (1, True)):
         assert not fooled(logits, torch.full((4,), label), targeted=targeted)[:3].any()
     assert fooled(logits, torch.zeros(4, dtype=torch.int64))[3]
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("spoilt", [None, math.inf, -math.inf, math.nan])
+def test_the_log_odds_are_those_that_autograd_would_derive(spoilt, targeted) -> None:
+    logits = 5 * torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    if spoilt is not None:
+        logits[torch.rand(40, 6, generator=torch.Generator().manual_seed(1)) < 0.2] = spoilt
+    labels = torch.arange(40) % 6
+    ours, plain = (logits.clone().requires_grad_() for _ in range(2))
+    is_label = labels[:, None] == torch.arange(6)
+    others = plain.masked_fill(is_label, -torch.inf).logsumexp(dim=1)
+    expected = others - torch.where(is_label, plain, 0).sum(dim=1)
+    expected = -expected if targeted else expected
+    found = log_odds(ours, labels, targeted=targeted)
+    weights = torch.arange(40) + 0.5
+    slopes = [torch.autograd.grad((weights * each).sum(), at)[0] for each, at in ((found, ours), (expected, plain))]
+    assert torch.equal(found.nan_to_num(7), expected.nan_to_num(7))
+    assert torch.equal(slopes[0].nan_to_num(7), slopes[1].nan_to_num(7))

@@ -84,3 +84,12 @@ def test_a_seeded_block_repeats_itself_and_leaves_the_global_generator_alone() -
     with random.seeded(5, stream=1):
         assert not torch.equal(torch.rand(3), first)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("draw", [random.uniform, random.normal])
+@pytest.mark.parametrize("stream", [3, torch.arange(10)])
+def test_parts_are_drawn_as_the_whole(draw, stream, monkeypatch) -> None:
+    indices = torch.arange(10) * 7
+    whole = draw(1, indices, (3, 5), stream=stream)
+    monkeypatch.setitem(random._AT_ONCE, "cpu", 40)
+    assert torch.equal(draw(1, indices, (3, 5), stream=stream), whole)
