@@ -21,6 +21,7 @@ from advgan.config import ClassifierTraining, DefenseConfig, NetworkConfig
 from advgan.data import ImageSet
 from advgan.devices import memory_format
 from advgan.fast_attack import fast_attack
+from advgan.kernels import with_kernels
 from advgan.mixing import mixed_batches, steps_per_epoch
 from advgan.models.catalogues import is_catalogued, names_weights, published_normalisation
 from advgan.models.classifiers import build_network
@@ -125,6 +126,7 @@ def assemble(
     return State(network, average, build_optimizer(network, training), mean, std)
 
 
+@with_kernels
 def train(
     state: State,
     data: ImageSet,

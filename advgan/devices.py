@@ -2,12 +2,22 @@
 
 import torch
 
+from advgan.kernels import fix_workspace
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """Resolve `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`; `auto` takes the accelerator where there is one.
 
-    Raises ValueError where the name is unknown or the device is not on this machine.
+    A CUDA device is made ready to give the same bits every time; see `advgan.kernels`. Raises ValueError where the name
+    is unknown or the device is not on this machine.
     """
+    device = _named(name)
+    if device.type == "cuda":
+        fix_workspace()
+    return device
+
+
+def _named(name: str) -> torch.device:
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if name == "auto":
         return accelerator or torch.device("cpu")

@@ -15,6 +15,7 @@ from advgan.data import ImageSet
 from advgan.game import Sight, Turn
 from advgan.gan_state import Gauges, State, start
 from advgan.history import remember
+from advgan.kernels import with_kernels
 from advgan.models.interface import Growing, Network
 from advgan.passes import Judged, frozen
 from advgan.processes import Processes
@@ -34,6 +35,7 @@ ADAPTATION = 100_000
 """Images in which the share of augmented ones can go from 0 to 1. The paper's 500,000 are for runs of 25 million."""
 
 
+@with_kernels
 def train(state: State, data: ImageSet, training: GanTraining, *, processes: Processes | None = None) -> Iterator[Step]:
     """Train in place until `training.steps`, yielding after each generator step (Goodfellow et al., 2014, algorithm 1).
 

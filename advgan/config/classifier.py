@@ -55,6 +55,9 @@ class ClassifierTraining(Section):
     average_decay: Share = 0.0
     """Decay of the exponential moving average of the weights, which is then what is saved and scored; 0: off."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    deterministic: bool = True
+    """On a CUDA device: kernels that give the same bits every time, so that a resumed run ends as one that was left
+    alone. false: the fastest that cuDNN finds by trial (cudnn.benchmark)."""
     extra_fraction: Share | None = None
     """Share of each batch drawn from the extra images; None: in proportion to their number."""
     defense: DefenseConfig = DefenseConfig()

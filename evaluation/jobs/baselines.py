@@ -13,6 +13,7 @@ from advgan.baselines import VaeState, fit_mixture, start_vae, train_vae
 from advgan.config import Baseline
 from advgan.data import Data, load_data
 from advgan.generators import load_gan, load_vae_state, save_baseline
+from advgan.kernels import kernels
 from advgan.models.interface import Generator
 from advgan.models.mixture import MixtureGenerator
 from advgan.precision import true_float32
@@ -77,7 +78,8 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
     baseline = config.baseline
     steps, run, first = _begin(config, setup, data)
     try:
-        _fit(run, steps, config, reference, first=first)
+        with kernels(setup.torch_device(), deterministic=True):
+            _fit(run, steps, config, reference, first=first)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"What was fitted until then is kept in {run.folder}.") from None
     scored = evaluate_gan(

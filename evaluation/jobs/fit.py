@@ -10,6 +10,7 @@ from advgan.classifier_training import State, Step, start, train
 from advgan.classifiers import load_state, load_trained, save_classifier
 from advgan.config import ClassifierTraining, DataConfig, DefenseConfig, NetworkConfig, Section
 from advgan.data import Data, ImageSet, load_data
+from advgan.kernels import kernels
 from advgan.mixing import steps_per_epoch
 from advgan.precision import true_float32
 from advgan.runs import Run
@@ -61,7 +62,8 @@ def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None,
     run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.name}", config)
     run.rewind_log(state.step)
     try:
-        _train(run, state, config, data, extra)
+        with kernels(state.device, deterministic=config.training.deterministic):
+            _train(run, state, config, data, extra)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every whole epoch is kept: advgan fit --resume {run.folder} goes on.") from None
     if config.training.defense.name == "none" and extra is None:

@@ -7,6 +7,7 @@ import torch
 
 from advgan.data import Data, batches_per_epoch, load_data
 from advgan.generators import load_gan
+from advgan.kernels import kernels
 from advgan.precision import true_float32
 from advgan.processes import Processes, joined
 from advgan.runs import Run
@@ -110,7 +111,8 @@ def _watched(
         training = config.training
         monitor = Monitor(reference, training.loss, config.num_samples, training.seed, config.diagnostics)
     try:
-        times = train_watched(run, state, data, config, monitor, processes)
+        with kernels(state.device, deterministic=config.training.deterministic):
+            times = train_watched(run, state, data, config, monitor, processes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every evaluated step is kept: advgan train --resume {run.folder} goes on.") from None
     if not extractor or not reference:

@@ -1,0 +1,80 @@
+"""Which kernels a CUDA device trains with: those that give the same bits every time, or the fastest by trial."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+"""cuBLAS gives the same bits in every process where its buffers are set; it reads this once, when it is first used."""
+
+
+class _OnDevice(Protocol):
+    @property
+    def device(self) -> torch.device: ...
+
+
+class _Recipe(Protocol):
+    @property
+    def deterministic(self) -> bool: ...
+
+
+StateT = TypeVar("StateT", bound=_OnDevice)
+DataT = TypeVar("DataT")
+RecipeT = TypeVar("RecipeT", bound=_Recipe)
+
+
+def fix_workspace() -> None:
+    """Set the buffers of cuBLAS, unless the user did; without effect once this process has used it."""
+    os.environ.setdefault(*WORKSPACE)
+
+
+@contextmanager
+def kernels(device: torch.device, *, deterministic: bool) -> Iterator[None]:
+    """Choose the kernels of a CUDA device for as long as the block lasts; those of other devices are what they are.
+
+    Deterministic: every sum has one order, so that the same work gives the same bits in every process on the same kind
+    of device with the same libraries; where torch has no such kernel, it warns. Backward passes run in the thread that
+    asks for them: among those of the device, torch orders what double backward passes add up by what the process did
+    before. Otherwise cuDNN tries its kernels for each new shape, and takes the fastest.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn, mode = torch.backends.cudnn, torch.get_deterministic_debug_mode()
+    filled, found = torch.utils.deterministic.fill_uninitialized_memory, (cudnn.deterministic, cudnn.benchmark)
+    if deterministic:
+        fix_workspace()
+        torch.set_deterministic_debug_mode("warn")
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
+    try:
+        with torch.autograd.set_multithreading_enabled(not deterministic):
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+        cudnn.deterministic, cudnn.benchmark = found
+
+
+def with_kernels(
+    loop: Callable[Concatenate[StateT, DataT, RecipeT, P], Iterator[T]],
+) -> Callable[Concatenate[StateT, DataT, RecipeT, P], Iterator[T]]:
+    """Let the steps of a training loop run with the kernels of its recipe; between them the caller's own are back."""
+
+    @wraps(loop)
+    def train(state: StateT, data: DataT, training: RecipeT, *args: P.args, **options: P.kwargs) -> Iterator[T]:
+        steps = loop(state, data, training, *args, **options)
+        while True:
+            with kernels(state.device, deterministic=training.deterministic):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    return train
