@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from advgan.config import GanNetworks, GanTraining
@@ -111,6 +111,9 @@ def start(
     with seeded(training.seed, stream=INITIALIZATION):
         generator = build_generator(networks, **shape).to(device)
         discriminator = build_discriminator(networks, **shape, penalised=training.penalises_gradients).to(device)
+    for player in (generator, discriminator):
+        assert isinstance(player, nn.Module)
+        player.to(memory_format=image_layout(device, training))
     remembers = training.historical_averaging > 0
     return State(
         generator=generator,
@@ -124,6 +127,15 @@ def start(
         generator_mean=_copies(generator) if remembers else [],
         discriminator_mean=_copies(discriminator) if remembers else [],
     )
+
+
+def image_layout(device: torch.device | str, training: GanTraining) -> torch.memory_format:
+    """The order in memory of images and of weights: channels last where convolutions are made for that.
+
+    Those are bfloat16's on CUDA. A checkpoint does not know it.
+    """
+    is_made_for = torch.device(device).type == "cuda" and training.precision == "bfloat16"
+    return torch.channels_last if is_made_for else torch.contiguous_format
 
 
 def _check(networks: GanNetworks, training: GanTraining) -> None:

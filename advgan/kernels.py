@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import torch
 
@@ -46,19 +46,20 @@ def kernels(device: torch.device, *, deterministic: bool) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    cudnn, mode = torch.backends.cudnn, torch.get_deterministic_debug_mode()
-    filled, found = torch.utils.deterministic.fill_uninitialized_memory, (cudnn.deterministic, cudnn.benchmark)
+    cudnn, memory = torch.backends.cudnn, cast(Any, torch.utils.deterministic)
+    mode, filled = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
+    found = cudnn.deterministic, cudnn.benchmark
     if deterministic:
         fix_workspace()
         torch.set_deterministic_debug_mode("warn")
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
     cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
     try:
         with torch.autograd.set_multithreading_enabled(not deterministic):
             yield
     finally:
         torch.set_deterministic_debug_mode(mode)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = filled
         cudnn.deterministic, cudnn.benchmark = found
 
 
@@ -68,7 +69,7 @@ def with_kernels(
     """Let the steps of a training loop run with the kernels of its recipe; between them the caller's own are back."""
 
     @wraps(loop)
-    def train(state: StateT, data: DataT, training: RecipeT, *args: P.args, **options: P.kwargs) -> Iterator[T]:
+    def train(state: StateT, data: DataT, training: RecipeT, /, *args: P.args, **options: P.kwargs) -> Iterator[T]:
         steps = loop(state, data, training, *args, **options)
         while True:
             with kernels(state.device, deterministic=training.deterministic):

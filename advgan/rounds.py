@@ -1,6 +1,6 @@
 """The batches of a GAN's training: what is drawn for each discriminator step, and how the discriminator sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from advgan.config import GanTraining
 from advgan.data import ImageSet, batches
 from advgan.differentiable_augmentation import augment, draw_changes
 from advgan.game import Sight
-from advgan.gan_state import State
+from advgan.gan_state import State, image_layout
 from advgan.models.interface import Practising
 from advgan.processes import Processes
 from advgan.ranges import to_signed, to_unit
@@ -78,7 +78,7 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
         )
     begun = state.batches + state.step * training.fresh_per_step
     told = _labelled(state, data, training, start=begun)
-    stream = batches(data, rows, seed=training.seed, start=begun, device=state.device, prepare=_signed)
+    stream = batches(data, rows, seed=training.seed, start=begun, device=state.device, prepare=_signed(state, training))
     for batch, drawn in zip(stream, draws(state, training, processes, start=begun), strict=False):
         labelled = next(told) if told else None
         parts = []
@@ -202,9 +202,10 @@ def _labelled(
     told = data.select(labelled_indices(data, training))
     rows = min(training.batch_size, len(told))
     seed = training.seed + LABELLED
-    stream = batches(told, rows, seed=seed, start=start, device=state.device, prepare=_signed)
+    stream = batches(told, rows, seed=seed, start=start, device=state.device, prepare=_signed(state, training))
     return ((batch.images, batch.labels) for batch in stream)
 
 
-def _signed(images: Tensor) -> Tensor:
-    return to_signed(to_unit(images))
+def _signed(state: State, training: GanTraining) -> Callable[[Tensor], Tensor]:
+    layout = image_layout(state.device, training)
+    return lambda images: to_signed(to_unit(images)).contiguous(memory_format=layout)

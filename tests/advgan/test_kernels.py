@@ -32,8 +32,13 @@ WARN = 1
 
 
 def test_deterministic_kernels_are_asked_for_and_given_back() -> None:
-    with pytest.raises(KeyError), kernels(CUDA, deterministic=True):
+    with kernels(CUDA, deterministic=True):
         assert flags() == Flags(WARN, True, False, filled=False, threaded=False)
+    assert flags() == BEFORE
+
+
+def test_kernels_are_given_back_after_an_error() -> None:
+    with pytest.raises(KeyError), kernels(CUDA, deterministic=True):
         raise KeyError
     assert flags() == BEFORE
 
