@@ -22,9 +22,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n auto
 
-# Two processes: more would wait for each other on two cores.
+# Two processes, as many as cores; the tests of a file share what was trained for them.
 pretend: setup
-	$(BIN)/python -m pytest -q -n 2 -m pretend tests/pretend
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m pretend tests/pretend
 
 check: setup
 	$(BIN)/ruff format --check

@@ -5,20 +5,19 @@ tests are left out that count, or that take memory or TensorFloat-32 away: they 
 """
 
 import gc
-import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-import cli
 from pretended.compiling import obstacle
 from pretended.device import install, memory_limit, tf32
 from pretended.settings import kept_settings
-from pretended.verb import Advgan, Ended
+from pretended.verb import Ended, call
 from pretended.watching import Seen, watching
 
 FOLDER = Path(__file__).parent
@@ -82,16 +81,37 @@ def with_tf32() -> Callable[[], AbstractContextManager[None]]:
 
 
 @pytest.fixture
-def advgan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Advgan:
-    """Call a verb in an empty folder: `advgan("attack", "--attack", "pgd")` ends with its code, scores and words."""
-    monkeypatch.chdir(tmp_path)
+def advgan(tmp_path: Path) -> Callable[..., Ended]:
+    """Call a verb in an empty folder: `advgan("attack", "--attack", "pgd")` ends with code, scores, words and run."""
+    return partial(call, tmp_path)
 
-    def call(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            cli.main([*arguments, "--json"])
-        captured = capsys.readouterr()
-        code = int(end.value.code or 0)
-        answer: dict[str, Any] = json.loads(captured.out) if code == 0 and captured.out else {}
-        return Ended(code, answer.get("scores", []), captured.err, Path(answer["run"]) if answer.get("run") else None)
 
-    return call
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for runs that several tests read, with a cache of its own: nothing trained elsewhere decides a test."""
+    folder = tmp_path_factory.mktemp("shop")
+    before = os.environ.get("ADVGAN_CACHE_DIR")
+    os.environ["ADVGAN_CACHE_DIR"] = str(folder / "cache")
+    yield folder
+    if before is None:
+        del os.environ["ADVGAN_CACHE_DIR"]
+    else:
+        os.environ["ADVGAN_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session")
+def classifier(shop: Path) -> str:
+    """The run of a small network that was fitted to the digits on the device."""
+    ended = call(shop, "fit", "--model", "cnn", "--epochs", "3", "--set", "network.width=8", "--out", "fit")
+    assert ended.code == 0, ended.words
+    return str(shop / "fit")
+
+
+@pytest.fixture(scope="session")
+def gan(shop: Path) -> str:
+    """The run of a small conditional GAN of the digits, whose networks have convolutions."""
+    options = ["--preset", "small", "--steps", "20", "-n", "40", "--set", "evaluate_every=20", "--set", "log_every=10"]
+    options += ["--data", "digits", "--set", "networks.width=8", "--set", "training.batch_size=16"]
+    ended = call(shop, "train", *options, "--out", "gan")
+    assert ended.code == 0, ended.words
+    return str(shop / "gan")

@@ -1,8 +1,15 @@
-"""A verb of the command line as a test calls it."""
+"""A verb of the command line as a test calls it: in this process, since only this process has the device."""
 
-from collections.abc import Callable
+import json
+import re
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import cli
+
+FAILURE = re.compile(r"same device|CUDA|out of memory|could not be|Traceback|\bfailed\b")
 
 
 class Ended(NamedTuple):
@@ -14,9 +21,32 @@ class Ended(NamedTuple):
     """What stood on stderr."""
     run: Path | None
 
+    @property
     def values(self) -> dict[tuple[str, str, str], float]:
-        """The scores by subject, setting and metric."""
-        return {(row["subject"], row["setting"], row["metric"]): row["value"] for row in self.scores}
+        """The scores by subject (without the digest of its weights), setting and metric."""
+        return {(row["subject"].split()[0], row["setting"], row["metric"]): float(row["value"]) for row in self.scores}
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What its results say in words."""
+        assert self.run is not None
+        return list(json.loads((self.run / "results.json").read_text())["findings"])
+
+    @property
+    def failures(self) -> list[str]:
+        """Findings that tell of work that could not be done, and words of the device on stderr."""
+        told = [f"{finding['code']}: {finding['title']}. {finding['evidence']}" for finding in self.findings]
+        return [text for text in [*told, *self.words.splitlines()] if FAILURE.search(text)]
 
 
-Advgan = Callable[..., Ended]
+def call(folder: Path, *arguments: str) -> Ended:
+    """Run a verb with `--json` in that folder."""
+    out, err, code = StringIO(), StringIO(), 0
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        try:
+            cli.main([*arguments, "--json"])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    answer: dict[str, Any] = json.loads(out.getvalue()) if code == 0 and out.getvalue() else {}
+    run = folder / answer["run"] if answer.get("run") else None
+    return Ended(code, answer.get("scores", []), err.getvalue(), run)
