@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 
 from advgan.config import GanTraining
 from advgan.game import (
@@ -23,6 +22,8 @@ from advgan.game import (
 from advgan.gan_state import State
 from advgan.losses import Loss
 from advgan.models.interface import Network
+from advgan.models.normalization import counters
+from advgan.models.spectral import BoundTogether
 from advgan.rounds import Round, make, see
 
 
@@ -72,9 +73,9 @@ class DirectPasses:
 
     def discriminate(self, part: Round, *, keeps: bool) -> Judged:
         """See `Passes`."""
-        with torch.set_grad_enabled(keeps), self._precision():
-            fake = make(self.state, part)
-        with self._cached(), self._precision():
+        with torch.set_grad_enabled(keeps), self.bounds[0].once(), self._precision():
+            fake = self._made(part)
+        with self._bounded(), self._precision():
             sight = see(self.state, self.training, part, fake.detach(), generator=False)
             turn = discriminator_turn(sight, self.loss, self.discriminator_weights)
         self._backward(turn)
@@ -83,16 +84,32 @@ class DirectPasses:
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
         """See `Passes`."""
         with frozen(self.state.discriminator):
-            with self._cached(), self._precision():
-                images = make(self.state, part) if fake is None else fake
+            with self.bounds[0].once() if fake is None else nullcontext(), self._bounded(), self._precision():
+                images = self._made(part) if fake is None else fake
                 sight = see(self.state, self.training, part, images, generator=True)
                 turn = generator_turn(sight, self.loss, self.generator_weights)
             self._backward(turn)
         return turn
 
-    def _cached(self) -> AbstractContextManager[None]:
-        """Keep what spectral norm makes of a weight until the block ends, unless every batch has an iteration."""
-        return nullcontext() if self.training.power_iterations == "batch" else parametrize.cached()
+    @cached_property
+    def counters(self) -> list[Tensor]:
+        """The generator's counts of batches; the discriminator keeps no running statistics."""
+        return counters(self.state.generator)
+
+    def _made(self, part: Round) -> Tensor:
+        if self.counters:
+            torch._foreach_add_(self.counters, 1)
+        return make(self.state, part)
+
+    @cached_property
+    def bounds(self) -> tuple[BoundTogether, BoundTogether]:
+        """What spectral norm bounds, of the generator and of the discriminator."""
+        more = self.training.orthogonal > 0 or self.training.historical_averaging > 0
+        return BoundTogether(self.state.generator, apart=more), BoundTogether(self.state.discriminator, apart=more)
+
+    def _bounded(self) -> AbstractContextManager[None]:
+        """Bound the discriminator's weights once until the block ends, unless every batch has an iteration."""
+        return nullcontext() if self.training.power_iterations == "batch" else self.bounds[1].once()
 
     @cached_property
     def share(self) -> Tensor:

@@ -1,15 +1,34 @@
 """The normalisation layers of GANs, chosen by name."""
 
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm as torch_batch_norm
 
 from advgan.config import GanNetworks
+from advgan.models.interface import Network
 from advgan.models.synchronised import SynchronisedBatchNorm2d
 from advgan.models.virtual_batch_norm import VirtualBatchNorm2d
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """Torch's, but that whoever trains it counts its batches, for all layers of a network at once (`counters`)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        own = self.training or self.running_mean is None
+        moves = not self.training or self.track_running_stats
+        mean, variance = (self.running_mean, self.running_var) if moves else (None, None)
+        assert self.momentum is not None
+        return torch_batch_norm(input, mean, variance, self.weight, self.bias, own, self.momentum, self.eps)
+
+
+def counters(network: Network) -> list[Tensor]:
+    """The counts of batches that the layers of a network keep, which nothing reads and every checkpoint holds."""
+    layers = [module for module in network.modules() if isinstance(module, BatchNorm2d)]
+    return [layer.num_batches_tracked for layer in layers if layer.num_batches_tracked is not None]
+
+
 def batch_norm(channels: int, networks: GanNetworks, *, affine: bool = True, running: bool = True) -> nn.Module:
     """Batch norm of maps (N, C, H, W), over all processes where the configuration says so."""
-    kind = SynchronisedBatchNorm2d if networks.synchronised else nn.BatchNorm2d
+    kind = SynchronisedBatchNorm2d if networks.synchronised else BatchNorm2d
     return kind(channels, affine=affine, track_running_stats=running)
 
 

@@ -4,11 +4,12 @@ Up to 32 pixels all maps have one width, as the networks for CIFAR-10 have; for 
 inwards up to 16 times, as in the networks for STL-10 and ImageNet (Miyato et al., 2018; Brock et al., 2019).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate, pad
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate
 
 from advgan.config import GanNetworks
 from advgan.models.conditioning import LabelledImages
@@ -79,13 +80,36 @@ class HalvingConvolution(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1)
 
     def forward(self, input: Tensor) -> Tensor:
-        return conv2d(input, overlapped(self.weight) / 4, self.bias, stride=2, padding=1)
+        return conv2d(input, overlapped(self.weight, mean=True), self.bias, stride=2, padding=1)
 
 
-def overlapped(weight: Tensor) -> Tensor:
-    """Add the four placements of kernels (..., 3, 3) in (..., 4, 4)."""
-    rows = pad(weight, (0, 0, 0, 1)) + pad(weight, (0, 0, 1, 0))
-    return pad(rows, (0, 1)) + pad(rows, (1, 0))
+def overlapped(weight: Tensor, *, mean: bool = False) -> Tensor:
+    """Add, or average, the four placements of kernels (..., 3, 3) in (..., 4, 4): by two, rows before columns."""
+    kernel: Tensor = _Overlapped.apply(weight, weight, mean)
+    return kernel
+
+
+class _Overlapped(torch.autograd.Function):
+    """`overlapped` of a weight that is given twice: it adds the gradients of both placements of its rows one by one.
+
+    Of a kernel that several passes share the gradients are then summed in the order of the passes and placements, as
+    they were when each placement was an operator of its own.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, above: Tensor, below: Tensor, mean: bool) -> Tensor:
+        ctx.mean = mean
+        kernel = avg_pool2d(avg_pool2d(above, (2, 1), 1, (1, 0)), (1, 2), 1, (0, 1))
+        return kernel if mean else 4 * kernel  # not by divisor_override, which exports to ONNX leave out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        if ctx.mean:
+            rows = avg_pool2d(gradient, (1, 2), 1, divisor_override=4)
+        else:  # in the layout of the gradient, which orders later sums
+            rows = gradient[..., :-1] + gradient[..., 1:]
+        return rows[..., 1:, :], rows[..., :-1, :], None
 
 
 class GeneratorBlock(nn.Module):

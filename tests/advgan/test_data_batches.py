@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from advgan.data import Batch, ImageSet, batches, batches_per_epoch, epoch
+from advgan.data.batches import GATHERED
 from attacks.random import permutation, uniform
 
 
@@ -113,3 +114,26 @@ def test_batches_on_a_gpu_equal_those_on_the_cpu(share: float, monkeypatch: pyte
         assert one.images.is_cuda
         assert one.indices.is_cuda
         assert same(Batch(*(column.cpu() for column in one[:3]), one.epoch), other)
+
+
+@pytest.mark.parametrize("together", [1, 3, 32])
+def test_images_that_are_prepared_many_batches_at_once_are_those_of_each_batch(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fits: a single batch, some that end within an epoch, or as many as are taken at most."""
+    room = 4 * make_set().images[:1].numel() * 4 * together
+    monkeypatch.setitem(GATHERED, "cpu", room)
+    prepared: list[int] = []
+
+    def prepare(images: torch.Tensor) -> torch.Tensor:
+        prepared.append(len(images))
+        return images.float() / 255
+
+    plain = list(islice(batches(make_set(), 4, seed=7, start=3), 40))
+    found = list(islice(batches(make_set(), 4, seed=7, start=3, prepare=prepare), 40))
+    for one, other in zip(found, plain, strict=True):
+        assert torch.equal(one.images, other.images.float() / 255)
+        assert torch.equal(one.indices, other.indices)
+        assert torch.equal(one.labels, other.labels)
+        assert one.epoch == other.epoch
+    assert set(prepared) == {4 * together}

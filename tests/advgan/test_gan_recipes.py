@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
@@ -282,3 +283,38 @@ def test_labelled_images_are_as_many_of_each_class() -> None:
     assert data.labels[chosen].bincount().tolist() == [2, 2, 2]
     with pytest.raises(ValueError, match=r"training\.labelled 7 must be a multiple of the 3 classes of toy"):
         labelled_indices(data, training.model_copy(update={"labelled": 7}))
+
+
+@pytest.mark.parametrize("name", ["augmented", "adaptive-steps", "infogan", "packing", "accumulated", "fresh"])
+def test_what_is_drawn_for_many_batches_at_once_is_what_is_drawn_for_each(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a run that stops in the middle of them goes on as if it had not."""
+    many, training = begin(name)
+    steps = list(train(many, images(), training))
+    for ahead in (1, 3):
+        monkeypatch.setattr("advgan.rounds.AHEAD", ahead)
+        few, _ = begin(name)
+        first = list(islice(train(few, images(), training), 4))
+        assert first + list(train(few, images(), training)) == steps
+        assert_same(few, many)
+
+
+def test_a_step_whose_values_nobody_reads_computes_none_of_them() -> None:
+    class Launches(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    seen: list[str] = []
+    state, training = begin("sphere", steps=20)
+    steps = train(state, images(), training)
+    next(steps)
+    with Launches():
+        step = next(steps)
+    assert not {"sigmoid", "gt", "lt", "sign", "lerp_", "__rshift__"} & set(seen)
+    assert len(seen) < 300
+    seen.clear()
+    with Launches():
+        assert 0 < float(step.real_probability) < 1
+    assert seen.count("sigmoid") == 1

@@ -3,11 +3,14 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, batch_norm, conv2d, interpolate
+from torch.nn.functional import avg_pool2d, batch_norm, conv2d, interpolate, pad
 from torch.nn.utils.parametrize import is_parametrized
 
-from advgan.config import GanNetworks
+from advgan.config import DataConfig, GanNetworks, GanTraining
+from advgan.data import load_data
+from advgan.gan_state import start
 from advgan.models.gans import build_discriminator, build_generator
+from advgan.models.normalization import counters
 from advgan.models.residual import (
     DiscriminatorBlock,
     DoublingConvolution,
@@ -16,9 +19,11 @@ from advgan.models.residual import (
     Stage,
     discriminator_stages,
     generator_maps,
+    overlapped,
 )
 from advgan.models.sngan import SnganDiscriminator, SnganGenerator
 from advgan.models.synchronised import SynchronisedBatchNorm2d
+from advgan.training import train
 from attacks.random import seeded
 
 
@@ -247,3 +252,37 @@ def test_weights_are_drawn_as_by_glorot_and_inside_blocks_wider() -> None:
     assert float(block.shortcut.weight.detach().abs().max()) == pytest.approx((6 / 128) ** 0.5, rel=0.01)
     assert float(block.norm1.scale.weight.detach().std()) == pytest.approx(0.02, rel=0.3)  # type: ignore[union-attr, operator]
     assert (block.norm1.shift.weight == 0).all()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_overlapping_a_kernel_is_the_sum_of_its_placements_to_the_bit_with_gradients_in_their_order(mean: bool) -> None:
+    """Shared by two passes, whose gradients are added placement after placement."""
+
+    def placed(weight: Tensor) -> Tensor:
+        rows = pad(weight, (0, 0, 0, 1)) + pad(weight, (0, 0, 1, 0))
+        kernel = pad(rows, (0, 1)) + pad(rows, (1, 0))
+        return kernel / 4 if mean else kernel
+
+    torch.manual_seed(0)
+    weight, sides = torch.randn(6, 5, 3, 3, requires_grad=True), torch.randn(2, 6, 5, 4, 4)
+    found = [overlapped(weight, mean=mean) for _ in sides]
+    expected = [placed(weight) for _ in sides]
+    assert torch.equal(found[0], expected[0])
+    gradients = [
+        torch.autograd.grad(sum((kernel * side).sum() for kernel, side in zip(kernels, sides, strict=True)), weight)[0]
+        for kernels in (found, expected)
+    ]
+    assert torch.equal(*gradients)
+
+
+def test_layers_count_the_batches_that_a_training_passes() -> None:
+    networks = GanNetworks(family="sngan", width=4, latent_dim=6)
+    training = GanTraining(steps=3, batch_size=8, discriminator_steps=2)
+    state = start(networks, training, size=8, channels=1, num_classes=10)
+    list(train(state, load_data(DataConfig(source="digits")).train, training))
+    counts = counters(state.generator)
+    assert [int(count) for count in counts] == [6] * 3
+    assert [int(count) for count in counters(state.average)] == [6] * 3
+    assert {name for name in state.generator.state_dict() if "num_batches" in name} == {
+        f"{name}.num_batches_tracked" for name in ("blocks.0.norm1.norm", "blocks.0.norm2.norm", "norm.norm")
+    }
