@@ -182,6 +182,7 @@ DATA_OPTIONS: list[click.Parameter] = [
 RESUME = click.Option(["--resume"], metavar="RUN|auto", help="Go on with an interrupted run, exactly.")
 MODEL = Setting("-m", "--model", key="model", help="Classifier: a run, a checkpoint, resnet, torchvision:NAME, ...")
 BATCH = Setting("-b", "--batch-size", key="batch_size", type=int, help="Images at once; changes no number.")
+ROOM = Setting("-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must.")
 FEATURES = Setting("--features", key="features", help="auto, inception, or the run of a classifier.")
 ATTACK_OPTIONS: list[click.Parameter] = [
     Setting("--norm", key="norm", type=NORM, help="Norm of the perturbation."),
@@ -240,9 +241,7 @@ ATTACK = Verb(
         Setting(
             "-n", "--num-samples", key="num_samples", type=int, help="Test images, each class in proportion; else all."
         ),
-        Setting(
-            "-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must."
-        ),
+        ROOM,
         Setting("--precision", key="precision", help="float32, or bfloat16 with every success confirmed in float32."),
         Setting("--save", key="save", type=Words(), help="Keep the images: png, npz, torchattacks, autoattack."),
         RESUME,
@@ -337,7 +336,7 @@ EVAL = Verb(
         Setting("--compare/--no-compare", key="compare", help="Say which differences are significant."),
         Setting("-n", "--num-samples", key="num_samples", type=int, help="Generated images."),
         Setting("--num-real", key="num_real", type=int, help="Real images, at most."),
-        BATCH,
+        ROOM,
     ],
 )
 AUGMENT = Verb(

@@ -124,15 +124,17 @@ def judged_together(
 ) -> tuple[Tensor, Tensor]:
     """Logits of real and of fake images (N, C, H, W) in [0, 1], both kinds mixed in every batch; packs stay pure.
 
+    A discriminator of levels gives a logit a level, a sample's together, as when it is trained.
     In a batch of one kind, a discriminator that sees its whole batch could tell the kind from the others, and its bound
     would be none. `fake_labels` are `labels` by default.
     """
     shown = [torch.cat([view(part).cpu() for part in kind.split(_whole_packs(256, packing))]) for kind in (real, fake)]
     order = permutation(seed, sum(map(len, shown)))
     given = None if labels is None else torch.cat([labels, labels if fake_labels is None else fake_labels])[order]
-    logits = torch.empty(len(order))
-    logits[order] = judge(discriminator, torch.cat(shown)[order], given, view=torch.Tensor.clone)
-    return logits[: len(shown[0])], logits[len(shown[0]) :]
+    mixed = judge(discriminator, torch.cat(shown)[order], given, view=torch.Tensor.clone).view(len(order), -1)
+    logits = torch.empty_like(mixed)
+    logits[order] = mixed
+    return logits[: len(shown[0])].flatten(), logits[len(shown[0]) :].flatten()
 
 
 def fakes_like(generator: Generator, labels: Tensor, *, first: int, seed: int) -> Tensor:

@@ -14,6 +14,7 @@ from evaluation.findings import Finding
 from evaluation.inputs import Source
 from evaluation.inputs.stored import Found, stored_source
 from evaluation.one_pass import Advance, look
+from evaluation.room import Room
 from evaluation.seen import Sample
 
 NUM_REAL = 10_000
@@ -36,14 +37,19 @@ class Reference:
         extractor: Extractor,
         *,
         seed: int = 0,
-        batch_size: int = 256,
+        batch_size: int | Room = 256,
         num_real: int = NUM_REAL,
         cache: FeatureCache | None = None,
         source: Source | None = None,
     ) -> None:
         assert data is not None or source is not None
-        self.known_data, self.extractor, self.seed, self.batch_size = data, extractor, seed, batch_size
+        self.known_data, self.extractor, self.seed, self.room = data, extractor, seed, Room.of(batch_size)
         self._num_real, self._cache, self._given = num_real, cache, source
+
+    @property
+    def batch_size(self) -> int:
+        """Images that are looked at together; fewer, once memory ran out."""
+        return self.room.size
 
     @property
     def data(self) -> Data:

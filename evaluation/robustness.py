@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from attacks import Attack, Classifier
     from evaluation.intervals import Estimate
     from evaluation.outcomes import Clean, Outcome
+    from evaluation.room import Room
 
 CLEAN, WORST_CASE = "clean", "worst-case"
 _WILSON = "95 % Wilson interval"
@@ -34,7 +35,7 @@ def robustness(
     cascade: bool = False,
     subject: str = "",
     data: str = "",
-    batch_size: int | Literal["auto"] = 256,
+    batch_size: int | Literal["auto"] | Room = 256,
     seed: int = 0,
 ) -> list[Score]:
     """Attack a classifier and score what is left of it.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from advgan.generators import TrainedGan, load_gan, load_state
 from advgan.models.interface import Generator
-from advgan.sampling import decode, draw, sample_labels
+from advgan.sampling import decode, draw, home_of, sample_labels
 from evaluation.consistency import drawn_in_train_mode, has_running_statistics
 from evaluation.diversity import spread
 from evaluation.features import extract
@@ -91,7 +91,8 @@ def _snapshot_classes(match: Match) -> tuple[Tensor, int, list[int]]:
     extractor, nothing = match.extractor, (torch.zeros(0, 0), 0, list[int]())
     if extractor is None or (match.real is not None and match.real.is_inception) or len(match.snapshots) < 2:
         return nothing
-    gans = {gan.step: gan for path in match.snapshots for gan in [load_gan(path)]}
+    home = home_of(match.gan.generator)
+    gans = {gan.step: gan for path in match.snapshots for gan in [load_gan(path, device=home)]}
     steps = sorted(step for step, gan in gans.items() if _same_run(gan, match.gan))
     seen = [extract(extractor, _drawn(match, gans[step].generator)) for step in steps]
     classes = torch.stack([one.classes.cpu() for one in seen])
@@ -165,7 +166,7 @@ def _consistency(match: Match) -> list[Row]:
         rows.append(("train_mode_shift", moved(own, batch, unit=unit, batch_size=BATCH), len(own), distances))
         rows.append(gap_row("train_mode_gap", batch))
     if match.gan.path.is_file():
-        live = _seen(match, _drawn(match, load_state(match.gan.path).generator))
+        live = _seen(match, _drawn(match, load_state(match.gan.path, device=home_of(generator)).generator))
         rows.append(("live_shift", moved(own, live, unit=unit), len(own), f"{text}; t interval"))
         rows.append(gap_row("live_gap", live))
     return rows

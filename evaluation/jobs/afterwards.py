@@ -1,13 +1,26 @@
 """What comes after the measurements must not cost them: a panel that fails becomes a finding."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from advgan.out_of_memory import is_out_of_memory
 from evaluation.findings import Finding
 from evaluation.jobs.setup import log
+from evaluation.report.panels import Panel
+from evaluation.report.results import Results
 
 T = TypeVar("T")
+Part = Callable[[], Iterable[Panel]]
+"""Makes some panels of a report."""
+
+
+def with_panels(results: Results, *parts: Mapping[str, Part]) -> Results:
+    """The same with the panels of all parts that could be made, in order, and a finding for each other one."""
+    for name, make in (part for some in parts for part in some.items()):
+        panels, failed = spared(name, make)
+        results = replace(results, panels=(*results.panels, *panels), findings=(*results.findings, *failed))
+    return results
 
 
 def spared(what: str, make: Callable[[], Iterable[T]]) -> tuple[list[T], list[Finding]]:

@@ -18,11 +18,12 @@ from attacks import Classifier
 from attacks.random import permutation
 from evaluation.findings import Finding
 from evaluation.intervals import Estimate, rate
+from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.attack import choose_targets
 from evaluation.jobs.attacking_threads import attacking_threads
 from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import AttackOptions, bind, setting_name
 from evaluation.outcomes import bound
@@ -101,10 +102,10 @@ def _written(
         headline=tuple(Headline(f"accuracy, {score.setting}", score) for score in scores if _is_headline(score)),
         scores=tuple(scores),
         findings=tuple(_findings(parts, config, len(data.train))),
-        panels=tuple(_panels(run.folder, parts)),
         versions=versions(),
     )
-    return finish(run, results)
+    keep(run, results)
+    return finish(run, with_panels(results, {"What each part looks like": lambda: _panels(run.folder, parts)}))
 
 
 def _data_config(config: AugmentConfig) -> DataConfig:

@@ -21,10 +21,11 @@ from advgan.runs import Run
 from advgan.sampling import sample
 from evaluation.features import extract
 from evaluation.followed_distance import followed_distance
+from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval import evaluate_gan
-from evaluation.jobs.eval_panels import scored_panels
+from evaluation.jobs.eval_panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.train_start import newest_checkpoint
 from evaluation.jobs.training_threads import vae_threads
 from evaluation.jobs.watched import Watched
@@ -82,9 +83,8 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
             _fit(run, steps, config, reference, first=first)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"What was fitted until then is kept in {run.folder}.") from None
-    scored = evaluate_gan(
-        load_gan(run.best), reference, num_samples=config.num_samples, seed=baseline.seed
-    )  # on the CPU, where a mixture is
+    best = load_gan(run.best, device=setup.torch_device())
+    scored = evaluate_gan(best, reference, num_samples=config.num_samples, seed=baseline.seed)
     results = Results(
         command="train",
         title=f"{baseline.kind} on {data.name}",
@@ -100,9 +100,11 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=scored.scores,
         findings=scored.findings,
-        panels=(*scored_panels(run.folder, scored, reference), _curve(run, baseline)),
         versions=versions(),
     )
+    keep(run, results)
+    curve = {"The curve of the fit": lambda: [_curve(run, baseline)]}
+    results = with_panels(results, scored_parts(run.folder, scored, reference), curve)
     return finish(run, results, summary=scored.headline)
 
 

@@ -1,7 +1,7 @@
 """`advgan eval`: score generators, their discriminators, and sets of images, each image seen once by each network."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from advgan.data import Data, load_data
 from advgan.generators import TrainedGan
 from advgan.precision import true_float32
 from advgan.processes import Processes, joined
+from advgan.runs import Run
 from attacks import Classifier
 from evaluation.comparing import comparison_findings, difference_scores, differences
 from evaluation.extractors import named_extractor
@@ -20,18 +21,20 @@ from evaluation.features import INCEPTION, Extractor
 from evaluation.findings import Finding
 from evaluation.inputs import FORMS, Source, Statistics, open_source
 from evaluation.inputs.generated import gan_source
+from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval_config import EvalConfig
-from evaluation.jobs.eval_panels import comparison_panel, scored_panels
+from evaluation.jobs.eval_panels import comparison_panel, scored_parts
 from evaluation.jobs.eval_statistics import against_statistics
 from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
 from evaluation.jobs.looking_threads import looking_threads
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
 from evaluation.protocols import DEFAULT, protocol_of
 from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
+from evaluation.room import Room
 from evaluation.scoring import Scored, check_same_form, score_source
 from evaluation.statistics_scores import check_enough
 from evaluation.use import USE_METRICS
@@ -65,17 +68,18 @@ def run(config: EvalConfig, setup: Setup) -> Outcome | None:
         setup = replace(setup, device=processes.device(setup.device))
         sources, data, real = _read(config, setup)
         extractors = [_extractor(name, data, config, setup) for name in config.features]
+        room = _room(config, processes)
         threads = looking_threads(
             [*sources, *([real] if isinstance(real, Source) else [])],
             extractors,
-            batch_size=config.batch_size,
+            batch_size=room.size,
             device=setup.torch_device(),
             processes=processes,
         )
         with threads:
             if isinstance(real, Statistics):
                 return against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
-            return _scored(config, setup, sources, data, real, extractors, processes)
+            return _scored(config, setup, sources, data, real, extractors, room, processes)
 
 
 def _scored(
@@ -85,23 +89,29 @@ def _scored(
     data: Data | None,
     real: Source | None,
     extractors: Sequence[Extractor],
+    room: Room,
     processes: Processes,
 ) -> Outcome | None:
     wanted = wanted_metrics(config.metrics)
-    references = _references(config, setup, data, real, extractors, processes)
+    references = room.within(lambda _: _references(config, setup, data, real, extractors, room, processes))
     scored = []
     for source in sources:
         log.info("scoring %s", source.name)
-        with progress(source.count, source.name) as bar:
-            found = score_source(
-                source,
-                references,
-                wanted=wanted,
-                seed=config.seed,
-                classifier=_labeller(source, data, wanted, setup),
-                processes=processes,
-                advance=bar.update,
-            )
+        labeller = _labeller(source, data, wanted, setup)
+
+        def score(_: int, source: Source = source, labeller: Classifier | None = labeller) -> Scored | None:
+            with progress(source.count, source.name) as bar:
+                return score_source(
+                    source,
+                    references,
+                    wanted=_of_form(wanted, source, config),
+                    seed=config.seed,
+                    classifier=labeller,
+                    processes=processes,
+                    advance=bar.update,
+                )
+
+        found = room.within(score)
         scored += [found] if found else []
     return _report(config, setup, scored, references) if processes.is_first else None
 
@@ -110,8 +120,6 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
     run = setup.create_run("eval", name, config.complete())
-    for one in scored:
-        _write_protocol_scores(run.folder, one)
     compared = differences([one.scores for one in scored]) if config.compare else []
     results = Results(
         command="eval",
@@ -128,13 +136,19 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
         headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
         scores=(*(score for one in scored for score in one.scores), *difference_scores(compared)),
         findings=(*_findings(scored), *comparison_findings(compared)),
-        panels=(
-            *([comparison_panel(compared)] if compared else []),
-            *(panel for one in scored for panel in scored_panels(run.folder, one, first)),
-        ),
+        panels=(comparison_panel(compared),) if compared else (),
         versions=versions(),
     )
-    return finish(run, results)
+    keep(run, results)
+    return finish(run, _explained(results, scored, first, run))
+
+
+def _explained(results: Results, scored: Sequence[Scored], reference: Reference, run: Run) -> Results:
+    """The same with numbers as other tools print them, and panels; one that fails becomes a finding."""
+    for one in scored:
+        _, failed = spared("Numbers as other tools print them", partial(_write_protocol_scores, run.folder, one))
+        results = replace(results, findings=(*results.findings, *failed))
+    return with_panels(results, *(scored_parts(run.folder, one, reference) for one in scored))
 
 
 def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, Source | Statistics | None]:
@@ -173,12 +187,20 @@ def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -
     return choose_extractor(name, data, setup, protocol=protocol)
 
 
+def _room(config: EvalConfig, processes: Processes) -> Room:
+    """Processes share every batch, so none of them can halve its own."""
+    if config.batch_size == "auto" and processes.count > 1:
+        raise ValueError("--batch-size auto: the processes of torchrun share every batch; give a number")
+    return Room.of(config.batch_size)
+
+
 def _references(
     config: EvalConfig,
     setup: Setup,
     data: Data | None,
     real: Source | None,
     extractors: Sequence[Extractor],
+    room: Room,
     processes: Processes,
 ) -> list[Reference]:
     """The real images through each extractor, looked at by all processes together."""
@@ -187,7 +209,7 @@ def _references(
             data,
             extractor,
             seed=config.seed,
-            batch_size=config.batch_size,
+            batch_size=room,
             num_real=config.num_real,
             cache=FeatureCache(arithmetic=arithmetic(setup.torch_device())),
             source=real,
@@ -207,6 +229,11 @@ def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup:
     return load_trained(fitted_classifier(JUDGE, data, setup), device=setup.torch_device())[0]
 
 
+def _of_form(wanted: Collection[str], source: Source, config: EvalConfig) -> Collection[str]:
+    """Nothing learns from points: `all` leaves that out, and where it is named it is an error."""
+    return set(wanted) - USE_METRICS.keys() if source.points and "all" in config.metrics else wanted
+
+
 def _findings(scored: Sequence[Scored]) -> list[Finding]:
     """Every finding once: what not all subjects have says whose it is."""
     everyone = [finding for finding in scored[0].findings if all(finding in one.findings for one in scored)]
@@ -219,8 +246,8 @@ def _findings(scored: Sequence[Scored]) -> list[Finding]:
     return [*everyone, *own]
 
 
-def _write_protocol_scores(folder: Path, scored: Scored) -> None:
-    """What the tool of the protocol would print for these features, by its own key names."""
+def _write_protocol_scores(folder: Path, scored: Scored) -> Iterator[Path]:
+    """What the tool of the protocol would print for these features, by its own key names; the files."""
     for seen in scored.seen:
         if not seen.real.features.is_inception:
             continue
@@ -230,7 +257,7 @@ def _write_protocol_scores(folder: Path, scored: Scored) -> None:
         except ValueError as error:  # too few images for the tool's own rules, not for ours
             log.warning("no numbers as %s prints them: %s", protocol, error)
             continue
-        write_atomically(folder / f"{protocol}-{scored.source.digest}.json", json.dumps(found, indent=1) + "\n")
+        yield write_atomically(folder / f"{protocol}-{scored.source.digest}.json", json.dumps(found, indent=1) + "\n")
 
 
 def _described(source: Source) -> str:

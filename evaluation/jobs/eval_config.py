@@ -1,5 +1,7 @@
 """The settings of `advgan eval`."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field, field_validator, model_validator
 
 from advgan.config import DataConfig, Section
@@ -30,7 +32,8 @@ class EvalConfig(Section):
     """Generated images; of a stored set as many are drawn, or all."""
     num_real: int = Field(default=NUM_REAL, ge=10)
     """Real images, at most."""
-    batch_size: int = Field(default=256, ge=1)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
+    """`auto` begins large and halves when memory runs out."""
     seed: int = Field(default=0, ge=0)
 
     @field_validator("metrics")

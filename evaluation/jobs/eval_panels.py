@@ -11,6 +11,7 @@ from attacks.random import permutation
 from evaluation.comparing import Difference
 from evaluation.copying import nearest_training
 from evaluation.game_panels import game_panels
+from evaluation.jobs.afterwards import Part
 from evaluation.modes import modes
 from evaluation.reference import Reference
 from evaluation.report.panels import BarPanel, Bars, Panel, TablePanel
@@ -25,18 +26,24 @@ PAIRS = 20
 SECTION = "Generator"
 
 
-def scored_panels(folder: Path, scored: Scored, reference: Reference) -> list[Panel]:
-    """Real images beside generated ones, their classes, their nearest neighbours, and what the scores hide."""
+def scored_parts(folder: Path, scored: Scored, reference: Reference) -> dict[str, Part]:
+    """Real images beside generated ones, their classes, their nearest neighbours, and what the scores hide, by name."""
     seen = scored.seen[0]
-    panels = [
-        _grids(folder, scored, seen),
-        _classes(scored, seen),
-        _neighbours(folder, scored, seen),
-    ]
-    judged = scored.match.judgements if scored.match else None
-    gan = scored.source.gan
-    games = game_panels(gan, judged, subject=scored.subject) if gan is not None and judged is not None else []
-    return [*(panel for panel in panels if panel is not None), *games]
+    return {
+        f"Real beside generated, {scored.subject}": lambda: _known(_grids(folder, scored, seen)),
+        f"Classes, {scored.subject}": lambda: _known(_classes(scored, seen)),
+        f"Nearest training images, {scored.subject}": lambda: _known(_neighbours(folder, scored, seen)),
+        f"The game of {scored.subject}": lambda: _games(scored),
+    }
+
+
+def _known(panel: Panel | None) -> list[Panel]:
+    return [] if panel is None else [panel]
+
+
+def _games(scored: Scored) -> list[Panel]:
+    gan, match = scored.source.gan, scored.match
+    return game_panels(gan, match.judgements, subject=scored.subject) if gan is not None and match is not None else []
 
 
 def comparison_panel(found: Sequence[Difference]) -> Panel:

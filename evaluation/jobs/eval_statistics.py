@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.features import Extractor
+from evaluation.findings import Finding
 from evaluation.inputs import Source, Statistics
 from evaluation.jobs.eval_config import EvalConfig
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
+from evaluation.room import Room
+from evaluation.scores import Score
 from evaluation.scoring import subject_of
 from evaluation.statistics_scores import score_against_statistics
 
@@ -18,11 +21,16 @@ def against_statistics(
 ) -> Outcome:
     """Only Fréchet distances can be made of the moments that another tool left."""
     scores, findings = [], []
+    room = Room.of(config.batch_size)
     for source in sources:
         log.info("scoring %s", source.name)
-        found, remarks = score_against_statistics(
-            source, extractor, real, subject=subject_of(source), batch_size=config.batch_size, seed=config.seed
-        )
+
+        def score(size: int, source: Source = source) -> tuple[list[Score], list[Finding]]:
+            return score_against_statistics(
+                source, extractor, real, subject=subject_of(source), batch_size=size, seed=config.seed
+            )
+
+        found, remarks = room.within(score)
         scores += found
         findings += remarks
     run = setup.create_run("eval", Path(real.name).stem, config.complete())

@@ -15,15 +15,17 @@ from advgan.mixing import steps_per_epoch
 from advgan.precision import true_float32
 from advgan.runs import Run
 from attacks import Attack, Classifier, pgd
+from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.augmented import read_extra
 from evaluation.jobs.fitting_threads import fitting_threads
 from evaluation.jobs.judges import remember
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.suites import setting_name
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 from evaluation.robustness import robustness
+from evaluation.room import Room
 from evaluation.scores import Score
 
 VALIDATION_ATTACKED = 500  # images; enough to rank epochs
@@ -71,7 +73,9 @@ def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None,
     classifier, info = load_trained(run.best, device=state.device)
     subject = f"{info.name} {info.digest}"
     scores = _test(classifier, data, config, subject)
-    return finish(run, _results(run, config, data, subject, scores), summary=scores)
+    results = _results(run, config, data, subject, scores)
+    keep(run, results)
+    return finish(run, with_panels(results, {"The curves of training": lambda: _curves(run)}), summary=scores)
 
 
 def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:
@@ -162,6 +166,7 @@ def _test(classifier: Classifier, data: Data, config: FitConfig, subject: str) -
         attacks,
         subject=subject,
         data=f"{data.name}/test {data.test.digest}",
+        batch_size=Room(automatic=True),
         seed=config.training.seed,
     )
 
@@ -189,7 +194,6 @@ def _results(run: Run, config: FitConfig, data: Data, subject: str, scores: list
         ),
         headline=tuple(headline),
         scores=tuple(scores),
-        panels=_curves(run),
         versions=versions(),
     )
 

@@ -16,10 +16,11 @@ from evaluation.alarms import raised
 from evaluation.features import Extractor
 from evaluation.findings import Finding
 from evaluation.jobs import baselines
+from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval import evaluate_gan
-from evaluation.jobs.eval_panels import scored_panels
+from evaluation.jobs.eval_panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
-from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.train_board import check_tensorboard
 from evaluation.jobs.train_config import TrainConfig
 from evaluation.jobs.train_loop import Row, looks, train_watched
@@ -30,6 +31,7 @@ from evaluation.monitor import Monitor
 from evaluation.reference import Reference
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
+from evaluation.room import Room
 
 __all__ = ["TrainConfig", "plan", "run"]
 
@@ -105,7 +107,8 @@ def _watched(
 ) -> _Trained | None:
     """Train; what there is to score, in the first process."""
     state, run = begin(config, setup, data, device, processes)
-    reference = Reference(data, extractor, seed=config.training.seed) if extractor else None
+    room = Room(automatic=True)
+    reference = Reference(data, extractor, seed=config.training.seed, batch_size=room) if extractor else None
     monitor = None
     if reference:
         training = config.training
@@ -127,7 +130,9 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
     """Score the best checkpoint and write the report."""
     run, data, seed = trained.run, trained.data, config.training.seed
     best = load_gan(run.best, device=setup.torch_device())
-    scored = evaluate_gan(best, trained.reference, num_samples=config.num_samples, seed=seed)
+    scored = trained.reference.room.within(
+        lambda _: evaluate_gan(best, trained.reference, num_samples=config.num_samples, seed=seed)
+    )
     rows = run.rows()
     results = Results(
         command="train",
@@ -144,9 +149,11 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
         findings=_findings(looks(rows), config, scored.findings),
-        panels=(*scored_panels(run.folder, scored, trained.reference), *training_panels(run, rows, config, data)),
         versions=versions(),
     )
+    keep(run, results)
+    curves = {"The curves of training": lambda: training_panels(run, rows, config, data)}
+    results = with_panels(results, scored_parts(run.folder, scored, trained.reference), curves)
     return finish(run, results, summary=scored.headline)
 
 

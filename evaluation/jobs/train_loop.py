@@ -145,7 +145,7 @@ def _look(run: Run, state: State, config: TrainConfig, monitor: Monitor, row: Ro
     The order makes a crash harmless: until the last file is there, a resumed run comes back to this look.
     """
     before = looks(run.rows())
-    seen = monitor.look(state, before[-1] if before else None)
+    seen = monitor.reference.room.within(lambda _: monitor.look(state, before[-1] if before else None))
     row |= seen.row
     history = [*before, row]
     for finding in new_alarms(history, config.training):

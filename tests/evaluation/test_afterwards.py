@@ -4,13 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from advgan.config import DataConfig
+from attacks.random import uniform
+from evaluation.extractors import pixels
 from evaluation.jobs import attack
+from evaluation.jobs import eval as evaluation
 from evaluation.jobs.afterwards import spared
+from evaluation.jobs.eval import EvalConfig
 from evaluation.jobs.setup import Setup
 
 NETWORK = """
@@ -109,3 +114,60 @@ def test_memory_that_ran_out_names_the_way_out() -> None:
     nothing, (finding,) = spared("Pictures", fails)
     assert nothing == []
     assert "--batch-size auto" in finding.advice
+
+
+AFTER_EVAL = {
+    "_grids": "Real beside generated",
+    "_classes": "Classes",
+    "_neighbours": "Nearest training images",
+}
+
+
+def drawn(count: int, path: Path) -> str:
+    digits = uniform(0, torch.arange(count), (8, 8, 1))
+    np.savez(path, images=digits.numpy(), labels=np.arange(count) % 10)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", AFTER_EVAL)
+def test_a_panel_of_an_evaluation_that_fails_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fails(*_: object) -> None:
+        assert json.loads((tmp_path / "run" / "results.json").read_text())["scores"]
+        raise IndexError("no such row")
+
+    monkeypatch.setattr(f"evaluation.jobs.eval_panels.{name}", fails)
+    config = EvalConfig(
+        subjects=(drawn(40, tmp_path / "a.npz"),), data=DataConfig(), features=("pixels",), num_real=200
+    )
+    outcome = evaluation.run(config, Setup(device="cpu", out=tmp_path / "run"))
+    assert outcome is not None
+    (finding,) = [one for one in outcome.results.findings if one.code == "not-made"]
+    assert finding.title.startswith(AFTER_EVAL[name])
+    assert finding.evidence == "IndexError: no such row"
+    assert outcome.results.scores
+
+
+def test_an_evaluation_halves_its_batches_where_memory_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(folder: str, **options: Any) -> list[float]:
+        config = EvalConfig(subjects=(images,), data=DataConfig(), features=("pixels",), num_real=200, **options)
+        outcome = evaluation.run(config, Setup(device="cpu", out=tmp_path / folder))
+        assert outcome is not None
+        return [score.value for score in outcome.results.scores]
+
+    images = drawn(300, tmp_path / "a.npz")
+    whole = scored("whole")
+    known = pixels.single_class
+
+    def narrow(levels: torch.Tensor) -> torch.Tensor:
+        if len(levels) > 30:
+            raise MemoryError
+        return known(levels)
+
+    monkeypatch.setattr(pixels, "single_class", narrow)
+    assert scored("halved", batch_size="auto") == pytest.approx(whole)
+    with pytest.raises(ValueError, match="memory ran out with --batch-size 200: give a smaller one, or --batch-size"):
+        scored("fixed", batch_size=200)

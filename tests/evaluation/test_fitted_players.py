@@ -166,6 +166,27 @@ def test_judged_together_keeps_each_logit_at_its_image() -> None:
     assert torch.allclose(logits[1], expected[1], atol=1e-5)
 
 
+def test_a_discriminator_of_levels_gives_a_logit_a_level_beside_each_other() -> None:
+    """As a Laplacian pyramid's does, of what it is shown; its levels are not to be taken for other images."""
+
+    class Levels(nn.Module):
+        num_classes = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+            value = self.weight * images.flatten(1).mean(dim=1)
+            return torch.stack([value, value + 10, value + 20], dim=1).flatten()
+
+    real, fake = line(0, 30).unit(), line(1, 20).unit()
+    logits = judged_together(Levels(), real, fake, None, lambda images: images)  # type: ignore[arg-type]
+    for found, images in zip(logits, (real, fake), strict=True):
+        expected = images.flatten(1).mean(dim=1)[:, None] + torch.tensor([0.0, 10.0, 20.0])
+        assert torch.allclose(found, expected.flatten(), atol=1e-6)
+
+
 def test_the_choice_is_kept_in_the_modes_that_were_given() -> None:
     gan = game(shift=1)
     gan.game.discriminator.train()
