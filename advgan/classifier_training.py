@@ -165,7 +165,7 @@ def train(
         adversary = attack or _adversary(training.defense, eps=eps, seed=training.seed)
         if adversary is not None:
             numbers = torch.arange(len(images), device=state.device) + state.step * training.batch_size
-            with learner.frozen(), trusted(), precision:
+            with precision, trusted(), learner.frozen():
                 images = adversary(learner, images, labels, indices=numbers)
 
         # Learn: one optimiser step in train mode; dropout draws from the seed of this step.

@@ -1,5 +1,6 @@
 """The classifier under attack: a network with its normalisation, frozen while it is attacked, its passes counted."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,20 @@ class Jacobian(NamedTuple):
 _WITHOUT = "use an attack that needs none (uniform, gaussian, square)"
 
 
+PLANNING = ("cuda",)
+"""Devices whose libraries plan, and compilers compile, for each size of a batch anew."""
+
+
+def rounded_size(count: int, widest: int) -> int:
+    """The next size of a batch from `count` up: `widest` times 1, 3/4, 1/2, 3/8, ... and at least a 32nd of it."""
+    size = widest
+    for power in range(1, 6):
+        for smaller in (math.ceil(widest * 1.5 / 2**power), math.ceil(widest / 2**power)):
+            if count <= smaller:
+                size = smaller
+    return size
+
+
 class Classifier(nn.Module):
     """A network that takes images in [0, 1], NCHW, and returns one logit a class.
 
@@ -93,6 +108,7 @@ class Classifier(nn.Module):
             numbers = torch.tensor(values, dtype=torch.float32, device=home).reshape(1, -1, 1, 1)
             self.register_buffer(buffer, numbers, persistent=False)
         self._is_frozen = False
+        self._widest = 0
 
     @property
     def device(self) -> torch.device:
@@ -112,8 +128,9 @@ class Classifier(nn.Module):
         if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
             inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
         inputs = (inputs - self.mean) / self.std
-        logits = self.network(inputs.to(self._network_dtype(first, inputs.dtype)))
-        return self._checked(logits, len(images)).to(images.dtype)
+        inputs = self._rounded(inputs.to(self._network_dtype(first, inputs.dtype)))
+        logits = self._checked(self.network(inputs), len(inputs))
+        return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.dtype)
 
     def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Logits alone, detached, from the network in evaluation mode. `rows` as in `tallied`."""
@@ -131,8 +148,8 @@ class Classifier(nn.Module):
         parameter's gradient. Values that are not finite come back as they are.
         """
         with self._attached(images) as (inputs, logits):
-            values = self._not_cut(objective(logits))
-            (gradient,) = torch.autograd.grad(values, inputs, torch.ones_like(values))
+            values = objective(logits)
+            gradient = self._slope(values, inputs, torch.ones_like(values))
         self.passes.backwards += len(images)
         self._count(images, rows, backwards=1)
         return Gradient(gradient, values.detach(), logits.detach())
@@ -149,9 +166,8 @@ class Classifier(nn.Module):
         with self._attached(images) as (inputs, logits):
             if classes is None:
                 classes = torch.arange(logits.shape[1], device=images.device).expand(len(images), -1)
-            self._not_cut(logits)
             gradients = [
-                torch.autograd.grad(logits, inputs, one_hot, retain_graph=number + 1 < classes.shape[1])[0]
+                self._slope(logits, inputs, one_hot, keeps_graph=number + 1 < classes.shape[1])
                 for number, one_hot in enumerate(_one_hots(logits, classes))
             ]
         self.passes.backwards += len(images) * len(gradients)
@@ -181,11 +197,14 @@ class Classifier(nn.Module):
             inputs = (images.clone() if images.is_inference() else images.detach()).requires_grad_()
             yield inputs, self(inputs)
 
-    def _not_cut(self, values: Tensor) -> Tensor:
-        if not values.requires_grad:
-            why = "torch.no_grad, detach or rounding inside the network?"
-            raise ValueError(f"{self.name} cuts its own gradients ({why}): {_WITHOUT}")
-        return values
+    def _slope(self, values: Tensor, inputs: Tensor, seed: Tensor, *, keeps_graph: bool = False) -> Tensor:
+        """Go back from the values to the inputs; refuse a network on whose way gradients are lost."""
+        if values.requires_grad:
+            (slope,) = torch.autograd.grad(values, inputs, seed, retain_graph=keeps_graph, allow_unused=True)
+            if slope is not None:
+                return slope
+        why = "torch.no_grad, detach or rounding inside the network?"
+        raise ValueError(f"{self.name} cuts its own gradients ({why}): {_WITHOUT}")
 
     def _count(self, images: Tensor, rows: Tensor | None, *, backwards: int) -> None:
         if self._tally is None:
@@ -203,19 +222,24 @@ class Classifier(nn.Module):
         """Hold the network in evaluation mode, its parameters without gradients, and put back every single flag after.
 
         Batch statistics, parameters and their `.grad` stay untouched. Blocks may be nested; the outermost restores.
+
+        Under autocast parameters keep gradients, which nobody computes: torch then casts them once in the block of
+        autocast, and without them in every pass anew. So enter that block first. On an accelerator a batch that gets
+        smaller within this block is filled up to one of a few sizes, see `rounded_size`.
         """
         if self._is_frozen:  # walking through a ResNet-50 takes a millisecond, too long for every step of an attack
             yield
             return
         modes = [(module, module.training) for module in self.modules()]
         flags = [(parameter, parameter.requires_grad) for parameter in self.parameters()]
-        self._is_frozen = True
+        is_cast = torch.is_autocast_enabled(self.device.type) and torch.is_autocast_cache_enabled()
+        self._is_frozen, self._widest = True, 0
         try:
             # The flags themselves, not eval(): exported modules refuse the call, and some networks override it.
             for module, _ in modes:
                 module.training = False
             for parameter, _ in flags:
-                parameter.requires_grad_(False)
+                parameter.requires_grad_(is_cast and parameter.is_floating_point())
             yield
         finally:
             self._is_frozen = False
@@ -233,6 +257,14 @@ class Classifier(nn.Module):
             )
         if self.mean.device != images.device:
             self.mean, self.std = self.mean.to(images.device), self.std.to(images.device)
+
+    def _rounded(self, inputs: Tensor) -> Tensor:
+        """Inputs with rows of zeros below, so that the network sees few sizes while an attack's batch gets smaller."""
+        if not self._is_frozen or inputs.device.type not in PLANNING:
+            return inputs
+        self._widest = max(self._widest, len(inputs))
+        missing = rounded_size(len(inputs), self._widest) - len(inputs)
+        return torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])]) if missing > 0 else inputs
 
     def _network_dtype(self, first: Tensor | None, default: torch.dtype) -> torch.dtype:
         if isinstance(first, nn.Parameter) and first.is_floating_point():

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from attacks import Classifier
+from attacks import Classifier, pgd
+from attacks.classifier import rounded_size
 from attacks.random import seeded, uniform
 
 IMAGES = uniform(0, torch.arange(6), (2, 4, 4), dtype=torch.float64)
@@ -253,3 +255,70 @@ def test_a_network_of_buffers_alone_has_a_device_and_one_of_nothing_goes_with_th
     assert empty.device == torch.device("cpu")
     empty(IMAGES.to("meta"))
     assert empty.device == torch.device("meta")
+
+
+@pytest.mark.parametrize("widest", [1, 2, 7, 100, 256])
+def test_a_batch_that_gets_smaller_takes_few_sizes(widest) -> None:
+    sizes = [rounded_size(count, widest) for count in range(1, widest + 1)]
+    assert all(size >= count for count, size in enumerate(sizes, start=1))
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == widest
+    assert len(set(sizes)) <= 11
+    assert all(size <= max(1.5 * count + 1, widest / 32 + 1) for count, size in enumerate(sizes, start=1))
+
+
+def test_rounded_batches_change_no_result(monkeypatch) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 3))
+    seen: list[int] = []
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    classifier = Classifier(network)
+    images = torch.rand(64, 1, 4, 4)
+    labels = classifier.logits(images).argmax(dim=1)
+    found, passes = [], []
+    for devices in ((), ("cpu",)):
+        monkeypatch.setattr("attacks.classifier.PLANNING", devices)
+        before, seen[:] = classifier.passes.forwards, []
+        found.append(pgd(classifier, images, labels, eps=0.3, steps=60, step_size=0.005))
+        passes.append((classifier.passes.forwards - before, len(set(seen))))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+    assert passes[0][0] == passes[1][0]
+    assert passes[0][1] > 12 > passes[1][1] > 2
+
+
+class Casts(TorchDispatchMode):
+    """Counts conversions of matrices to bfloat16."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if operation.overloadpacket.__name__ == "_to_copy" and kwargs.get("dtype") is torch.bfloat16:
+            self.count += args[0].shape == (5, 16)
+        return operation(*args, **kwargs)
+
+
+def test_weights_are_cast_once_in_an_attack() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.Linear(5, 3))
+    images, labels = torch.rand(4, 1, 4, 4), torch.arange(4) % 3
+    with torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+        found = pgd(Classifier(network), images, labels, eps=0.1, steps=6, keep="last")
+    assert casts.count == 1
+    assert all(parameter.grad is None for parameter in network.parameters())
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        assert torch.equal(pgd(Classifier(network), images, labels, eps=0.1, steps=6, keep="last"), found)
+
+
+def test_a_cut_gradient_is_named_under_autocast_too() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(16, 3)
+
+        def forward(self, images):
+            return self.last(images.detach().flatten(1))
+
+    images, labels = torch.rand(4, 1, 4, 4), torch.arange(4) % 3
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="cuts its own gradients"):
+        pgd(Classifier(Cut()), images, labels, eps=0.1)
