@@ -27,6 +27,7 @@ from advgan.models.catalogues import is_catalogued, names_weights, published_nor
 from advgan.models.classifiers import build_network
 from advgan.normalisation import normalisation
 from advgan.optimizers import build_optimizer, load_moments
+from advgan.recorded_attack import Batch, attack_recorder
 from advgan.schedules import learning_rate, warm_budget
 from attacks import Attack, Classifier, pgd
 from attacks.random import seeded
@@ -140,8 +141,8 @@ def train(
     `extra` are more images of the same classes, matched by name; see `mixture`. Each batch is attacked before it is
     learnt (Madry et al., 2017): by `attack`, or else as `training.defense` says. The attack sees the network in eval
     mode and leaves its batch statistics alone; it believes that images and labels are sound, so as not to wait for the
-    device. The caller decides when to log, score, save or stop; between steps it
-    may switch modes and use the networks, but must leave weights alone.
+    device. The caller decides when to log, score, save or stop; between steps it may switch modes and use the networks,
+    but must leave weights alone.
 
     Raises ValueError where the extra images do not fit, and after an epoch whose loss is no longer finite.
     """
@@ -151,6 +152,7 @@ def train(
     drops = [epoch * per_epoch for epoch in training.drop_epochs]
     learner = Classifier(state.network, mean=state.mean, std=state.std).to(state.device)
     precision = torch.autocast(state.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
+    recorded = attack_recorder(state.device, is_wanted=attack is None and training.cuda_graphs == "auto")
 
     stream = mixed_batches(data, extra, training, start=state.step, device=state.device)
     for images, labels, epoch in islice(stream, max(0, total_steps - state.step)):
@@ -165,8 +167,9 @@ def train(
         adversary = attack or _adversary(training.defense, eps=eps, seed=training.seed)
         if adversary is not None:
             numbers = torch.arange(len(images), device=state.device) + state.step * training.batch_size
-            with precision, trusted(), learner.frozen():
-                images = adversary(learner, images, labels, indices=numbers)
+            images = recorded(
+                partial(_attacked, adversary, learner, precision), Batch(images, labels, numbers), eps=eps
+            )
 
         # Learn: one optimiser step in train mode; dropout draws from the seed of this step.
         learner.train()
@@ -189,6 +192,11 @@ def train(
             )
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         yield Step(state.step, epoch, loss.detach(), correct, len(images), rate, eps)
+
+
+def _attacked(adversary: Attack, learner: Classifier, precision: torch.autocast, batch: Batch) -> Tensor:
+    with precision, trusted(), learner.frozen():
+        return adversary(learner, batch.images, batch.labels, indices=batch.indices)
 
 
 def _budget(defense: DefenseConfig, step: int, per_epoch: int) -> float:

@@ -58,6 +58,8 @@ class ClassifierTraining(Section):
     deterministic: bool = True
     """On a CUDA device: kernels that give the same bits every time, so that a resumed run ends as one that was left
     alone. false: the fastest that cuDNN finds by trial (cudnn.benchmark)."""
+    cuda_graphs: Literal["auto", False] = "auto"
+    """Record the attack of a defense once and replay it, wherever the device can; changes no result. false: never."""
     extra_fraction: Share | None = None
     """Share of each batch drawn from the extra images; None: in proportion to their number."""
     defense: DefenseConfig = DefenseConfig()
