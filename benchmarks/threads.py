@@ -4,7 +4,7 @@
 
 A busy loop on each core is started first. Each command runs as a user types it, in a process of its own, with one
 thread (`OMP_NUM_THREADS=1`) and as it is, in turn; the ratio of the two is what threads cost or save beside other jobs.
-A command that takes longer than the limit is stopped, and its time is a lower bound.
+A command that takes longer than the limit is stopped, and its time is a lower bound; one thread must end before it.
 """
 
 import argparse
@@ -79,7 +79,8 @@ def main() -> None:
             for verb in asked.only.split(","):
                 alone = seconds([*COMMANDS[verb], "--out", f"{verb}-1"], folder, asked.limit, threads="1")
                 chosen = seconds([*COMMANDS[verb], "--out", f"{verb}-n"], folder, asked.limit)
-                print(f"| {verb} | {alone:.1f} | {chosen:.1f} | {chosen / alone:.2f} |", flush=True)
+                ratio = "unknown" if alone >= asked.limit else f"{chosen / alone:.2f}"
+                print(f"| {verb} | {alone:.1f} | {chosen:.1f} | {ratio} |", flush=True)
 
 
 if __name__ == "__main__":
