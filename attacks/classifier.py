@@ -107,6 +107,8 @@ class Classifier(nn.Module):
         for buffer, values in (("mean", mean), ("std", std)):
             numbers = torch.tensor(values, dtype=torch.float32, device=home).reshape(1, -1, 1, 1)
             self.register_buffer(buffer, numbers, persistent=False)
+        self._only_scales = not any(mean) and set(std) != {1}
+        self._scales_too = any(mean) and set(std) != {1}
         self._is_frozen = False
         self._widest = 0
 
@@ -127,7 +129,10 @@ class Classifier(nn.Module):
         inputs = images
         if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
             inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
-        inputs = (inputs - self.mean) / self.std
+        # Never the images themselves: a network may change what it is given.
+        inputs = inputs / self.std if self._only_scales else inputs - self.mean
+        if self._scales_too:
+            inputs = inputs / self.std
         inputs = self._rounded(inputs.to(self._network_dtype(first, inputs.dtype)))
         logits = self._checked(self.network(inputs), len(inputs))
         return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.dtype)

@@ -67,8 +67,9 @@ def _bits(seed: int, indices: Tensor, stream: int | Tensor, count: int) -> Tenso
 
 
 def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """Map 64 random bits to the open interval (0, 1): odd multiples of 2^-24, all of them exact in float32."""
-    return _shift_right(bits, 41).to(dtype).add_(0.5).mul_(2.0**-23)
+    """Map 64 random bits, which are spent, to the open interval (0, 1): odd multiples of 2^-24, exact in float32."""
+    bits.bitwise_right_shift_(41).bitwise_and_((1 << 23) - 1)
+    return bits.to(dtype).add_(0.5).mul_(2.0**-23)
 
 
 def uniform(

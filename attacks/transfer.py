@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attacks.ascent import unit_mean
 from attacks.classifier import Classifier
-from attacks.norms import LINF, Budget, Norm, finite, named_norm, per_sample
+from attacks.norms import LINF, Box, Budget, Norm, finite, named_norm, per_sample
 from attacks.objectives import cross_entropy
 from attacks.samples import Samples, budgets
 from attacks.transfer_inputs import gaussian_smoothing, resize_and_pad
@@ -68,9 +68,9 @@ def transfer(
 
     def gradient(samples: Samples, current: Tensor, stream: int) -> Tensor:
         """Of the cross-entropy, averaged over copies, each of them resized by its own draws."""
-        total = torch.zeros_like(current)
+        slopes = []
         for copy in range(scales):
-            inputs = current / 2**copy
+            inputs = current / 2**copy if copy else current
             view = (
                 resize_and_pad(
                     current,
@@ -85,25 +85,30 @@ def transfer(
             )
             inputs = view.apply(inputs) if view else inputs
             found = finite(classifier.gradient(inputs, partial(_objective, samples), rows=samples.rows).gradient)
-            total = total + (view.pull_back(found) if view else found) / (2**copy * scales)
-        return finite(total)
+            found = view.pull_back(found) if view else found
+            slopes.append(found / (2**copy * scales) if scales > 1 else found)
+        total = slopes[0]
+        for slope in slopes[1:]:
+            total = total + slope
+        return finite(total) if view or scales > 1 else total
 
     with classifier.frozen():
         for samples in whole.split(batch_size):
             current = samples.images
             climb, variance = torch.zeros_like(current), torch.zeros_like(current)
-            length = per_sample(lengths[samples.rows], current)
+            length, box = per_sample(lengths[samples.rows], current), Box.of(norm, samples.images, samples.eps)
+            whole_size = per_sample(norm.size(torch.ones_like(climb)), current) if nesterov else None
             for step in range(steps):
                 stream = step * _STRIDE
 
                 # Gradient: here, or where momentum leads.
                 ahead = current
-                if nesterov:
-                    ahead = current + momentum * length * climb / per_sample(norm.size(torch.ones_like(climb)), current)
+                if whole_size is not None:
+                    ahead = current + momentum * length * climb / whole_size
                 slope = gradient(samples, ahead, stream)
 
                 # Variance: from the neighbourhood, for the next step.
-                corrected = finite(slope + variance)
+                corrected = finite(slope + variance) if neighbours > 0 else slope
                 if neighbours > 0 and step + 1 < steps:
                     mean = torch.zeros_like(current)
                     for number in range(1, neighbours + 1):
@@ -120,8 +125,11 @@ def transfer(
                 # Step: along the smoothed sum, then back into ball and bounds.
                 smooth = finite(smoothing.apply(corrected)) if smoothing else corrected
                 climb = momentum * climb + unit_mean(smooth)
-                move = norm.step(climb, current, lengths[samples.rows])
-                current = norm.project(current + move, samples.images, samples.eps)
+                if box is None:
+                    move = norm.step(climb, current, length)
+                    current = norm.project(current + move, samples.images, samples.eps)
+                else:
+                    current = box.step(climb, current, length)
             result[samples.rows] = current
     return result
 

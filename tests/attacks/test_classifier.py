@@ -322,3 +322,15 @@ def test_a_cut_gradient_is_named_under_autocast_too() -> None:
     images, labels = torch.rand(4, 1, 4, 4), torch.arange(4) % 3
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="cuts its own gradients"):
         pgd(Classifier(Cut()), images, labels, eps=0.1)
+
+
+@pytest.mark.parametrize("options", [{}, {"mean": (0.1,)}, {"std": (0.5,)}, {"mean": (0.1,), "std": (0.5,)}])
+def test_a_network_may_change_what_it_is_given(options) -> None:
+    images = torch.rand(4, 1, 4, 4)
+    before = images.clone()
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(16, 3))
+    classifier = Classifier(network, **options)
+    mean, std = options.get("mean", (0.0,))[0], options.get("std", (1.0,))[0]
+    assert torch.equal(classifier.logits(images), network((images - mean) / std).detach())
+    pgd(classifier, images, torch.zeros(4).long(), eps=0.1, steps=2)
+    assert torch.equal(images, before)

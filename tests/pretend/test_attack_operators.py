@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attacks import Classifier
 from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
 from attacks.gradient import kl_pgd, mifgsm, pgd
 from attacks.random import uniform
+from attacks.transfer import combined, transfer
 
 NETWORK = 6  # forward: flatten is a view; two products, a relu. Backward: a product for each, a threshold, a transpose
-MOST = {
+MOST: dict[str, tuple[Callable[..., Tensor], str, int]] = {
     "pgd": (pgd, "linf", 30),
     "pgd l2": (pgd, "l2", 60),
     "pgd last": (partial(pgd, keep="last"), "linf", 25),
@@ -24,6 +25,8 @@ MOST = {
     "apgd_ce": (apgd_ce, "linf", 50),
     "apgd_ce l2": (apgd_ce, "l2", 75),
     "apgd_dlr": (apgd_dlr, "linf", 60),
+    "transfer": (transfer, "linf", 47),
+    "combined": (partial(combined, scales=2), "linf", 290),
     "apgd_t": (partial(apgd_t, num_targets=1), "linf", 60),
 }
 
@@ -43,3 +46,17 @@ def test_a_step_launches_little_beside_the_network(name: str, cuda: torch.device
 
     step = (operators(45) - operators(25)) / 20
     assert step - NETWORK <= most
+
+
+def test_a_batch_that_gets_smaller_shows_the_device_few_sizes(cuda: torch.device) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    sizes: list[int] = []
+    network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    images, found = uniform(0, torch.arange(64), (1, 8, 8)), []
+    for device in (torch.device("cpu"), cuda):
+        classifier = Classifier(network.to(device))
+        labels = classifier.logits(images.to(device)).argmax(dim=1)
+        sizes.clear()
+        found.append(pgd(classifier, images.to(device), labels, eps=0.3, steps=60, step_size=0.005).cpu())
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+    assert len(set(sizes)) <= 11
