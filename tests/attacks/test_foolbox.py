@@ -41,7 +41,7 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
 def test_results_equal_those_of_foolbox(name, norm, targeted, network, draw, foolbox: ModuleType) -> None:
     images, labels = draw(16, (3, 8, 8)), torch.arange(16) % 4
     preprocessing = {"mean": list(MEAN), "std": list(STD), "axis": -3}
-    model = foolbox.PyTorchModel(network, bounds=(0, 1), preprocessing=preprocessing)
+    model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu", preprocessing=preprocessing)
     criteria = foolbox.criteria.TargetedMisclassification if targeted else foolbox.criteria.Misclassification
     prefix = {"linf": "Linf", "l2": "L2"}[norm]
 

@@ -50,7 +50,7 @@ def test_it_is_at_least_as_strong_as_foolbox_at_equal_steps(name, targeted, fool
     criterion = foolbox.criteria.TargetedMisclassification(labels) if targeted else labels
 
     with classifier.frozen():
-        model = foolbox.PyTorchModel(classifier.eval(), bounds=(0, 1))
+        model = foolbox.PyTorchModel(classifier.eval(), bounds=(0, 1), device="cpu")
         _, theirs, _ = getattr(foolbox.attacks, peer)(**options)(model, images, criterion, epsilons=None)
     ours = attack(classifier, images, labels, targeted=targeted)
 
