@@ -65,11 +65,19 @@ class Recording(Generic[T]):
     """The player's parameters, each with the gradient that a replay leaves."""
     again: Callable[[], None]
 
+    adds: bool = False
+    """Whether gradients are added to those that are there, as parts of a batch ask for."""
+
     def replay(self) -> T:
         """Do the pass again; its result and gradients are the same tensors with new values."""
         self.again()
         for parameter, gradient in self.gradients:
-            parameter.grad = gradient
+            if not self.adds or gradient is None:
+                parameter.grad = gradient
+            elif parameter.grad is None:
+                parameter.grad = gradient.clone()
+            else:
+                parameter.grad.add_(gradient)
         return self.result
 
 
@@ -77,8 +85,9 @@ class Recording(Generic[T]):
 class RecordedPasses:
     """The passes of `direct`, each recorded after some practice. They follow on each other as in advgan.training.
 
-    Gradients are not added to what was there: the parameters' must be None before each pass. Recording does nothing but
-    record: where it fails, all is as if it had not been tried, and passes are direct from there on.
+    Gradients are added to what was there only between the parts of a batch; else the parameters' must be None before
+    each pass. Recording does nothing but record: where it fails, all is as if it had not been tried, and passes are
+    direct from there on.
     """
 
     overwrites = True
@@ -92,6 +101,8 @@ class RecordedPasses:
     generations: dict[Kind, Recording[Turn]] = field(default_factory=dict)
     redrawn: dict[Kind, Recording[Turn]] = field(default_factory=dict)
     """The generator's passes on images of their own, where a recipe has any."""
+    rehearsed: int = 0
+    """Passes of the generator that were practice."""
     latest: Kind | None = None
     """Of the last discriminator's pass; None where that was practice."""
     gave_up: bool = False
@@ -100,7 +111,7 @@ class RecordedPasses:
         """See `Passes`."""
         training = self.direct.training
         kind = Kind(keeps, self.direct.state.batches % training.penalty_every == 0)
-        if self.practised[kind] < PRACTICE:
+        if self.practised[kind] < PRACTICE or (self._generates(kind) and self.rehearsed < PRACTICE):
             self.practised[kind] += 1
             self.latest = None
             return self.recorder.aside(lambda: self.direct.discriminate(part, keeps=keeps))
@@ -115,11 +126,21 @@ class RecordedPasses:
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
         """See `Passes`. The recording of a generator's pass belongs to that of the pass that made its images."""
         if self.latest is None:
+            self.rehearsed += 1
             return self.recorder.aside(lambda: self.direct.generate(part, fake))
         if fake is not None:
             return self.generations[self.latest].replay()
         _copy(part, self.inputs[self.latest])
         return self.redrawn[self.latest].replay()
+
+    @property
+    def _redraws(self) -> bool:
+        training = self.direct.training
+        return training.redraws or training.accumulation > 1
+
+    def _generates(self, kind: Kind) -> bool:
+        """Whether passes of the generator are recorded beside this kind of the discriminator's."""
+        return kind.keeps or self._redraws
 
     def _record(self, kind: Kind, part: Round) -> None:
         """Record a discriminator's pass, and the generator's on its images: both before either is done."""
@@ -129,7 +150,7 @@ class RecordedPasses:
             if kind.keeps:
                 fake = judged.result.fake
                 self.generations[kind] = self._recorded(lambda: direct.generate(given, fake), direct.state.generator)
-            if direct.training.redraws:
+            if self._redraws:
                 self.redrawn[kind] = self._recorded(lambda: direct.generate(given, None), direct.state.generator)
         except RuntimeError as error:
             self._give_up(error)
@@ -137,14 +158,16 @@ class RecordedPasses:
         self.inputs[kind], self.discriminations[kind] = given, judged
 
     def _recorded(self, work: Callable[[], T], player: Network) -> Recording[T]:
-        """Record a pass of a player, whose gradients of before are gone, so that none is added to them."""
+        """Record a pass of a player, whose gradients are set aside meanwhile, so that none is added to them."""
         parameters = list(player.parameters())
-        _forget(parameters)
+        before = [parameter.grad for parameter in parameters]
+        _give(parameters, [None] * len(parameters))
         try:
             result, again = self.recorder.record(work)
-            return Recording(result, [(parameter, parameter.grad) for parameter in parameters], again)
+            left: list[tuple[Tensor, Tensor | None]] = [(parameter, parameter.grad) for parameter in parameters]
+            return Recording(result, left, again, adds=self.direct.training.accumulation > 1)
         finally:
-            _forget(parameters)
+            _give(parameters, before)
 
     def _give_up(self, error: RuntimeError) -> None:
         reason = f"this recipe cannot be recorded ({innermost(error)})"
@@ -156,12 +179,11 @@ class RecordedPasses:
             recordings.clear()
 
 
-def obstacle(device: torch.device, training: GanTraining, *, grows: bool, synchronised: bool) -> str | None:
+def obstacle(device: torch.device, *, grows: bool, synchronised: bool) -> str | None:
     """Why the passes of a training cannot be recorded, so far as that is known before it is tried."""
     reasons = {
         f"--device {device} has no CUDA graphs": device.type != "cuda",
         "networks.family progressive grows, and a recording has one shape": grows,
-        f"training.accumulation {training.accumulation} adds up what a recording overwrites": training.accumulation > 1,
         "networks.synchronised waits for the other processes": synchronised,
     }
     return next((text for text, holds in reasons.items() if holds), None)
@@ -184,7 +206,6 @@ def passes_for(state: State, training: GanTraining) -> Passes:
     modules = [module for player in players for module in player.modules()]
     found = obstacle(
         state.device,
-        training,
         grows=any(isinstance(player, Growing) for player in players),
         synchronised=any(isinstance(module, SynchronisedBatchNorm2d) for module in modules),
     )
@@ -196,9 +217,9 @@ def passes_for(state: State, training: GanTraining) -> Passes:
     return RecordedPasses(direct, CudaGraphs(state.device), insists=training.cuda_graphs is True)
 
 
-def _forget(parameters: Sequence[Tensor]) -> None:
-    for parameter in parameters:
-        parameter.grad = None
+def _give(parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
 
 
 def _tensors(part: Round) -> list[Tensor]:

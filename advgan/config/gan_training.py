@@ -101,8 +101,8 @@ class GanTraining(Section):
     """Of both networks; weights, losses and optimisers stay float32."""
     cuda_graphs: bool | Literal["auto"] = "auto"
     """Record the passes of both players once and replay them, on a CUDA device: the host then launches a recording
-    instead of hundreds of kernels. Only for networks that keep their shapes, and batches in one part. `auto`: wherever
-    that is possible; true: training ends with the reason where it is not."""
+    instead of hundreds of kernels. Only for networks that keep their shapes. `auto`: wherever that is possible; true:
+    training ends with the reason where it is not."""
     deterministic: bool = True
     """On a CUDA device: kernels that give the same bits every time, so that a resumed run ends as one that was left
     alone. false: the fastest that cuDNN finds by trial (cudnn.benchmark)."""

@@ -64,7 +64,7 @@ def _unmet(config: TrainConfig, device: torch.device) -> str | None:
         return None
     networks = config.networks
     grows = networks.family == "progressive"
-    return obstacle(device, config.training, grows=grows, synchronised=networks.synchronised)
+    return obstacle(device, grows=grows, synchronised=networks.synchronised)
 
 
 def newest_checkpoint(run: Run, read: Callable[[Path], object] = load_state) -> Path | None:

@@ -70,7 +70,6 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sphere": ({"latent_kind": "sphere"}, {"loss": "least-squares", "schedule": "cosine"}),
 }
 every_recipe = pytest.mark.parametrize("name", RECIPES)
-every_recordable = pytest.mark.parametrize("name", [name for name in RECIPES if name != "accumulated"])
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 8, "channels": 1}
 
 
@@ -124,7 +123,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name: str, tmp_path: Path) ->
         assert all(value.isfinite() for value in one.terms.values())
 
 
-@every_recordable
+@every_recipe
 def test_replayed_passes_equal_direct_ones(name: str, taped: Callable[[], Any]) -> None:
     direct, training = begin(name, steps=PRACTICE + 5)
     steps = list(train(direct, images(), training))
@@ -136,7 +135,7 @@ def test_replayed_passes_equal_direct_ones(name: str, taped: Callable[[], Any]) 
 
 
 @pytest.mark.gpu
-@every_recordable
+@every_recipe
 def test_cuda_graphs_train_as_direct_passes_do(name: str) -> None:
     """Up to the rounding of kernels that a library may choose anew."""
     networks, training = plan(name, steps=PRACTICE + 5)

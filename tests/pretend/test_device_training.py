@@ -128,3 +128,30 @@ def test_a_classifier_is_fitted_in_one_order(network: str, watch: Any) -> None:
     with watch() as seen:
         list(classifier_training.train(state, data, training))
     assert not {operator for operator, _ in seen.unordered} - {"max_pool2d_with_indices_backward"}, seen.text()
+
+
+def test_a_run_with_recordings_is_trained_resumed_and_used(advgan: Any, watch: Any, tmp_path: Path) -> None:
+    few = {"training.cuda_graphs": "true", "training.steps": 12, "training.batch_size": 8, "networks.width": 4}
+    few |= {"log_every": 2, "evaluate_every": 6, "num_samples": 40}
+    settings = [word for key, value in few.items() for word in ("--set", f"{key}={value}")]
+    with watch() as seen:
+        trained = advgan("train", "--preset", "small", "--data", "digits", *settings, "--out", "run")
+    assert trained.code == 0, trained.words
+    assert seen.replays
+    first, run = load_checkpoint(tmp_path / "run/checkpoints/last.safetensors"), tmp_path / "run"
+    log = (run / "log.jsonl").read_bytes()
+    before = (run / "checkpoints/previous.safetensors").read_bytes()
+    for name in ("last", "best"):  # names of one file, perhaps
+        (run / f"checkpoints/{name}.safetensors").unlink()
+        (run / f"checkpoints/{name}.safetensors").write_bytes(before)
+    resumed = advgan("train", "--resume", "run")
+    assert resumed.code == 0, resumed.words
+    assert (run / "log.jsonl").read_bytes() == log
+    again = load_checkpoint(run / "checkpoints/last.safetensors")
+    assert repr((again.config, again.state)) == repr((first.config, first.state))
+    for device in ("cuda", "cpu"):
+        assert advgan("sample", "--ckpt", "run", "-n", "4", "--device", device, "--out", f"images-{device}").code == 0
+        assert advgan("export", "--ckpt", "run", "--device", device, "--out", f"export-{device}").code == 0
+    refused = advgan("train", "--preset", "small", "--data", "digits", *settings, "--device", "cpu")
+    assert refused.code in (1, 2)
+    assert "cuda_graphs true: --device cpu has no CUDA graphs" in refused.words
