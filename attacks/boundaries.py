@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.hyperplanes import distances, move_onto
+from attacks.hyperplanes import distances, scaled_moves
 from attacks.norms import Norm, finite
 from attacks.objectives import margin
 from attacks.samples import Samples
@@ -30,14 +30,18 @@ class Boundary:
         """Bring a gradient and its value to a scale in which sums neither vanish nor overflow."""
         normals = finite(normals)
         largest = normals.abs().amax(dim=(1, 2, 3))
-        scale = torch.where(largest > 0, largest, 1)
+        scale = largest + (largest == 0)
         return cls(points, normals / scale[:, None, None, None], values / scale, logits)
 
     def move_from(self, start: Tensor, norm: Norm) -> Tensor:
         """The shortest move (N, C, H, W) from other points in [0, 1] onto the boundary."""
-        wide = self.normals.double() if start.device.type != "mps" else self.normals
-        shift = (wide * (start - self.points)).sum(dim=(1, 2, 3)).to(self.values)
-        return move_onto(norm, start, self.normals, self.values + shift)
+        return self.moves_from(start[None], norm)[0]
+
+    def moves_from(self, starts: Tensor, norm: Norm) -> Tensor:
+        """`move_from` of several starts a sample at once: (S, N, C, H, W) to (S, N, C, H, W)."""
+        wide = self.normals.double() if starts.device.type != "mps" else self.normals
+        shifts = (wide * (starts - self.points)).sum(dim=(2, 3, 4)).to(self.values)
+        return scaled_moves(norm, starts, wide, self.values + shifts)
 
 
 def nearest_boundary(classifier: Classifier, samples: Samples, points: Tensor, rivals: Tensor, norm: Norm) -> Boundary:
@@ -55,12 +59,13 @@ def nearest_boundary(classifier: Classifier, samples: Samples, points: Tensor, r
     return Boundary.scaled(points, normals[every, nearest], values[every, nearest], found.logits)
 
 
-def boundary_to(classifier: Classifier, samples: Samples, points: Tensor, rivals: Tensor) -> Boundary:
-    """The boundary between each label and its rival (N,), by one forward and one backward pass."""
+def boundary_to(classifier: Classifier, samples: Samples, points: Tensor, pairs: Tensor) -> Boundary:
+    """The boundary between the rival and the label of each of (N, 2) pairs, by one forward and one backward pass."""
 
     def lead(logits: Tensor) -> Tensor:
-        pair = torch.stack([rivals, samples.labels], dim=1)
-        return logits.gather(1, pair).diff(dim=1).squeeze(1).neg()
+        kept = pairs.clone() if pairs.is_inference() else pairs  # autograd refuses to keep one of inference mode
+        rival, label = logits.gather(1, kept).unbind(dim=1)
+        return rival - label
 
     found = classifier.gradient(points, lead, rows=samples.rows)
     return Boundary.scaled(points, found.gradient, found.values, found.logits)

@@ -113,12 +113,13 @@ def fab_t(
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=False, indices=indices)
 
     def looks(record: Record) -> list[Look]:
-        targets = rivals(record.logits, record.samples.labels, num_targets)
+        labels = record.samples.labels
+        targets = rivals(record.logits, labels, num_targets)
 
-        def towards(target: Tensor, samples: Samples, points: Tensor) -> Boundary:
-            return boundary_to(classifier, samples, points, target[samples.rows])
+        def towards(pairs: Tensor, samples: Samples, points: Tensor) -> Boundary:
+            return boundary_to(classifier, samples, points, pairs[samples.rows])
 
-        return [partial(towards, target) for target in targets.unbind(dim=1)]
+        return [partial(towards, torch.stack([target, labels], dim=1)) for target in targets.unbind(dim=1)]
 
     return _search(
         classifier,
@@ -210,25 +211,27 @@ def _advance(norm: Norm, look: Look, pace: _Pace, state: _Walk) -> _Walk:
     samples, images = state.samples, state.samples.images
 
     # Look, once for both: whether the iterate fools, and where the boundary is.
-    boundary = look(samples, state.current)
+    boundary, delta = look(samples, state.current), state.current - images
     fooled = samples.fooled(boundary.logits)
     nearest = state.nearest.offered(
         samples,
         state.current,
         fooled=fooled,
-        sizes=norm.size(state.current - images),
+        sizes=norm.size(delta),
         values=margins(samples, boundary.logits),
         closed=state.done,
     )
 
     # Step back from the far side.
-    base = torch.where(fooled[:, None, None, None], images + pace.beta * (state.current - images), state.current)
+    base = torch.where(fooled[:, None, None, None], images + pace.beta * delta, state.current)
 
     # Step onto the boundary, from the iterate and a little from the image.
-    near, far = boundary.move_from(base, norm), boundary.move_from(images, norm)
-    lengths = norm.size(near).clamp(min=_LEAST), norm.size(far).clamp(min=_LEAST)
-    alpha = per_sample((lengths[0] / (lengths[0] + lengths[1])).clamp(max=pace.alpha_max), images)
-    mixed = (base + pace.eta * near) * (1 - alpha) + (images + pace.eta * far) * alpha
+    starts = torch.stack([base, images])
+    moves = boundary.moves_from(starts, norm)
+    near, far = norm.size(moves.flatten(0, 1)).clamp(min=_LEAST).chunk(2)
+    alpha = per_sample((near / (near + far)).clamp(max=pace.alpha_max), images)
+    ends = starts + pace.eta * moves
+    mixed = ends[0] * (1 - alpha) + ends[1] * alpha
     done = nearest.settled | (state.step >= pace.steps)  # one look more than steps, at where the last one led
     return replace(state, current=mixed.clamp(0, 1), nearest=nearest, step=state.step + 1, done=done)
 

@@ -31,57 +31,78 @@ def move_onto(norm: Norm, points: Tensor, normals: Tensor, values: Tensor) -> Te
     closest to it. A pixel that the function does not depend on stays, and so does everything where a value is not a
     number. The length of a normal, with its value, does not matter.
     """
-    wide = torch.float32 if points.device.type == "mps" else torch.float64
-    below, slopes, aims = points.flatten(1).to(wide), normals.flatten(1).to(wide), values.to(wide)[:, None]
-    steepest = slopes.abs().amax(dim=1, keepdim=True)
+    slopes, aims = normals.to(_wide(points)), values.to(_wide(points))
+    steepest = slopes.flatten(1).abs().amax(dim=1)
     scale = torch.where(steepest > 0, steepest, 1)
-    slopes, aims = slopes / scale, (aims / scale).nan_to_num(nan=0.0)
-    directions = -slopes.sign() * aims.sign()
-    room = torch.where(directions > 0, 1 - below, below)
-    lengths = _LENGTHS[norm.name](slopes.abs(), room, aims.abs())
-    return (directions * lengths).to(points.dtype).reshape(points.shape)
+    return scaled_moves(norm, points[None], slopes / scale[:, None, None, None], (aims / scale)[None])[0]
 
 
-def _linf_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
-    """All pixels move by the same length, up to their bounds."""
-    return _level_lengths(slopes, room, needed, paces=(slopes > 0).to(slopes))
+def scaled_moves(norm: Norm, starts: Tensor, normals: Tensor, values: Tensor) -> Tensor:
+    """`move_onto` from S points a function at once, for normals whose largest entry is 1 (or all 0).
 
-
-def _l2_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
-    """Pixels move in proportion to their slopes, up to their bounds."""
-    return _level_lengths(slopes, room, needed, paces=slopes)
-
-
-def _level_lengths(slopes: Tensor, room: Tensor, needed: Tensor, *, paces: Tensor) -> Tensor:
-    """min(level * pace, room) of each pixel, at the level where their sum, weighted by slope, is what is needed.
-
-    The sum rises with the level in straight pieces, and flattens where a pixel reaches its bound. Sorting these points
-    gives the sum at each of them and the piece that holds the level.
+    starts (S, N, C, H, W), normals (N, C, H, W), values (S, N) to moves (S, N, C, H, W).
     """
-    points = torch.where(paces > 0, room / torch.where(paces > 0, paces, 1), 0)
-    points, order = points.sort(dim=1)
-    at_bound = (slopes * room).gather(1, order).cumsum(dim=1)
-    moving = (slopes * paces).gather(1, order).flip(1).cumsum(dim=1).flip(1)  # with the pixel that stops here
-    enough = at_bound + points * (moving - (slopes * paces).gather(1, order)) >= needed
-    piece = enough.to(torch.int8).argmax(dim=1, keepdim=True)
-    before = at_bound.gather(1, piece) - (slopes * room).gather(1, order).gather(1, piece)
-    rate = moving.gather(1, piece)
-    level = (needed - before) / torch.where(rate > 0, rate, 1)
-    reached = torch.where(paces > 0, (level * paces).minimum(room), 0)
-    return torch.where(enough.any(dim=1, keepdim=True), reached, torch.where(paces > 0, room, 0))
+    wide = _wide(starts)
+    below, slopes = starts.flatten(2).to(wide), normals.flatten(1).to(wide)
+    aims = values.to(wide).nan_to_num(nan=0.0)[:, :, None]
+    signs = slopes.sign()
+    directions = signs * -aims.sign()
+    room = (directions.clamp(min=0) - below).abs_()  # up to 1 for what rises, down to 0 for what falls
+    lengths = _LENGTHS[norm.name](slopes.abs(), signs.abs_(), room, aims.abs())
+    return directions.mul_(lengths).to(starts.dtype).reshape(starts.shape)
 
 
-def _l1_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+def _wide(points: Tensor) -> torch.dtype:
+    """What sums over many pixels are taken in; MPS has no float64."""
+    return torch.float32 if points.device.type == "mps" else torch.float64
+
+
+# How far each pixel moves, by the sizes of slopes (N, P), 1 where there is a slope, the room (S, N, P) and what is
+# needed of the function (S, N, 1). What has no slope may come out as anything finite: it does not move. All is products
+# instead of choices, which the CPU makes value by value, by guessing the next.
+
+
+def _linf_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+    """All pixels move by the same length, up to their bounds."""
+    points, order = (room * has_slope).sort(dim=2)
+    steep = slopes.expand_as(room).gather(2, order)
+    return _level(points, steep * points, steep, needed).minimum(room)
+
+
+def _l2_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+    """Pixels move in proportion to their slopes, up to their bounds."""
+    points, order = (room / (slopes + (1 - has_slope)) * has_slope).sort(dim=2)
+    steep = slopes.expand_as(room).gather(2, order)
+    return (_level(points, steep * room.gather(2, order), steep * steep, needed) * slopes).minimum(room)
+
+
+def _level(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
+    """(S, N, 1): the level up to which pixels move, each to its bound at the latest, for a sum that is what is needed.
+
+    `points` are the levels at which pixels reach their bounds, ascending, `gains` what they have then added to the sum,
+    and `rates` what they add to it per level before. So the sum rises with the level in straight pieces. It is known at
+    each point, and so is the piece that holds the level; where none does, all go to their bounds.
+    """
+    at_bound = gains.cumsum(dim=2)
+    moving = rates.flip(2).cumsum(dim=2).flip(2)  # with the pixel that stops here
+    enough = (moving - rates).mul_(points).add_(at_bound) >= needed
+    found, piece = enough.to(torch.int8).max(dim=2, keepdim=True)
+    before, rate = at_bound.gather(2, piece) - gains.gather(2, piece), moving.gather(2, piece)
+    level = (needed - before) / (rate + (rate == 0))
+    return level.masked_fill_(found == 0, torch.finfo(level.dtype).max)
+
+
+def _l1_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """The steepest pixel moves to its bound, then the next, until it is enough."""
     order = slopes.argsort(dim=1, descending=True, stable=True)
-    steep, free = slopes.gather(1, order), room.gather(1, order)
+    steep, free = slopes.gather(1, order), room.gather(2, order.expand_as(room))
     gains = steep * free
-    left = (needed - (gains.cumsum(dim=1) - gains)).clamp(min=0)
-    filled = torch.where(steep > 0, (left / torch.where(steep > 0, steep, 1)).minimum(free), 0)
-    return torch.zeros_like(room).scatter(1, order, filled)
+    left = (needed - (gains.cumsum(dim=2) - gains)).clamp_(min=0)
+    filled = left.div_(steep + (steep == 0)).minimum(free)
+    return torch.empty_like(room).scatter_(2, order.expand_as(room), filled)
 
 
-_LENGTHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+_LENGTHS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     LINF.name: _linf_lengths,
     L2.name: _l2_lengths,
     L1.name: _l1_lengths,

@@ -56,14 +56,15 @@ class Nearest:
         by no more than rounding does not settle a sample, so that the result needs no projection where it does.
         """
         distances = sizes if distances is None else distances
-        higher = self.sizes.isinf() & (values > self.values)
-        within = fooled & samples.eps.isfinite() & (sizes <= samples.eps)
+        higher = (self.sizes == torch.inf) & (values > self.values)
+        within = (sizes <= samples.eps) & (samples.eps < torch.inf)
         better = torch.where(fooled, (distances < self.sizes * _LESS) | within, higher) & ~(closed | self.settled)
+        nearer = better & fooled
         return Nearest(
             images=torch.where(better[:, None, None, None], candidate, self.images),
-            sizes=torch.where(better & fooled, distances, self.sizes),
+            sizes=torch.where(nearer, distances, self.sizes),
             values=torch.where(better, values, self.values),
-            settled=self.settled | (better & fooled & (within | (distances == 0))),
+            settled=self.settled | (nearer & (within | (distances == 0))),
         )
 
 
