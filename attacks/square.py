@@ -14,6 +14,7 @@ from attacks.objectives import log_odds, margin
 from attacks.queue import drive
 from attacks.samples import Samples
 from attacks.square_proposals import Blobs, Proposals, Stripes
+from attacks.square_windows import Ahead
 
 _PROPOSALS: dict[str, Callable[..., Proposals]] = {
     "linf": Stripes,
@@ -25,6 +26,7 @@ _PROPOSALS: dict[str, Callable[..., Proposals]] = {
 @dataclass(frozen=True)
 class _Search:
     samples: Samples
+    ahead: Ahead
     best: Tensor
     """(N, C, H, W)."""
     value: Tensor
@@ -75,17 +77,20 @@ def square(
     def begin(fresh: Samples) -> _Search:
         never = torch.zeros_like(fresh.labels, dtype=torch.bool)
         unknown = torch.full_like(fresh.eps, -torch.inf)
-        return _Search(fresh, proposals.start(fresh), unknown, torch.ones_like(fresh.labels), never)
+        ahead = proposals.lots.joined(fresh.indices)
+        return _Search(fresh, ahead, proposals.start(fresh), unknown, torch.ones_like(fresh.labels), never)
 
     def advance(search: _Search) -> _Search:
         samples = search.samples
-        candidate = proposals.next(samples, search.best, search.spent - 2)  # at first, the start itself
+        ahead, draw = proposals.lots.next(search.ahead, samples.indices, search.spent)
+        candidate = proposals.next(samples, search.best, draw)  # at first, the start itself
         logits = classifier.logits(candidate, rows=samples.rows)
         value, fooled = samples.objective(logits, loss=loss), samples.fooled(logits)
         better = (fooled | (value > search.value)) & ~search.done
         spent = search.spent + 1
         return replace(
             search,
+            ahead=ahead,
             best=torch.where(better[:, None, None, None], candidate, search.best),
             value=torch.where(better, value, search.value),
             spent=spent,

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from attacks import random
 from attacks.norms import per_sample
 from attacks.samples import Samples
-from attacks.square_windows import Patterns, Schedule, pattern
+from attacks.square_windows import Draw, Lots, Patterns, Schedule, pattern
 
 _NEWTON_STEPS = 5
 
@@ -20,12 +20,14 @@ _NEWTON_STEPS = 5
 class Proposals(Protocol):
     """One norm's rule."""
 
+    lots: Lots
+
     def start(self, samples: Samples) -> Tensor:
         """(N, C, H, W) in ball and [0, 1]."""
         ...
 
-    def next(self, samples: Samples, best: Tensor, proposal: Tensor) -> Tensor:
-        """(N, C, H, W) in ball and [0, 1]: proposals of those numbers (N,), from 0; before them the best as it is."""
+    def next(self, samples: Samples, best: Tensor, draw: Draw) -> Tensor:
+        """(N, C, H, W) in ball and [0, 1]: what was drawn, tried on the best; in windows of side 0 the best as it is."""
         ...
 
 
@@ -39,21 +41,22 @@ class Stripes:
     def __init__(self, like: Tensor, *, p_init: float, seed: int) -> None:
         self._seed = seed
         self._schedule = Schedule(*like.shape[2:], p_init=p_init, smallest=1, odd=False, device=like.device)
+        self.lots = Lots(self._schedule, seed, windows=1, coins=like.shape[1])
 
     def start(self, samples: Samples) -> Tensor:
         channels, _, width = samples.images.shape[1:]
-        signs = _signs(random.uniform(self._seed, samples.indices, (channels, 1, width)))
-        return _corner(samples, signs)
+        signs = _signs(random.uniform(self._seed, samples.indices, (channels, 1, width)) < 0.5)
+        return (samples.images + per_sample(samples.eps, samples.images) * signs).clamp(0, 1)
 
-    def next(self, samples: Samples, best: Tensor, proposal: Tensor) -> Tensor:
-        draws = random.uniform(self._seed, samples.indices, (2 + best.shape[1],), stream=proposal + 1)
-        side = self._schedule.side(self._schedule.stage(proposal))
-        inside = self._schedule.place(side, draws[:, :2]).mask()
-        signs = _signs(draws[:, 2:, None, None])
-        candidate = torch.where(inside, _corner(samples, signs), best)
-        same = (candidate == best).flatten(1).all(dim=1)
-        signs = torch.where(same[:, None, None, None], -signs, signs)
-        return torch.where(inside, _corner(samples, signs), best)
+    def next(self, samples: Samples, best: Tensor, draw: Draw) -> Tensor:
+        places = self._schedule.places(draw)[:, None].expand(-1, best.shape[1], -1)
+        before, images = best.flatten(2).gather(2, places), samples.images.flatten(2).gather(2, places)
+        eps = samples.eps[:, None]
+        same = _ends(images, eps, draw.heads).eq_(before).amin(dim=(1, 2)) > 0
+        after = _ends(images, eps, draw.heads ^ same[:, None])
+        if draw.begins:
+            after = torch.where(draw.side[:, None, None] > 0, after, before)
+        return best.flatten(2).scatter(2, places, after).reshape(best.shape)
 
 
 class Blobs:
@@ -68,6 +71,7 @@ class Blobs:
         self._order = {2: 2, 1: 4}[norm]
         self._schedule = Schedule(*like.shape[2:], p_init=p_init, smallest=3, odd=True, device=like.device)
         self._patterns = Patterns(self._schedule.sides, order=self._order, norm=norm, like=like)
+        self.lots = Lots(self._schedule, seed, windows=2, coins=1 + like.shape[1])
 
     def start(self, samples: Samples) -> Tensor:
         """Tile the image with patterns, a fifth of its side each, with signs of their own."""
@@ -77,18 +81,15 @@ class Blobs:
         draws = random.uniform(self._seed, samples.indices, (channels + 1, grid[0], 1, grid[1], 1))
         tile = pattern(side, order=self._order, norm=self._norm).to(samples.images)
         flipped = draws[:, :1] < 0.5
-        tiles = _signs(draws[:, 1:]) * torch.where(flipped, tile.T[:, None, :], tile[:, None, :])
+        tiles = _signs(draws[:, 1:] < 0.5) * torch.where(flipped, tile.T[:, None, :], tile[:, None, :])
         delta = tiles.reshape(count, channels, grid[0] * side, grid[1] * side)
         spare = (height - delta.shape[2], width - delta.shape[3])
         top, left = spare[0] // 2, spare[1] // 2
         return self._fit(samples, F.pad(delta, (left, spare[1] - left, top, spare[0] - top)))
 
-    def next(self, samples: Samples, best: Tensor, proposal: Tensor) -> Tensor:
+    def next(self, samples: Samples, best: Tensor, draw: Draw) -> Tensor:
         channels = best.shape[1]
-        draws = random.uniform(self._seed, samples.indices, (5 + channels,), stream=proposal + 1)
-        stage = self._schedule.stage(proposal)
-        side = self._schedule.side(stage)
-        filled, emptied = self._schedule.place(side, draws[:, :2]), self._schedule.place(side, draws[:, 2:4])
+        filled, emptied = (self._schedule.window(first, draw.side) for first in draw.first.unbind(dim=1))
 
         # What there is to give.
         delta = best - samples.images
@@ -101,7 +102,7 @@ class Blobs:
 
         # The change of the first window: in direction half the old one and half the pattern, in size all of it.
         old = delta * filled.mask()
-        new = self._patterns.at(stage, filled, draws[:, 4] < 0.5) * _signs(draws[:, 5:, None, None])
+        new = self._patterns.at(draw.stage, filled, draw.heads[:, 0]) * _signs(draw.heads[:, 1:, None, None])
         new = torch.addcmul(new, old, 1 / self._size(old).clamp(min=1e-12))
         return self._fit(samples, torch.addcmul(kept, new, amount / self._size(new).clamp(min=1e-12)))
 
@@ -136,9 +137,10 @@ def _thin(delta: Tensor, samples: Samples) -> Tensor:
     return thin.copysign_(delta) * shrink.clamp(max=1)
 
 
-def _corner(samples: Samples, signs: Tensor) -> Tensor:
-    return (samples.images + per_sample(samples.eps, samples.images) * signs).clamp(0, 1)
+def _ends(images: Tensor, eps: Tensor, heads: Tensor) -> Tensor:
+    """(N, C, P) pixels to one end of their range: in channels (N, C) that show heads the lower."""
+    return (images + torch.where(heads, -eps, eps)[:, :, None]).clamp_(0, 1)
 
 
-def _signs(draws: Tensor) -> Tensor:
-    return torch.where(draws < 0.5, -1, 1)
+def _signs(heads: Tensor) -> Tensor:
+    return torch.where(heads, -1, 1)

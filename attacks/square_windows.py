@@ -1,10 +1,16 @@
 """Where Square changes an image: windows that shrink by a schedule, and the patterns that l2 and l1 lay into them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from attacks import random
+
+AHEAD = 32
+"""Proposals whose random numbers are drawn at once: hashing costs some fifty operators however many they are."""
 
 _LAST_PROPOSALS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After each of these proposals the share of the image that a window covers is halved (Andriushchenko et al., 2020)."""
@@ -51,18 +57,111 @@ class Schedule:
         self._columns = torch.arange(width, device=device)
 
     def stage(self, proposal: Tensor) -> Tensor:
-        """(N,) numbers of proposals, from 0, to the stages that they belong to, from 1; stage 0 is before them all."""
+        """Numbers of proposals, from 0, to the stages that they belong to, from 1; stage 0 is before them all."""
         return torch.bucketize(proposal, self._starts, right=True)
 
     def side(self, stage: Tensor) -> Tensor:
-        """(N,) stages to sides; 0 in stage 0."""
+        """Stages to sides; 0 in stage 0."""
         return self._sides[stage]
 
-    def place(self, side: Tensor, draws: Tensor) -> Window:
-        """Place windows by (N, 2) uniform draws, each place that lies within the image as likely as any other."""
-        room = torch.stack([self.height - side, self.width - side], dim=1)
-        first = (draws * (room + 1)).long().minimum(room)  # the product may round up
+    def largest(self, proposal: int) -> int:
+        """The largest side from that proposal on."""
+        return self.sides[sum(proposal > last for last in _LAST_PROPOSALS)]
+
+    def first(self, side: Tensor, draws: Tensor) -> Tensor:
+        """(..., 2) the first row and column of windows of sides (...), by as many uniform draws as there are results.
+
+        Each place that lies within the image is as likely as any other.
+        """
+        room = torch.stack([self.height - side, self.width - side], dim=-1)
+        return (draws * (room + 1)).long().minimum(room)  # the product may round up
+
+    def places(self, draw: "Draw") -> Tensor:
+        """(N, largest^2): where the pixels of each sample's first window stand in a flat channel.
+
+        A window that is smaller than the largest names its last row and column more than once; one of side 0 is read as
+        one of side 1.
+        """
+        steps = torch.minimum(self._rows[: draw.largest], (draw.side - 1).clamp_(min=0)[:, None])
+        rows, columns = (draw.first[:, 0, None] + steps[:, :, None]).unbind(dim=2)
+        return ((rows * self.width)[:, :, None] + columns[:, None, :]).flatten(1)
+
+    def window(self, first: Tensor, side: Tensor) -> Window:
+        """(N, 2) first rows and columns and (N,) sides as windows."""
         return Window(self._rows - first[:, :1], self._columns - first[:, 1:], side[:, None])
+
+
+class Draw(NamedTuple):
+    """What is drawn for one proposal of each sample."""
+
+    stage: Tensor
+    """(N,)"""
+    side: Tensor
+    """(N,)"""
+    first: Tensor
+    """(N, windows, 2) first rows and columns, within the image also of windows of side 0."""
+    heads: Tensor
+    """(N, coins) booleans."""
+    largest: int
+    """No side is larger."""
+    begins: bool
+    """Whether there may be windows of side 0: a sample's first look is at the start itself."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What is drawn for the next proposals of each sample."""
+
+    stage: Tensor
+    """(N, AHEAD)"""
+    side: Tensor
+    first: Tensor
+    """(N, AHEAD, windows, 2)"""
+    heads: Tensor
+    """(N, AHEAD, coins)"""
+
+
+class Lots:
+    """Draws for each sample from its own (seed, index, proposal), many proposals at once.
+
+    The draws ahead are rows of the attack's state. How far all have come in them, and the number of the latest
+    proposal's of the sample that joined last, is known without asking the device.
+    """
+
+    def __init__(self, schedule: Schedule, seed: int, *, windows: int, coins: int) -> None:
+        self._schedule, self._seed, self._windows, self._coins = schedule, seed, windows, coins
+        self._place = AHEAD
+        self._youngest = -1
+
+    def joined(self, indices: Tensor) -> Ahead:
+        """Room for the draws of samples that join, whose next proposal is -1; they are made with those of all."""
+        self._place, self._youngest = AHEAD, -1
+        shape = (len(indices), AHEAD)
+        room = indices.new_empty(shape)
+        first = indices.new_empty(*shape, self._windows, 2)
+        return Ahead(room, room, first, room.new_empty(*shape, self._coins, dtype=torch.bool))
+
+    def next(self, ahead: Ahead, indices: Tensor, spent: Tensor) -> tuple[Ahead, Draw]:
+        """The draws of samples that have spent (N,) queries, and those ahead, made anew where they are used up."""
+        if self._place == AHEAD:
+            ahead, self._place = self._drawn(indices, spent - 2), 0
+        place, youngest = self._place, self._youngest
+        self._place, self._youngest = place + 1, youngest + 1
+        largest = self._schedule.largest(max(youngest, 0))
+        stage, side, first, heads = (part[:, place] for part in (ahead.stage, ahead.side, ahead.first, ahead.heads))
+        return ahead, Draw(stage, side, first, heads, largest, begins=youngest < 0)
+
+    def _drawn(self, indices: Tensor, proposal: Tensor) -> Ahead:
+        proposals = proposal[:, None] + torch.arange(AHEAD, device=proposal.device)
+        shape, places = proposals.shape, 2 * self._windows
+        seats = indices[:, None].expand(shape).flatten()
+        draws = random.uniform(self._seed, seats, (places + self._coins,), stream=proposals.flatten() + 1)
+        draws = draws.reshape(*shape, -1)
+        stage = self._schedule.stage(proposals)
+        side = self._schedule.side(stage)
+        wheres = draws[:, :, :places].reshape(*shape, self._windows, 2)
+        first = self._schedule.first(side.clamp(min=1)[:, :, None].expand(*shape, self._windows), wheres)
+        return Ahead(stage, side, first, draws[:, :, places:] < 0.5)
 
 
 class Patterns:
