@@ -64,25 +64,49 @@ def _wide(points: Tensor) -> torch.dtype:
 
 def _linf_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """All pixels move by the same length, up to their bounds."""
-    points, order = (room * has_slope).sort(dim=2)
-    steep = slopes.expand_as(room).gather(2, order)
-    return _level(points, steep * points, steep, needed).minimum(room)
+    points = room * has_slope
+    return _level(points, slopes * points, slopes.expand_as(points), needed).minimum(room)
 
 
 def _l2_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """Pixels move in proportion to their slopes, up to their bounds."""
-    points, order = (room / (slopes + (1 - has_slope)) * has_slope).sort(dim=2)
-    steep = slopes.expand_as(room).gather(2, order)
-    return (_level(points, steep * room.gather(2, order), steep * steep, needed) * slopes).minimum(room)
+    points = room / (slopes + (1 - has_slope)) * has_slope
+    level = _level(points, slopes * room, (slopes * slopes).expand_as(points), needed)
+    return (level * slopes).minimum(room)
 
 
 def _level(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
     """(S, N, 1): the level up to which pixels move, each to its bound at the latest, for a sum that is what is needed.
 
-    `points` are the levels at which pixels reach their bounds, ascending, `gains` what they have then added to the sum,
-    and `rates` what they add to it per level before. So the sum rises with the level in straight pieces. It is known at
-    each point, and so is the piece that holds the level; where none does, all go to their bounds.
+    `points` are the levels at which pixels reach their bounds, `gains` what they have then added to the sum, and
+    `rates` what they add to it per level before. So the sum rises with the level in straight pieces that turn flatter.
+    Where all of it is not enough, or just so, the level is one at which all are at their bounds.
+
+    An accelerator sorts, as it would have to be waited for to learn when to stop; the CPU, which sorts slowly, goes
+    from piece to piece. Their sums differ in order, and so in the last bits of float64.
     """
+    find = climbed if points.device.type == "cpu" else sorted_out
+    return find(points, gains, rates, needed)
+
+
+def climbed(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
+    """Find the level by Newton's method: from below it never goes too far, and ends on the piece that holds it."""
+    at_bound = points <= 0
+    while True:
+        stopped = at_bound.to(gains.dtype)  # products of two types take twice as long
+        before, rate = (gains * stopped).sum(dim=2, keepdim=True), (rates * (1 - stopped)).sum(dim=2, keepdim=True)
+        level = (needed - before) / rate
+        level.masked_fill_(rate == 0, torch.finfo(level.dtype).max)
+        beyond = (points <= level).logical_or_(at_bound)
+        if torch.equal(beyond, at_bound):
+            return level
+        at_bound = beyond
+
+
+def sorted_out(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
+    """Find the level among the sorted points, at each of which the sum is known."""
+    points, order = points.sort(dim=2)
+    gains, rates = gains.gather(2, order), rates.gather(2, order)
     at_bound = gains.cumsum(dim=2)
     moving = rates.flip(2).cumsum(dim=2).flip(2)  # with the pixel that stops here
     enough = (moving - rates).mul_(points).add_(at_bound) >= needed
