@@ -29,7 +29,7 @@ class Boundary:
     def scaled(cls, points: Tensor, normals: Tensor, values: Tensor, logits: Tensor) -> "Boundary":
         """Bring a gradient and its value to a scale in which sums neither vanish nor overflow."""
         normals = finite(normals)
-        largest = normals.abs().amax(dim=(1, 2, 3))
+        largest = torch.linalg.vector_norm(normals, torch.inf, dim=(1, 2, 3))
         scale = largest + (largest == 0)
         return cls(points, normals / scale[:, None, None, None], values / scale, logits)
 

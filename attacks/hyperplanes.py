@@ -48,7 +48,7 @@ def scaled_moves(norm: Norm, starts: Tensor, normals: Tensor, values: Tensor) ->
     signs = slopes.sign()
     directions = signs * -aims.sign()
     room = (directions.clamp(min=0) - below).abs_()  # up to 1 for what rises, down to 0 for what falls
-    lengths = _LENGTHS[norm.name](slopes.abs(), signs.abs_(), room, aims.abs())
+    lengths = _LENGTHS[norm.name](slopes.abs(), room, aims.abs())
     return directions.mul_(lengths).to(starts.dtype).reshape(starts.shape)
 
 
@@ -57,20 +57,20 @@ def _wide(points: Tensor) -> torch.dtype:
     return torch.float32 if points.device.type == "mps" else torch.float64
 
 
-# How far each pixel moves, by the sizes of slopes (N, P), 1 where there is a slope, the room (S, N, P) and what is
-# needed of the function (S, N, 1). What has no slope may come out as anything finite: it does not move. All is products
-# instead of choices, which the CPU makes value by value, by guessing the next.
+# How far each pixel moves, by the sizes of slopes (N, P), the room (S, N, P) and what is needed of the function
+# (S, N, 1). What has no slope may come out as anything finite: it does not move. All is products instead of choices,
+# which the CPU makes value by value, by guessing the next.
 
 
-def _linf_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+def _linf_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """All pixels move by the same length, up to their bounds."""
-    points = room * has_slope
-    return _level(points, slopes * points, slopes.expand_as(points), needed).minimum(room)
+    return _level(room, slopes * room, slopes.expand_as(room), needed).minimum(room)
 
 
-def _l2_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+def _l2_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """Pixels move in proportion to their slopes, up to their bounds."""
-    points = room / (slopes + (1 - has_slope)) * has_slope
+    has_none = slopes == 0
+    points = (room / (slopes + has_none)).masked_fill_(has_none, 0)
     level = _level(points, slopes * room, (slopes * slopes).expand_as(points), needed)
     return (level * slopes).minimum(room)
 
@@ -91,16 +91,15 @@ def _level(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tens
 
 def climbed(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
     """Find the level by Newton's method: from below it never goes too far, and ends on the piece that holds it."""
-    at_bound = points <= 0
+    at_bound, last = points <= 0, torch.full_like(needed, -1)
     while True:
         stopped = at_bound.to(gains.dtype)  # products of two types take twice as long
         before, rate = (gains * stopped).sum(dim=2, keepdim=True), (rates * (1 - stopped)).sum(dim=2, keepdim=True)
         level = (needed - before) / rate
-        level.masked_fill_(rate == 0, torch.finfo(level.dtype).max)
-        beyond = (points <= level).logical_or_(at_bound)
-        if torch.equal(beyond, at_bound):
+        level = level.masked_fill_(rate == 0, torch.finfo(level.dtype).max).maximum(last)
+        if torch.equal(level, last):
             return level
-        at_bound = beyond
+        at_bound, last = at_bound.logical_or_(points <= level), level
 
 
 def sorted_out(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ def sorted_out(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> 
     return level.masked_fill_(found == 0, torch.finfo(level.dtype).max)
 
 
-def _l1_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor) -> Tensor:
+def _l1_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
     """The steepest pixel moves to its bound, then the next, until it is enough."""
     order = slopes.argsort(dim=1, descending=True, stable=True)
     steep, free = slopes.gather(1, order), room.gather(2, order.expand_as(room))
@@ -126,7 +125,7 @@ def _l1_lengths(slopes: Tensor, has_slope: Tensor, room: Tensor, needed: Tensor)
     return torch.empty_like(room).scatter_(2, order.expand_as(room), filled)
 
 
-_LENGTHS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
+_LENGTHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     LINF.name: _linf_lengths,
     L2.name: _l2_lengths,
     L1.name: _l1_lengths,

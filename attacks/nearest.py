@@ -57,14 +57,14 @@ class Nearest:
         """
         distances = sizes if distances is None else distances
         higher = (self.sizes == torch.inf) & (values > self.values)
-        within = (sizes <= samples.eps) & (samples.eps < torch.inf)
+        within = sizes <= samples.eps.nan_to_num(posinf=0.0)  # without eps only nothing is near enough
         better = torch.where(fooled, (distances < self.sizes * _LESS) | within, higher) & ~(closed | self.settled)
         nearer = better & fooled
         return Nearest(
             images=torch.where(better[:, None, None, None], candidate, self.images),
             sizes=torch.where(nearer, distances, self.sizes),
             values=torch.where(better, values, self.values),
-            settled=self.settled | (nearer & (within | (distances == 0))),
+            settled=self.settled | (nearer & within),
         )
 
 

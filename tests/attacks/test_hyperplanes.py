@@ -7,7 +7,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 from attacks import L1, L2, LINF, NORMS
-from attacks.hyperplanes import HYPERPLANE_NORMS, distances, move_onto
+from attacks.hyperplanes import HYPERPLANE_NORMS, climbed, distances, move_onto, sorted_out
 from attacks.random import normal, uniform
 
 every_norm = pytest.mark.parametrize("norm", [NORMS[name] for name in HYPERPLANE_NORMS], ids=HYPERPLANE_NORMS)
@@ -126,3 +126,20 @@ def test_each_row_is_for_itself(norm, points, normals, values) -> None:
 
 def test_a_function_that_nothing_changes_is_infinitely_far(normals) -> None:
     assert distances(L2, torch.zeros(2, 3, 1, 2, 2), torch.zeros(2, 3)).isinf().all()
+
+
+def test_climbing_and_sorting_find_the_same_level() -> None:
+    """From nothing needed to more than there is, with pixels that have no room and some that have no slope."""
+    pixels = (2, 40, 60)
+    room, slopes = (uniform(seed, torch.arange(2), pixels[1:], dtype=torch.float64) for seed in (1, 2))
+    room, slopes = room * (room > 0.3), slopes * (slopes > 0.2)
+    points, gains = room * (slopes > 0), room * slopes
+    shares = torch.linspace(0, 1.2, 40, dtype=torch.float64)[:, None]
+    needed = shares * gains.sum(dim=2, keepdim=True)
+    climbed_to, sorted_to = climbed(points, gains, slopes, needed), sorted_out(points, gains, slopes, needed)
+    inside = (shares < 1).expand_as(needed)
+    torch.testing.assert_close(climbed_to[inside], sorted_to[inside], rtol=1e-12, atol=1e-14)
+    assert (climbed_to[shares.expand_as(needed) > 1] >= points.max()).all()
+    assert (sorted_to[shares.expand_as(needed) > 1] >= points.max()).all()
+    reached = (climbed_to.minimum(points) * slopes).sum(dim=2, keepdim=True)
+    torch.testing.assert_close(reached, needed.minimum(gains.sum(dim=2, keepdim=True)))

@@ -10,8 +10,8 @@ from attacks import L1, L2, LINF, NORMS, Classifier, fooled
 from attacks.random import normal, uniform
 from attacks.samples import Samples
 from attacks.square import square
-from attacks.square_proposals import Blobs, Stripes, _thin
-from attacks.square_windows import Patterns, Schedule, pattern
+from attacks.square_proposals import Blobs, Proposals, Stripes, _thin
+from attacks.square_windows import AHEAD, Draw, Patterns, Schedule, pattern
 
 three_norms = pytest.mark.parametrize("norm", [LINF, L2, L1], ids=["linf", "l2", "l1"])
 dual = {"linf": L1, "l2": L2, "l1": LINF}
@@ -41,6 +41,12 @@ def samples_of(images: Tensor, eps: float, norm) -> Samples:
     return Samples.of(
         images, torch.zeros(len(images), dtype=torch.int64), eps=eps, norm=norm, targeted=False, indices=None
     )
+
+
+def drawn(proposals: Proposals, samples: Samples, proposal: int) -> Draw:
+    """What is drawn for a proposal of that number of all samples."""
+    spent = torch.full_like(samples.labels, proposal + 2)
+    return proposals.lots.next(proposals.lots.joined(samples.indices), samples.indices, spent)[1]
 
 
 # What is found.
@@ -132,7 +138,7 @@ def test_windows_lie_everywhere_within_the_image_and_nowhere_else() -> None:
     side = torch.full((4000,), 4)
     draws = uniform(0, torch.arange(4000), (2,))
     draws[0], draws[1] = 1e-8, 1 - 1e-8  # rounds to 1
-    mask = schedule.place(side, draws).mask()
+    mask = schedule.window(schedule.first(side, draws), side).mask()
     assert (mask.sum((1, 2, 3)) == 16).all()
     corners = (mask[:, 0].flatten(1).int().argmax(dim=1)).unique()
     assert corners.tolist() == [9 * row + column for row in range(3) for column in range(6)]
@@ -164,7 +170,8 @@ def test_patterns_are_laid_into_their_windows() -> None:
     schedule = Schedule(7, 9, p_init=0.8, smallest=3, odd=True, device=like.device)
     patterns = Patterns(schedule.sides, order=2, norm=2, like=like)
     stage = torch.tensor([1, 4, 10, 2, 0])
-    window = schedule.place(schedule.side(stage), uniform(0, torch.arange(5), (2,)))
+    side = schedule.side(stage)
+    window = schedule.window(schedule.first(side, uniform(0, torch.arange(5), (2,))), side)
     flipped = torch.tensor([False, True, False, True, False])
     laid, mask = patterns.at(stage, window, flipped), window.mask()
     assert (laid[~mask] == 0).all()
@@ -187,7 +194,7 @@ def test_proposals_use_the_whole_budget_within_the_box(norm, power, channels, he
     proposals = Blobs(images, norm=power, p_init=0.8, seed=0)
     best = proposals.start(samples)
     for proposal in (-1, 0, 1, 60, 700):
-        candidate = proposals.next(samples, best, torch.full((30,), proposal))
+        candidate = proposals.next(samples, best, drawn(proposals, samples, proposal))
         torch.testing.assert_close(norm.size(candidate - images), samples.eps, rtol=1e-3, atol=0)
         assert (norm.size(candidate - images) <= 0.4 + 1e-9).all()
         best = candidate
@@ -201,10 +208,26 @@ def test_a_proposal_of_linf_always_changes_something(draw) -> None:
     inside = ((best - images).abs() > 0).any()
     assert inside
     for proposal in (0, 60, 3000):
-        candidate = proposals.next(samples, best, torch.full((200,), proposal))
+        candidate = proposals.next(samples, best, drawn(proposals, samples, proposal))
         assert (candidate != best).flatten(1).any(dim=1).all()
         assert (NORMS["linf"].size(candidate - images) <= 0.1 + 1e-12).all()
-    assert torch.equal(proposals.next(samples, best, torch.full((200,), -1)), best)
+    assert torch.equal(proposals.next(samples, best, drawn(proposals, samples, -1)), best)
+
+
+def test_what_is_drawn_ahead_is_what_each_proposal_would_draw(draw) -> None:
+    """Across the end of what is drawn at once, for samples at different proposals, and after others have joined."""
+    images = draw(3, (1, 9, 9))
+    samples = samples_of(images, 0.1, LINF)
+    proposals = Blobs(images, norm=2, p_init=0.8, seed=4)
+    spent = torch.tensor([1, 30, 400])
+    ahead = proposals.lots.joined(samples.indices)
+    for step in range(AHEAD + 5):
+        ahead, found = proposals.lots.next(ahead, samples.indices, spent + step)
+        for row, proposal in enumerate((spent + step - 2).tolist()):
+            single = drawn(Blobs(images, norm=2, p_init=0.8, seed=4), samples, proposal)
+            for part in ("stage", "side", "first", "heads"):
+                assert torch.equal(getattr(found, part)[row], getattr(single, part)[row])
+            assert found.side[row] <= found.largest
 
 
 def test_the_quick_projection_comes_near_the_exact_one() -> None:

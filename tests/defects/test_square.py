@@ -31,7 +31,8 @@ def test_autoattack_square_shares_one_window_and_colour_in_a_batch() -> None:
     images = torch.full((64, 3, 12, 12), 0.5, dtype=torch.float64)
     samples = Samples.of(images, torch.zeros(64, dtype=torch.int64), eps=0.1, norm=LINF, targeted=False, indices=None)
     proposals = Stripes(images, p_init=0.8, seed=0)
-    changed = proposals.next(samples, images, torch.full((64,), 100)) != images
+    _, draw = proposals.lots.next(proposals.lots.joined(samples.indices), samples.indices, torch.full((64,), 102))
+    changed = proposals.next(samples, images, draw) != images
     windows = {tuple(mask.any(0).flatten().tolist()) for mask in changed}
     assert len(windows) > 20
     assert all(mask.any(0).sum() == changed[0].any(0).sum() for mask in changed)
