@@ -27,7 +27,7 @@ class Proposals(Protocol):
         ...
 
     def next(self, samples: Samples, best: Tensor, draw: Draw) -> Tensor:
-        """(N, C, H, W) in ball and [0, 1]: what was drawn, tried on the best; in windows of side 0 the best as it is."""
+        """(N, C, H, W) in ball and [0, 1]: what was drawn, tried on the best; with side 0 the best itself."""
         ...
 
 
