@@ -54,7 +54,7 @@ def recipe_here(config: TrainConfig, device: torch.device) -> GanTraining:
     reason = _unmet(config, device)
     if not reason:
         return config.training
-    log.warning("Note: training.cuda_graphs true: %s; passes are not recorded, which changes no result.", reason)
+    log.warning("Note: training.cuda_graphs true: %s; passes are not recorded.", reason)
     return config.training.model_copy(update={"cuda_graphs": False})
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from advgan import devices
 from advgan.kernels import WORKSPACE, kernels, with_kernels
 
 CUDA = torch.device("cuda")
@@ -63,6 +64,18 @@ def test_buffers_of_cublas_are_fixed_unless_the_user_did(monkeypatch: pytest.Mon
             monkeypatch.setenv(name, users)
         with kernels(CUDA, deterministic=True):
             assert os.environ[name] == expected
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [("cuda", WORKSPACE[1]), ("cpu", None)])
+def test_buffers_are_fixed_when_a_cuda_device_is_chosen(
+    chosen: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything computes on it, since cuBLAS asks only once."""
+    monkeypatch.setenv(WORKSPACE[0], "")
+    monkeypatch.delenv(WORKSPACE[0])
+    monkeypatch.setattr(devices, "_named", torch.device)
+    devices.pick_device(chosen)
+    assert os.environ.get(WORKSPACE[0]) == expected
 
 
 class _State(NamedTuple):
