@@ -1,6 +1,5 @@
 """The classifier under attack: a network with its normalisation, frozen while it is attacked, its passes counted."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from attacks.batch_sizes import PLANNING, filled_up
 
 Objective = Callable[[Tensor], Tensor]
 """(N, classes) logits to the (N,) values that an attack wants large."""
@@ -51,20 +52,6 @@ class Jacobian(NamedTuple):
 
 
 _WITHOUT = "use an attack that needs none (uniform, gaussian, square)"
-
-
-PLANNING = ("cuda",)
-"""Devices whose libraries plan, and compilers compile, for each size of a batch anew."""
-
-
-def rounded_size(count: int, widest: int) -> int:
-    """The next size of a batch from `count` up: `widest` times 1, 3/4, 1/2, 3/8, ... and at least a 32nd of it."""
-    size = widest
-    for power in range(1, 6):
-        for smaller in (math.ceil(widest * 1.5 / 2**power), math.ceil(widest / 2**power)):
-            if count <= smaller:
-                size = smaller
-    return size
 
 
 class Classifier(nn.Module):
@@ -230,7 +217,7 @@ class Classifier(nn.Module):
 
         Under autocast parameters keep gradients, which nobody computes: torch then casts them once in the block of
         autocast, and without them in every pass anew. So enter that block first. On an accelerator a batch that gets
-        smaller within this block is filled up to one of a few sizes, see `rounded_size`.
+        smaller within this block is filled up to one of a few sizes, see `attacks.batch_sizes`.
         """
         if self._is_frozen:  # walking through a ResNet-50 takes a millisecond, too long for every step of an attack
             yield
@@ -264,12 +251,11 @@ class Classifier(nn.Module):
             self.mean, self.std = self.mean.to(images.device), self.std.to(images.device)
 
     def _rounded(self, inputs: Tensor) -> Tensor:
-        """Inputs with rows of zeros below, so that the network sees few sizes while an attack's batch gets smaller."""
+        """Fill a batch up that has got smaller during an attack."""
         if not self._is_frozen or inputs.device.type not in PLANNING:
             return inputs
         self._widest = max(self._widest, len(inputs))
-        missing = rounded_size(len(inputs), self._widest) - len(inputs)
-        return torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])]) if missing > 0 else inputs
+        return filled_up(inputs, self._widest)
 
     def _network_dtype(self, first: Tensor | None, default: torch.dtype) -> torch.dtype:
         if isinstance(first, nn.Parameter) and first.is_floating_point():

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attacks import Classifier, pgd
-from attacks.classifier import rounded_size
+from attacks.batch_sizes import rounded_size
 from attacks.random import seeded, uniform
 
 IMAGES = uniform(0, torch.arange(6), (2, 4, 4), dtype=torch.float64)
