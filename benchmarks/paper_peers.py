@@ -137,7 +137,7 @@ def mimicry_steps(path: Path, players: tuple[nn.Module, nn.Module], draws: list[
         for _ in range(training.discriminator_steps):
             made.append(next(stream))
             batch = made[-1].real, made[-1].labels
-            with _penalty_points(made[-1], training):
+            with _penalty_points(made[-1]):
                 discriminator.train_step(real_batch=batch, netG=generator, optD=critic_adam, log_data=logged)
         losses[0].append(float(logged.values["errD"]))
         made.append(next(stream))
@@ -159,13 +159,10 @@ class _Log:
         self.values[name] = value.detach() if isinstance(value, Tensor) else value
 
 
-def _penalty_points(part: Round, training: GanTraining) -> contextlib.AbstractContextManager[Any]:
+def _penalty_points(part: Round) -> contextlib.AbstractContextManager[Any]:
     """Its gradient penalty draws points by `torch.rand`: let it draw ours."""
-    from advgan.game import MIXING
-    from attacks.random import uniform
-
-    mixing = uniform(training.seed, part.numbers, (1,), stream=MIXING).to(part.real.dtype)
-    return patch("torch.rand", lambda *_: mixing)
+    mixing = part.mixing
+    return contextlib.nullcontext() if mixing is None else patch("torch.rand", lambda *_: mixing[:, None])
 
 
 # pytorch/examples

@@ -167,18 +167,12 @@ def _named(weights: tuple[Weights, Weights]) -> Weights:
 @contextmanager
 def _doubled(state: State) -> Iterator[None]:
     """Float64 in our networks, and wherever our training asks for float32."""
-    from advgan import game
-    from attacks.random import uniform
-
     for network in (state.generator, state.discriminator, state.average):
         assert isinstance(network, nn.Module)
         network.double()
     for name, gauge in vars(state.gauges).items():
         setattr(state.gauges, name, gauge.double())
-    with (
-        patch.object(Tensor, "float", Tensor.double),
-        patch.object(game, "uniform", lambda *given, **more: uniform(*given, **more).double()),
-    ):
+    with patch.object(Tensor, "float", Tensor.double):
         yield
 
 
