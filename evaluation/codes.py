@@ -7,14 +7,16 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from attacks.random import normal
+from evaluation.features import as_double
 from evaluation.intervals import NORMAL, UNKNOWN, Estimate, rate
 
 
 def best_matching(values: Tensor, labels: Tensor) -> Tensor:
-    """The class of each code value under the one-to-one assignment that is right most often (Kuhn, 1955).
+    """The class of each code value under the one-to-one assignment that is right most often (Kuhn, 1955), on the CPU.
 
     `values` and `labels` are (N,) numbers from 0. Of more values than classes some have none, which is -1.
     """
+    values, labels = values.cpu(), labels.cpu()
     num_values, num_classes = int(values.max()) + 1, int(labels.max()) + 1
     counts = torch.zeros(num_values, num_classes, dtype=torch.int64)
     counts.index_put_((values, labels), torch.ones_like(labels), accumulate=True)
@@ -32,6 +34,7 @@ def matched_accuracy(values: Tensor, labels: Tensor) -> Estimate:
     """
     if not len(values):
         return Estimate(math.nan, *UNKNOWN)
+    values, labels = values.cpu(), labels.cpu()
     return rate(best_matching(values, labels)[values] == labels)
 
 
@@ -40,10 +43,10 @@ def random_values(features: Tensor, num_values: int, *, seed: int = 0) -> Tensor
 
     Features are standardised first; else one direction of a large mean would win everywhere, and the control be unfair.
     """
-    rows = features.double()
+    rows = as_double(features)
     rows = (rows - rows.mean(dim=0)) / rows.std(dim=0).clamp(min=1e-12)
-    head = normal(seed, torch.arange(num_values), (features.shape[1],), stream=RANDOM_HEAD).double()
-    return (rows @ head.T).argmax(dim=1)
+    head = normal(seed, torch.arange(num_values), (features.shape[1],), stream=RANDOM_HEAD)
+    return (rows @ head.to(rows).T).argmax(dim=1)
 
 
 def code_correlations(guessed: Tensor, given: Tensor) -> list[Estimate]:

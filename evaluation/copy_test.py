@@ -83,7 +83,7 @@ def rank_test(first: Tensor, second: Tensor) -> tuple[float, float]:
 
     Negative where the first are smaller; ties count half. The variance is 1 where both have one distribution.
     """
-    count, other = len(first), len(second)
+    count, other, first, second = len(first), len(second), first.cpu(), second.cpu()
     ranks = torch.from_numpy(stats.rankdata(torch.cat([first, second]).double().numpy()))
     own = [torch.from_numpy(stats.rankdata(part.double().numpy())) for part in (first, second)]
     above = (ranks[:count] - own[0]) / other  # share of the second that each of the first exceeds, ties half

@@ -168,7 +168,7 @@ def separation(higher: Tensor, lower: Tensor) -> float:
 
     1/2 means that the discriminator cannot tell the sets apart. It needs no threshold, so it serves every loss.
     """
-    ranks = stats.rankdata(torch.cat([higher, lower]).double().numpy())[: len(higher)]
+    ranks = stats.rankdata(torch.cat([higher, lower]).double().cpu().numpy())[: len(higher)]
     return (float(ranks.sum()) / len(higher) - (len(higher) + 1) / 2) / len(lower)
 
 

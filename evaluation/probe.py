@@ -5,7 +5,9 @@ Radford et al. (2016), section 5.1, with logistic regression for their support v
 
 import warnings
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -14,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from attacks.random import permutation
+from evaluation.features import as_double
 from evaluation.intervals import Estimate, rate
 
 INVERSE_PENALTY = 0.01
@@ -32,16 +35,22 @@ def linear_probe(train_features: Tensor, train_labels: Tensor, test_features: Te
     model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=ITERATIONS))
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that stops early is a probe
-        model.fit(train_features.flatten(1).double().numpy(), train_labels.numpy())
-        seen = torch.from_numpy(model.predict(test_features.flatten(1).double().numpy()))
-    return rate(seen == test_labels)
+        model.fit(_rows(train_features), train_labels.cpu().numpy())
+        seen = torch.from_numpy(model.predict(_rows(test_features)))
+    return rate(seen == test_labels.cpu())
 
 
 def labelled_rows(labels: Tensor, count: int, *, seed: int = 0) -> Tensor:
     """Rows of `count` images whose labels a probe is told, as many of each class as there are: the first in a shuffle.
 
-    Of `count` not divisible by the classes the remainder is left out.
+    On the CPU. Of `count` not divisible by the classes the remainder is left out.
     """
+    labels = labels.cpu()
     order, classes = permutation(seed, len(labels)), labels.unique()
     each = count // len(classes)
     return torch.cat([order[labels[order] == number][:each] for number in classes])
+
+
+def _rows(features: Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = as_double(features.cpu()).flatten(1).numpy()
+    return found
