@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -89,8 +90,7 @@ class Classifier(nn.Module):
         self.name = name or type(network).__name__
         self.passes = Passes()
         self._tally: Tally | None = None
-        first = _first(network)
-        home = torch.device("cpu") if first is None else first.device
+        home = getattr(_first(network), "device", "cpu")
         for buffer, values in (("mean", mean), ("std", std)):
             numbers = torch.tensor(values, dtype=torch.float32, device=home).reshape(1, -1, 1, 1)
             self.register_buffer(buffer, numbers, persistent=False)
@@ -283,7 +283,4 @@ def _one_hots(logits: Tensor, classes: Tensor) -> Iterator[Tensor]:
 
 def _first(network: nn.Module) -> Tensor | None:
     """The first parameter of a network, else its first buffer, which say where it is; None where it has neither."""
-    for tensors in (network.parameters(), network.buffers()):
-        for tensor in tensors:
-            return tensor
-    return None
+    return next(chain(network.parameters(), network.buffers()), None)
