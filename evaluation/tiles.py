@@ -63,7 +63,7 @@ def clouds(*sets: Tensor) -> list[Cloud]:
     size = _rows_at_once(sets[0])
     parts = [part for features in sets for part in features.split(size) if len(part)]
     centre = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / count
-    largest = max(float((part.double() - centre).abs().amax()) for part in parts)
+    largest = float(torch.stack([(part.double() - centre).abs().amax() for part in parts]).amax())
     scale = 2.0 ** -round(float(torch.tensor(largest).double().log2())) if largest > 0 else 1.0
     return [_cloud(features, centre, scale, size) for features in sets]
 
