@@ -17,7 +17,6 @@ from advgan.gan_state import start as start_gan
 from advgan.training import train as train_gan
 from attacks import ATTACKS, Classifier
 from evaluation.jobs.train_config import TrainConfig
-from evaluation.neighbours import nearest
 
 Run = Callable[[int], object]
 
@@ -72,7 +71,7 @@ def attacking(name: str, *, steps: str = "steps", each: int = 1, num_classes: in
 
 
 def fitting(**settings: Any) -> Measured:
-    """Steps of a classifier's training."""
+    """Steps of a classifier's training, from where its attack is recorded on."""
 
     def prepare(device: torch.device) -> Run:
         training = ClassifierTraining.model_validate({"epochs": 20, "batch_size": 16, **settings})
@@ -85,11 +84,11 @@ def fitting(**settings: Any) -> Measured:
 
         return run
 
-    return Measured(prepare)
+    return Measured(prepare, few=16, more=32)
 
 
 def generating(preset: str, *, size: int = 8, channels: int = 1, **settings: Any) -> Measured:
-    """Steps of a GAN's training as a preset has it, without a graph, over whole blocks of what is drawn ahead."""
+    """Steps of a GAN's training as a preset has it, over whole blocks of what is drawn ahead; without graphs."""
 
     def prepare(device: torch.device) -> Run:
         config: TrainConfig = resolve(TrainConfig, file=preset_file("train", preset))
@@ -118,16 +117,6 @@ def differentiating(device: torch.device) -> Run:
     return run
 
 
-def neighbouring(device: torch.device) -> Run:
-    """Nearest neighbours among as many tiles of points."""
-
-    def run(tiles: int) -> None:
-        rows = torch.rand(4096 * tiles, 4, generator=torch.Generator().manual_seed(2)).to(device)
-        nearest(rows[:64], rows, 3)
-
-    return run
-
-
 STEPS: Mapping[str, Measured] = {
     # Attacks: beside the two operators of the network
     "pgd": attacking("pgd", eps=0.1),
@@ -144,9 +133,11 @@ STEPS: Mapping[str, Measured] = {
     # Classifiers
     "fit": fitting(),
     "fit-pgd": fitting(defense={"name": "pgd", "steps": 3}),
+    "fit-pgd, direct": fitting(defense={"name": "pgd", "steps": 3}, cuda_graphs=False),
     "fit-fgsm": fitting(defense={"name": "fgsm"}),
     # GANs
     "dcgan": generating("dcgan", size=32),
+    "dcgan, recorded": generating("dcgan", size=32, cuda_graphs="auto"),
     "sngan": generating("sngan", size=32, channels=3),
     "wgan-gp": generating("wgan-gp"),
     "digits": generating("digits"),
