@@ -52,6 +52,12 @@ def test_eval_of_points(advgan: Advgan, shop: Path) -> None:
     check(advgan("eval", str(shop / "ring"), "-n", "100", "--num-real", "200", "-vv"))
 
 
+def test_eval_of_a_pyramid_with_all_metrics(advgan: Advgan, shop: Path) -> None:
+    options = ["--set", "log_every=3", "--set", "evaluate_every=3", "--set", "networks.width=4", "-n", "40"]
+    check(advgan("train", "--preset", "lapgan", "--steps", "3", "-b", "8", *options, "--out", "lapgan"))
+    check(advgan("eval", "lapgan", "--metrics", "all", "-n", "40", "--num-real", "100", "-vv"))
+
+
 def test_a_run_that_was_recorded_is_read_where_there_are_no_graphs(advgan: Advgan, shop: Path) -> None:
     options = ["--steps", "8", "-n", "40", "--set", "log_every=4", "--set", "evaluate_every=4", "--out", "gan"]
     check(advgan("train", "--preset", "digits", "--set", "training.cuda_graphs=true", *options))

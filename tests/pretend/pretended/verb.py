@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import cli
 
-FAILURE = re.compile(r"not-made|same device|CUDA|out of memory|could not be|Traceback|\bfailed\b")
+FAILURE = re.compile(r"not-made|same device|CUDA error|out of memory|could not be|not made|Traceback|\bfailed\b")
 
 
 class Ended(NamedTuple):
