@@ -185,8 +185,8 @@ def _of_use(
     reference: Reference, seen: Seen, wanted: Collection[str], subject: str, classifier: Classifier | None
 ) -> tuple[list[Score], list[Finding]]:
     """What the images teach a classifier; costly."""
-    data = reference.data
-    rows = use_rows(seen.fake, data.train, data.test, wanted, classifier=classifier, seed=seen.seed)
+    data, device = reference.data, seen.fake.features.values.device
+    rows = use_rows(seen.fake, data.train, data.test, wanted, classifier=classifier, seed=seen.seed, device=device)
     details = {"subject": subject, "data": reference.name, "seed": seen.seed}
     return score_rows(rows, setting="classifier", **details), use_findings(rows)  # type: ignore[arg-type]
 

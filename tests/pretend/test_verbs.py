@@ -35,7 +35,9 @@ def test_a_fit_goes_on_on_the_device(advgan: Advgan, tmp_path: Path) -> None:
 
 
 def test_eval_of_a_gan_with_all_metrics(advgan: Advgan, gan: str) -> None:
-    check(advgan("eval", gan, "--metrics", "all", "-n", "40", "--num-real", "100", "-vv"))
+    ended = advgan("eval", gan, "--metrics", "all", "-n", "40", "--num-real", "100", "-vv")
+    check(ended)
+    assert "cpu has no CUDA graphs" not in ended.words, "classifiers that tell the use of images learn on the CPU"
 
 
 def test_eval_of_a_folder_with_all_metrics(advgan: Advgan, gan: str, tmp_path: Path) -> None:
