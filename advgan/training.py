@@ -68,7 +68,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
                 state.discriminator_optimizer.zero_grad()
                 for part in batch:
                     judged = passes.discriminate(part, keeps=keeps)
-                discriminator_gradients = _descend(state, training, judged.sight, processes)
+                _descend(state, training, judged.sight, processes)
 
             # Generator: move the same images, or new ones, towards a better score.
             for update in range(training.generator_updates):
@@ -76,7 +76,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
                 state.generator_optimizer.zero_grad()
                 for part in batch:
                     asked = passes.generate(part, judged.fake if keeps and update == 0 else None)
-                generator_gradients = _gradients(generator, processes)
+                processes.average(_gradients(generator))
                 state.generator_optimizer.step()
 
         # Average: the weights that are sampled, saved and scored.
@@ -86,7 +86,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
             remember(state.discriminator_mean, list(discriminator.parameters()), step=state.step)
         kept = torch.clone if passes.overwrites else _as_it_is
-        yield _step(state, training, judged, asked, discriminator_gradients, generator_gradients, kept)
+        yield _step(state, training, judged, asked, kept)
 
 
 def _set_rates(state: State, training: GanTraining) -> None:
@@ -119,18 +119,15 @@ def _turns(state: State, training: GanTraining) -> int:
     return training.discriminator_steps
 
 
-def _gradients(network: Network, processes: Processes, *more: Tensor) -> tuple[Tensor, ...]:
-    """Average the gradients, and `more` scalars with them, over the processes; return the norm of each gradient."""
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    processes.average([*gradients, *more])
-    return torch._foreach_norm(gradients)
+def _gradients(network: Network) -> list[Tensor]:
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
 @torch.no_grad()
-def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> tuple[Tensor, ...]:
+def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> None:
     """Step the discriminator, bound its weights where the recipe says so, and read the gauges."""
     seen = _gauged(training, sight.real_logits.detach(), sight.fake_logits.detach())
-    norms = _gradients(state.discriminator, processes, *seen.values())
+    processes.average([*_gradients(state.discriminator), *seen.values()])
     state.discriminator_optimizer.step()
     if training.clip:
         weights: list[Tensor] = list(state.discriminator.parameters())
@@ -143,7 +140,6 @@ def _descend(state: State, training: GanTraining, sight: Sight, processes: Proce
     if training.augmentation_target is not None:
         step = (gauges.sign - training.augmentation_target).sign() * training.batch_size / ADAPTATION
         gauges.augmentation.add_(step).clamp_(0, 1)
-    return norms
 
 
 def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -158,16 +154,10 @@ def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tens
     return seen
 
 
-def _step(
-    state: State,
-    training: GanTraining,
-    judged: Judged,
-    asked: Turn,
-    discriminator_gradients: tuple[Tensor, ...],
-    generator_gradients: tuple[Tensor, ...],
-    kept: Callable[[Tensor], Tensor],
-) -> Step:
-    """Tell of a step; `kept` copies what the next one overwrites."""
+def _step(state: State, training: GanTraining, judged: Judged, asked: Turn, kept: Callable[[Tensor], Tensor]) -> Step:
+    """Tell of a step; `kept` copies what the next one overwrites. Gradients are still those of both last passes."""
+    discriminator_gradients, generator_gradients = _gradients(state.discriminator), _gradients(state.generator)
+    norms = torch._foreach_norm([*discriminator_gradients, *generator_gradients])
     turns = (("discriminator", judged.turn), ("generator", asked))
     share = state.gauges.augmentation
     moves = training.augmentation_target is not None or training.ramp.augmentation is not None
@@ -181,8 +171,8 @@ def _step(
         },
         real_logits=kept(judged.sight.real_logits.detach()),
         fake_logits=kept(judged.sight.fake_logits.detach()),
-        discriminator_gradients=discriminator_gradients,
-        generator_gradients=generator_gradients,
+        discriminator_gradients=norms[: len(discriminator_gradients)],
+        generator_gradients=norms[len(discriminator_gradients) :],
         augmentation=share.clone() if moves else share,
     )
 

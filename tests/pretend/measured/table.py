@@ -35,13 +35,13 @@ TABLE: Mapping[str, Costs] = {
     "fit-pgd, direct": Costs({"advgan/classifier_training.py:train": 0.25}, once=10, operators=186.0),
     "fit-fgsm": Costs({"advgan/classifier_training.py:train": 0.25}, once=11, operators=37.0),
     # GANs
-    "dcgan": Costs({}, once=38, operators=117.34375),
-    "dcgan, recorded": Costs({}, once=40, operators=14.34375),
-    "sngan": Costs({}, once=109, operators=702.0),
-    "wgan-gp": Costs({}, once=20, operators=382.65625),
-    "digits": Costs({}, once=21, operators=306.0625),
-    "r3gan": Costs({}, once=57, operators=879.5),
-    "biggan": Costs({}, once=87, operators=565.5),
+    "dcgan": Costs({}, once=38, operators=116.34375),
+    "dcgan, recorded": Costs({}, once=40, operators=13.34375),
+    "sngan": Costs({}, once=109, operators=700.0),
+    "wgan-gp": Costs({}, once=20, operators=377.65625),
+    "digits": Costs({}, once=21, operators=304.0625),
+    "r3gan": Costs({}, once=57, operators=878.5),
+    "biggan": Costs({}, once=87, operators=564.5),
     # Evaluation
     "jacobian, a class": Costs({}, once=4, operators=2.0),
 }
