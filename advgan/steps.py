@@ -104,7 +104,9 @@ def _joint_norm(norms: Sequence[Tensor]) -> Tensor:
 
 
 def _columns(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
-    """K rows of P scalars to P columns (K,), in one copy."""
+    """K rows of P scalars to P columns (K,), in one copy; of a network that grew between the steps, to their norms."""
+    if len({len(row) for row in rows}) > 1:
+        return (torch.stack([_joint_norm(row) for row in rows]),)
     return torch.stack([value for row in rows for value in row]).view(len(rows), -1).unbind(1)
 
 
