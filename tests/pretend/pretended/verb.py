@@ -1,8 +1,10 @@
 """A verb of the command line as a test calls it: in this process, since only this process has the device."""
 
 import json
+import logging
 import re
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +44,7 @@ class Ended(NamedTuple):
 def call(folder: Path, *arguments: str) -> Ended:
     """Run a verb with `--json` in that folder."""
     out, err, code = StringIO(), StringIO(), 0
-    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err), _log_as_it_was():
         try:
             cli.main([*arguments, "--json"])
         except SystemExit as end:
@@ -50,3 +52,15 @@ def call(folder: Path, *arguments: str) -> Ended:
     answer: dict[str, Any] = json.loads(out.getvalue()) if code == 0 and out.getvalue() else {}
     run = folder / answer["run"] if answer.get("run") else None
     return Ended(code, answer.get("scores", []), err.getvalue(), run)
+
+
+@contextmanager
+def _log_as_it_was() -> Iterator[None]:
+    """The command line sets up the log of the whole process, also where a fixture of the session calls it."""
+    log = logging.getLogger("advgan")
+    level, propagate, handlers = log.level, log.propagate, list(log.handlers)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.propagate, log.handlers = propagate, handlers
