@@ -32,7 +32,7 @@ class Record:
     def look(cls, classifier: Classifier, samples: Samples, *, batch_size: int | None) -> "Record":
         """Pass all images through the network once, forwards: those that fool already need no more."""
         parts = [classifier.logits(part.images, rows=part.rows) for part in samples.split(batch_size)]
-        logits = torch.cat(parts) if parts else samples.eps.new_zeros(0, samples.highest_label + 1)
+        logits = torch.cat(parts) if parts else samples.eps.new_zeros(0, 2)  # the fewest classes that there are
         nearest = Nearest.of(samples).offered(
             samples,
             samples.images,

@@ -85,8 +85,15 @@ class HalvingConvolution(nn.Conv2d):
 
 def overlapped(weight: Tensor, *, mean: bool = False) -> Tensor:
     """Add, or average, the four placements of kernels (..., 3, 3) in (..., 4, 4): by two, rows before columns."""
+    if torch.jit.is_tracing():  # a trace knows operators alone
+        return _placed(weight, mean=mean)
     kernel: Tensor = _Overlapped.apply(weight, weight, mean)
     return kernel
+
+
+def _placed(weight: Tensor, *, mean: bool) -> Tensor:
+    kernel = avg_pool2d(avg_pool2d(weight, (2, 1), 1, (1, 0)), (1, 2), 1, (0, 1))
+    return kernel if mean else 4 * kernel  # not by divisor_override, which exports to ONNX leave out
 
 
 class _Overlapped(torch.autograd.Function):
@@ -99,8 +106,7 @@ class _Overlapped(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, above: Tensor, below: Tensor, mean: bool) -> Tensor:
         ctx.mean = mean
-        kernel = avg_pool2d(avg_pool2d(above, (2, 1), 1, (1, 0)), (1, 2), 1, (0, 1))
-        return kernel if mean else 4 * kernel  # not by divisor_override, which exports to ONNX leave out
+        return _placed(above, mean=mean)
 
     @staticmethod
     @once_differentiable

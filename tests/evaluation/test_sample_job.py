@@ -171,7 +171,7 @@ def test_rejection_warns_of_logits_that_are_no_odds(
 class Brightness:
     """A classifier of two classes: dark and bright."""
 
-    name, mean = "brightness", torch.zeros(1)
+    name, device = "brightness", torch.device("cpu")
 
     def logits(self, images: Tensor) -> Tensor:
         bright = (images.flatten(1).mean(dim=1) - 0.5) * 1000
