@@ -85,7 +85,7 @@ class HalvingConvolution(nn.Conv2d):
 
 def overlapped(weight: Tensor, *, mean: bool = False) -> Tensor:
     """Add, or average, the four placements of kernels (..., 3, 3) in (..., 4, 4): by two, rows before columns."""
-    if torch.jit.is_tracing():  # a trace knows operators alone
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]  # a trace knows operators alone
         return _placed(weight, mean=mean)
     kernel: Tensor = _Overlapped.apply(weight, weight, mean)
     return kernel
