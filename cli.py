@@ -442,8 +442,10 @@ def list_names(what: str) -> None:
     """List what there is to choose from."""
     from evaluation.jobs.listing import listing
 
-    for name, text in listing(what):
-        click.echo(f"{name:<33} {text}".rstrip())
+    found = listing(what)
+    width = max((len(name) for name, _ in found), default=0)
+    for name, text in found:
+        click.echo(f"{name:<{width}}  {text}".rstrip())
 
 
 @cli.command("env", cls=Plain)

@@ -171,6 +171,7 @@ CASES: dict[str, tuple[Callable[[], object], list[str], int, str]] = {
     "a key without a value": (NOTHING, ["fit", "--set", "training.epochs"], 1, "section.key=value"),
     "a configuration that is no YAML": (lambda: put("c.yaml", b"a: [1"), ["fit", "-c", "c.yaml"], 1, "c.yaml"),
     "an unknown preset": (NOTHING, ["train", "--preset", "stylegan9"], 1, "no train preset"),
+    "half a preset": (NOTHING, ["train", "--preset", "paper/sngan"], 1, "did you mean paper/sngan-cifar10?"),
     "a device that is not here": (NOTHING, ["fit", "--device", "cuda:99"], 1, "--device cuda:99"),
     "a batch larger than the data": (folder, ["train", "--data", "images", "-b", "500"], 1, "--batch-size"),
     "a gate without a bound": (NOTHING, ["attack", "--fail-under", "robust_accuracy"], 2, "metric=number"),

@@ -20,6 +20,6 @@ def preset_file(verb: str, name: str) -> Path:
     names = preset_names(verb)
     if name in names:
         return FOLDER / verb / f"{name}.yaml"
-    near = difflib.get_close_matches(name, names, n=1)
+    near = [known for known in names if name in known] or difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
     raise ValueError(f"no {verb} preset {name!r} ({hint})")
