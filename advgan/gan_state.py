@@ -154,8 +154,7 @@ def _check(networks: GanNetworks, training: GanTraining) -> None:
 
 
 def _gauges(training: GanTraining, device: torch.device | str) -> Gauges:
-    moves = training.augmentation_target is not None or training.ramp.augmentation is not None
-    share = 0.0 if moves else float(bool(training.augmentation))
+    share = 0.0 if training.augmentation_moves else float(bool(training.augmentation))
     values = {"augmentation": share, "sign": 0.0, "real_logit": 0.0, "fake_logit": 0.0, "accuracy": 0.5}
     return Gauges(**{name: torch.tensor(value, device=device) for name, value in values.items()})
 

@@ -151,8 +151,7 @@ def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, gener
     """
     real, packing = part.real, state.packing
     if part.changes is not None:
-        moves = training.augmentation_target is not None or training.ramp.augmentation is not None
-        share = state.gauges.augmentation if moves else 1.0
+        share = state.gauges.augmentation if training.augmentation_moves else 1.0
         own = part.changes[2:] if generator else part.changes[:2]
         real, fake = (
             augment(images, training.augmentation, draws=drawn, share=share)

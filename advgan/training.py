@@ -160,7 +160,6 @@ def _step(state: State, training: GanTraining, judged: Judged, asked: Turn, kept
     norms = torch._foreach_norm([*discriminator_gradients, *generator_gradients])
     turns = (("discriminator", judged.turn), ("generator", asked))
     share = state.gauges.augmentation
-    moves = training.augmentation_target is not None or training.ramp.augmentation is not None
     return Step(
         step=state.step,
         images_seen=state.batches * training.batch_size,
@@ -173,7 +172,7 @@ def _step(state: State, training: GanTraining, judged: Judged, asked: Turn, kept
         fake_logits=kept(judged.sight.fake_logits.detach()),
         discriminator_gradients=norms[: len(discriminator_gradients)],
         generator_gradients=norms[len(discriminator_gradients) :],
-        augmentation=share.clone() if moves else share,
+        augmentation=share.clone() if training.augmentation_moves else share,
     )
 
 

@@ -131,6 +131,11 @@ class GanTraining(Section):
         return self.generator_batch == "fresh" or self.generator_updates > 1
 
     @property
+    def augmentation_moves(self) -> bool:
+        """Whether the share of images that are augmented changes with the steps."""
+        return self.augmentation_target is not None or self.ramp.augmentation is not None
+
+    @property
     def penalises_gradients(self) -> bool:
         """Whether the discriminator's gradient at single images matters, so that it must not mix them."""
         return any((self.penalty_weight, self.dragan, self.r1, self.r2))

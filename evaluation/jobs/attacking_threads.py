@@ -30,7 +30,7 @@ def attacking_threads(
     return threads_for(
         lambda: _pass(classifier, images.unit(torch.arange(count))),
         about={"work": "attack", "network": structure(classifier.network), "images": shape},
-        device=classifier.mean.device,
+        device=classifier.device,
         resumed=resumed,
         processes=processes,
     )
