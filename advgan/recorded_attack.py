@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advgan.cause import innermost
 from advgan.cuda_graphs import CudaGraphs
-from advgan.recording import PRACTICE, Recorder
+from advgan.recorder import PRACTICE, Recorder
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,27 +24,11 @@ from advgan.gan_state import State
 from advgan.models.interface import Growing, Network
 from advgan.models.synchronised import SynchronisedBatchNorm2d
 from advgan.passes import DirectPasses, Judged, Passes
+from advgan.recorder import PRACTICE, Recorder
 from advgan.rounds import Round
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-PRACTICE = 3
-"""Passes of each kind that run as they are written before one is recorded, so that libraries choose their kernels."""
-
-
-class Recorder(Protocol):
-    """What records work on a device."""
-
-    def aside(self, work: Callable[[], T]) -> T:
-        """Do the work once, unrecorded, where recorded work runs."""
-        ...
-
-    def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        """Record the work without doing it: what it returns, and a function that does it, into the same tensors.
-
-        Raises RuntimeError, with all tensors as they were, where the work cannot be recorded.
-        """
-        ...
 
 
 class Kind(NamedTuple):

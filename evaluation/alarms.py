@@ -11,14 +11,11 @@ from statistics import median
 from advgan.losses import LOSSES
 from evaluation.discriminator_findings import CONSTANT, OVERFITTING, SATURATED, dead, overfitting, saturated
 from evaluation.findings import Finding
+from evaluation.game_bounds import FARTHER, HOPPING, SHIFTED, UNHEARD, VANISHED
 from evaluation.look_history import CERTAIN, LASTING, History, Row, value_of
 
 WON = 0.05
 """Share of its equilibrium value below which a discriminator's loss counts as won: 0.07 of the cross-entropy's 1.39."""
-VANISHED = 1e-6
-"""Norm of the generator's whole gradient at which Adam's own epsilon, 1e-8 a weight, begins to rule the step."""
-UNHEARD = 0.01
-"""Weight of a fake in the gradient of the minimax loss, D(G(z)), below which it teaches nothing."""
 COLLAPSED = 0.5
 """Mean distance of two fakes over that of two real images."""
 REPEATED = 0.25
@@ -32,16 +29,8 @@ STRAYS = 0.02
 digit at all. Without it two modes count as seven, for one stray image covers a class."""
 MISSING = 0.5
 """Share of the classes that real images fall into, but for as many strays, below which a generator counts as stuck."""
-HOPPING = 0.3
-"""Share of the same latents that change class from look to look."""
 COPIED = 0.2
 """Share of fakes nearer to a training image than all but a hundredth of held-out ones are."""
-SHIFTED = 0.25
-"""Distance of the same latents in eval and in train mode, in mean distances of two real images; healthy runs on MNIST
-had 0.12 at most, statistics that were never taken 0.3."""
-FARTHER = 1.5
-"""Factor by which the images of eval mode are farther from the real mean than those of train mode; 1.15 at most in
-healthy runs, whose images in train mode are far themselves in the beginning."""
 EXPLODED = 100.0
 """Growth of a gradient norm over its median so far; Adam hides it from the weights for a while."""
 UNCHANGED = 1e-5

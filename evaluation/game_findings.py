@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from evaluation.alarms import FARTHER, HOPPING, SHIFTED, UNHEARD, VANISHED
 from evaluation.findings import Finding
+from evaluation.game_bounds import FARTHER, HOPPING, SHIFTED, UNHEARD, VANISHED
 from evaluation.intervals import Estimate
 from evaluation.seen import Row
 

@@ -44,6 +44,13 @@ def others(cloud: Cloud, k: int) -> tuple[Tensor, Tensor]:
     return found.squared, found.indices
 
 
+def repeated(features: Tensor) -> Tensor:
+    """Whether another sample of the set has the same features: (N, D) to (N,) bool."""
+    if len(features) < 2:
+        return torch.zeros(len(features), dtype=torch.bool, device=features.device)
+    return nearest_others(features, 1)[0][:, 0] == 0
+
+
 class _Found:
     """The nearest columns of each row among those looked at so far, by squared distance."""
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from evaluation.features import check_features
 from evaluation.half_splits import DesignEffects, design_effects
 from evaluation.intervals import Estimate
-from evaluation.neighbours import nearest_others, others
+from evaluation.neighbours import others
 from evaluation.share_intervals import mean_count, share
 from evaluation.tiles import MANY, Cloud, Tile, clouds, parts, squared_distances, tile, tile_size
 
@@ -89,13 +89,6 @@ def estimates(found: Neighbourhoods, effects: DesignEffects) -> dict[str, Estima
         "density": mean_count(found.density, effects.density, others=len(found.covered)),
         "coverage": share(found.covered, effects.coverage, others=len(found.density)),
     }
-
-
-def repeated(features: Tensor) -> Tensor:
-    """Whether another sample of the set has the same features: (N, D) to (N,) bool."""
-    if len(features) < 2:
-        return torch.zeros(len(features), dtype=torch.bool, device=features.device)
-    return nearest_others(features, 1)[0][:, 0] == 0
 
 
 def null_coverage(num_real: int, num_fake: int, *, neighbours: int = DENSITY_NEIGHBOURS) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from evaluation.features import Features
 from evaluation.intervals import Estimate
-from evaluation.precision_recall import repeated
+from evaluation.neighbours import repeated
 
 Row = tuple[str, Estimate, int, str]
 """A metric's word, its value with the interval, the sample size, and in words how both were made."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,25 +19,13 @@ from advgan.exported_generator import load_exported as load_weights
 from advgan.latents import LatentSpace
 from advgan.models.exported_program import load_exported as load_program
 from evaluation.inputs.generated import class_names, drawn_source, latent_words, module_source
+from evaluation.inputs.onnx_program import onnx_program
+from evaluation.inputs.program import Input, Program
 from evaluation.inputs.source import Source
 from evaluation.weights import file_digest
 
 FILES = ("model.safetensors", "model.pt2", "model.onnx")
 """What `advgan export` calls them."""
-
-
-class Input(NamedTuple):
-    """One input of a program: its shape, None where it is free, and whether it takes whole numbers."""
-
-    shape: tuple[int | None, ...]
-    whole: bool
-
-
-class Program(NamedTuple):
-    """A program that is fed and run."""
-
-    inputs: tuple[Input, ...]
-    run: Callable[..., Tensor]
 
 
 def is_exported(folder: Path) -> bool:
@@ -59,12 +47,7 @@ def exported_source(
         generator: Any = load_weights(path.parent, device=device)
         found = module_source(generator, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
         return _renamed(found, _about(path.parent))
-    if path.suffix == ".onnx":
-        from evaluation.inputs.onnx_program import onnx_program
-
-        program = onnx_program(path)
-    else:
-        program = torch_program(path, device)
+    program = onnx_program(path) if path.suffix == ".onnx" else torch_program(path, device)
     return _program_source(path, program, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
 
 

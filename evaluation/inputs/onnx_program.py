@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from advgan.models.onnx_network import onnx_session
-from evaluation.inputs.exported import Input, Program
+from evaluation.inputs.program import Input, Program
 
 _TYPES = {
     "tensor(float)": torch.float32,

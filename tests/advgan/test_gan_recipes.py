@@ -15,7 +15,7 @@ from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
 from advgan.gan_state import State, start
 from advgan.generators import load_state, save_gan
-from advgan.recording import PRACTICE
+from advgan.recorder import PRACTICE
 from advgan.training import Step, train
 
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -17,7 +17,8 @@ from advgan.cuda_graphs import CudaGraphs
 from advgan.data import ImageSet, load_data
 from advgan.gan_state import State, start
 from advgan.passes import DirectPasses
-from advgan.recording import PRACTICE, RecordedPasses, passes_for
+from advgan.recorder import PRACTICE
+from advgan.recording import RecordedPasses, passes_for
 from advgan.training import Step, train
 
 FAMILIES: dict[str, dict[str, Any]] = {

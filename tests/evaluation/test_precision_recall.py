@@ -3,7 +3,8 @@ import torch
 
 from attacks.random import normal
 from evaluation import tiles
-from evaluation.precision_recall import neighbourhoods, null_coverage, precision_recall, repeated
+from evaluation.neighbours import repeated
+from evaluation.precision_recall import neighbourhoods, null_coverage, precision_recall
 
 
 def gaussian(seed, count, dim=8, *, scale=1.0, shift=0.0):

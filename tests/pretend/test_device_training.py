@@ -15,7 +15,7 @@ from advgan.config.resolve import resolve
 from advgan.data import ImageSet, load_data
 from advgan.gan_state import State, start
 from advgan.generators import save_gan
-from advgan.recording import PRACTICE
+from advgan.recorder import PRACTICE
 from advgan.training import train
 from evaluation.jobs.train_config import TrainConfig
 

@@ -1,0 +1,20 @@
+"""A program that another tool exported: what it is fed, and how it is run."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Input(NamedTuple):
+    """One input of a program: its shape, None where it is free, and whether it takes whole numbers."""
+
+    shape: tuple[int | None, ...]
+    whole: bool
+
+
+class Program(NamedTuple):
+    """A program that is fed and run."""
+
+    inputs: tuple[Input, ...]
+    run: Callable[..., Tensor]
