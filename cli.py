@@ -17,7 +17,7 @@ import click
 
 if TYPE_CHECKING:
     from evaluation.jobs.setup import Outcome
-    from evaluation.scores import Score
+    from evaluation.record.scores import Score
 
 GATE_FAILED, INTERRUPTED = 100, 130
 log = logging.getLogger("advgan")
@@ -50,7 +50,7 @@ class SettingArgument(click.Argument):
 
 
 class Verb(click.Command):
-    """A verb that runs `evaluation.jobs.<name>.run` on its resolved configuration."""
+    """A verb that runs `evaluation.jobs.<name>.job.run` on its resolved configuration."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Verb(click.Command):
         self.config = config
 
     def config_class(self) -> Any:
-        return getattr(import_module(f"evaluation.jobs.{self.name}"), self.config)
+        return getattr(import_module(f"evaluation.jobs.{self.name}.job"), self.config)
 
     def invoke(self, ctx: click.Context) -> None:
         from evaluation.jobs.setup import Setup
@@ -80,7 +80,7 @@ class Verb(click.Command):
         options = ctx.params
         setup = Setup(**{name: options[name] for name in ("device", "out", "exist_ok")}).reading(options["workers"])
         config, setup = self._configuration(options, setup)
-        job = import_module(f"evaluation.jobs.{self.name}")
+        job = import_module(f"evaluation.jobs.{self.name}.job")
         if options["dry_run"]:
             from advgan.config.resolve import dump_yaml
 
@@ -126,7 +126,7 @@ class Verb(click.Command):
 
 
 def _run_to_resume(verb: str, name: str) -> Any:
-    from advgan.runs import latest_run, open_run
+    from advgan.storage.runs import latest_run, open_run
 
     return latest_run(verb) if name == "auto" else open_run(Path(name))
 
@@ -451,8 +451,8 @@ def list_names(what: str) -> None:
 @cli.command("env", cls=Plain)
 def show_environment() -> None:
     """Show versions and devices: paste this into a bug report."""
-    from advgan.devices import describe_devices
-    from advgan.runs import environment
+    from advgan.machine.devices import describe_devices
+    from advgan.storage.runs import environment
 
     click.echo(json.dumps({**environment(), "devices": describe_devices()}, indent=2))
 
@@ -486,8 +486,8 @@ def config_show(verb: str, preset: str | None) -> None:
 @click.argument("file", type=PATH)
 def config_init(verb: str, file: Path) -> None:
     """Write the defaults of a verb into a new file, to edit and pass with --config."""
-    from advgan.atomic import write_atomically
     from advgan.config.resolve import dump_yaml, resolve
+    from advgan.storage.atomic import write_atomically
 
     if file.exists():
         raise click.UsageError(f"{file} exists already; choose another name")
@@ -507,7 +507,7 @@ def config_validate(verb: str, file: Path) -> None:
 
 def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
     """Print the scores to stdout, as a table or as one JSON object."""
-    from evaluation.scores import score_to_json
+    from evaluation.record.scores import score_to_json
 
     if as_json:
         rows = [score_to_json(score) for score in outcome.results.scores]

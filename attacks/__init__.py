@@ -5,7 +5,7 @@ from typing import Protocol
 from torch import Tensor
 
 from attacks.classifier import Classifier, Gradient, Passes, Tally
-from attacks.gradient import bim, fgsm, mifgsm, pgd
+from attacks.gradient.pgd import bim, fgsm, mifgsm, pgd
 from attacks.kept import Keep
 from attacks.noise import gaussian_noise, uniform_noise
 from attacks.norms import L0, L1, L2, LINF, NORMS, Norm, named_norm

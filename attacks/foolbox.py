@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks import random
-from attacks.boundary_search import Oracle
+from attacks.black_box.boundary_search import Oracle
 from attacks.classifier import Classifier
 from attacks.norms import NORMS, Budget, Norm, named_norm
 from attacks.random import seeded

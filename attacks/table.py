@@ -6,33 +6,33 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
-from attacks.bandits import bandits
-from attacks.boundary import boundary
-from attacks.carlini_wagner import carlini_wagner
-from attacks.corruptions import CORRUPTIONS, corruption
-from attacks.ddn import ddn
-from attacks.deepfool import deepfool
-from attacks.ead import ead
-from attacks.fab import fab, fab_t
-from attacks.fmn import fmn
-from attacks.gradient import bim, fgsm, kl_pgd, mifgsm, pgd
-from attacks.hopskipjump import hopskipjump
-from attacks.jsma import jsma
-from attacks.nes import nes
+from attacks.black_box.bandits import bandits
+from attacks.black_box.boundary import boundary
+from attacks.black_box.hopskipjump import hopskipjump
+from attacks.black_box.nes import nes
+from attacks.black_box.one_pixel import one_pixel
+from attacks.black_box.salt_and_pepper import salt_and_pepper
+from attacks.black_box.signopt import signopt
+from attacks.black_box.simba import simba
+from attacks.black_box.spsa import spsa
+from attacks.black_box.square import square
+from attacks.corruptions.corruption import CORRUPTIONS, corruption
+from attacks.gradient.apgd import apgd_ce, apgd_dlr, apgd_t
+from attacks.gradient.pgd import bim, fgsm, kl_pgd, mifgsm, pgd
+from attacks.gradient.transfer import TRANSFER_NORMS, combined, difgsm, nifgsm, sifgsm, tifgsm, vmifgsm
+from attacks.minimal.carlini_wagner import carlini_wagner
+from attacks.minimal.ddn import ddn
+from attacks.minimal.deepfool import deepfool
+from attacks.minimal.ead import ead
+from attacks.minimal.fab import fab, fab_t
+from attacks.minimal.fmn import fmn
+from attacks.minimal.jsma import jsma
+from attacks.minimal.sigma_zero import sigma_zero
+from attacks.minimal.sparsefool import sparsefool
 from attacks.noise import gaussian_noise, uniform_noise
-from attacks.one_pixel import one_pixel
-from attacks.patch import patch
-from attacks.salt_and_pepper import salt_and_pepper
-from attacks.sigma_zero import sigma_zero
-from attacks.signopt import signopt
-from attacks.simba import simba
-from attacks.sparsefool import sparsefool
-from attacks.spatial import spatial
-from attacks.spsa import spsa
-from attacks.square import square
-from attacks.transfer import TRANSFER_NORMS, combined, difgsm, nifgsm, sifgsm, tifgsm, vmifgsm
-from attacks.universal import universal
+from attacks.unbounded.patch import patch
+from attacks.unbounded.spatial import spatial
+from attacks.unbounded.universal import universal
 
 Knowledge = Literal["none", "gradients", "scores", "decisions"]
 """What an attack asks of the classifier; "none" is a control, "scores" are logits, "decisions" their argmax alone."""

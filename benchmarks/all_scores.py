@@ -21,10 +21,10 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks.random import normal
-from evaluation.features import Features
+from evaluation.features.features import Features
+from evaluation.features.seen import Sample, Seen
 from evaluation.generators import ROWS
 from evaluation.metric_words import wanted_metrics
-from evaluation.seen import Sample, Seen
 
 MODULE = "torch_fidelity.feature_extractor_inceptionv3"
 BATCH, BATCHES = 16, 4

@@ -25,15 +25,15 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from advgan.classifiers import load_trained
+from advgan.classifier.stored import load_trained
 from advgan.config import DataConfig
 from advgan.data import load_data
 from attacks import NORMS, Classifier, pgd
 from attacks.table import ATTACKS
 from benchmarks import peers
 from evaluation.jobs.sources import data_of
-from evaluation.outcomes import clean_outcome
-from evaluation.trials import attack_outcome, cascade, sweep
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.trials import attack_outcome, cascade, sweep
 
 
 class Setting(NamedTuple):
@@ -229,7 +229,7 @@ def standard_command(
     """The ensemble of AutoAttack by its authors' code and by ours."""
     from advgan.config.presets import preset_file
     from advgan.config.resolve import resolve
-    from evaluation.jobs.attack import AttackConfig
+    from evaluation.jobs.attack.job import AttackConfig
 
     setting = prepare(model, num_samples, data)
     chosen = resolve(AttackConfig, file=preset_file("attack", suite), overrides={"norm": norm, "eps": [eps]})

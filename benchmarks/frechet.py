@@ -22,10 +22,10 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks.random import normal
-from evaluation.frechet import frechet_from_statistics
-from evaluation.frechet_floor import floor_from_covariance
-from evaluation.frechet_interval import frechet_noise
-from evaluation.moments import Moments
+from evaluation.features.moments import Moments
+from evaluation.fidelity.frechet import frechet_from_statistics
+from evaluation.fidelity.frechet_floor import floor_from_covariance
+from evaluation.fidelity.frechet_interval import frechet_noise
 
 OURS, FIDELITY, ROOT = "ours", "torch-fidelity", "scipy sqrtm"
 

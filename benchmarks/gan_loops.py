@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
-from advgan.gan_state import State
+from advgan.gan.state import State
 from advgan.models.interface import Discriminator
 
 

@@ -23,27 +23,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from advgan.config import Baseline, DataConfig
 from advgan.data import load_data
-from advgan.generators import TrainedGan, load_gan
-from advgan.runs import Run
-from advgan.sampling import sample, sample_labels
+from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.stored import TrainedGan, load_gan
+from advgan.storage.runs import Run
 from attacks.random import permutation
-from evaluation.critic_curve import critic_correlation
-from evaluation.features import Features, extract
-from evaluation.frechet_interval import frechet_estimate
-from evaluation.intervals import Estimate
+from evaluation.features.features import Features, extract
+from evaluation.fidelity.frechet_interval import frechet_estimate
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Setup
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.train_loop import looks
-from evaluation.modes import label_agreement, modes, shuffled_agreement
-from evaluation.own_points import own_scores
-from evaluation.points import mode_scores
-from evaluation.reference import Reference
+from evaluation.jobs.train.loop import looks
+from evaluation.latent.truncation_curve import trades_monotonically, truncation_curve
+from evaluation.modes.modes import label_agreement, modes, shuffled_agreement
+from evaluation.modes.points import mode_scores
+from evaluation.own.rows import own_scores
+from evaluation.own.upsampling import bicubic_control
+from evaluation.record.scores import Score, score_rows
 from evaluation.report.results import Results
 from evaluation.report.text import format_interval, format_score
-from evaluation.scores import Score, score_rows
-from evaluation.truncation_curve import trades_monotonically, truncation_curve
-from evaluation.upsampling import bicubic_control
+from evaluation.seeing.reference import Reference
+from evaluation.statistics.intervals import Estimate
+from evaluation.watching.critic_curve import critic_correlation
 
 REAL_OF_A_CURVE = 2_000
 """Real images of a truncation curve, which compares them with the samples of every threshold."""

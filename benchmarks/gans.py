@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.data import ImageSet, load_data
-from advgan.devices import pick_device
-from advgan.gan_state import State, start
-from advgan.training import train
+from advgan.gan.state import State, start
+from advgan.gan.training import train
+from advgan.machine.devices import pick_device
 from benchmarks.gan_loops import examples_dcgan, mimicry_sngan
 
 BATCH = 64

@@ -20,7 +20,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metri
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks.random import normal
-from evaluation.kernel import kernel_distance, kernel_estimate
+from evaluation.fidelity.kernel import kernel_distance, kernel_estimate
 
 
 @click.command()

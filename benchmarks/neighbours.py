@@ -87,7 +87,7 @@ def ours(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     import torch
 
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from evaluation.precision_recall import precision_recall
+    from evaluation.neighbourhoods.precision_recall import precision_recall
 
     found = precision_recall(torch.from_numpy(real), torch.from_numpy(fake))
     return {name: estimate.value for name, estimate in found.items()}
@@ -98,7 +98,7 @@ def ours_values(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     import torch
 
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from evaluation.precision_recall import neighbourhoods
+    from evaluation.neighbourhoods.precision_recall import neighbourhoods
 
     found = neighbourhoods(torch.from_numpy(real), torch.from_numpy(fake))
     values = (found.fake_in_real, found.real_in_fake, found.density, found.covered)

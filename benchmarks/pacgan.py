@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import Data, load_data
-from advgan.gan_state import start
-from advgan.sampling import sample
-from advgan.training import train
-from evaluation.features import extract
-from evaluation.jobs.train_config import TrainConfig
-from evaluation.points import high_quality, modes_captured, points_extractor, reverse_kl
+from advgan.gan.state import start
+from advgan.gan.training import train
+from advgan.sampling.drawing import sample
+from evaluation.features.features import extract
+from evaluation.jobs.train.config import TrainConfig
+from evaluation.modes.points import high_quality, modes_captured, points_extractor, reverse_kl
 
 SAMPLES = 2_500
 Found = tuple[int, float, float]

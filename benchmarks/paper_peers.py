@@ -22,8 +22,8 @@ from torch.nn.functional import one_hot
 from torch.optim import Adam
 
 from advgan.config import GanNetworks, GanTraining
-from advgan.gan_state import State
-from advgan.rounds import Round
+from advgan.gan.rounds import Round
+from advgan.gan.state import State
 
 Weights = dict[str, Tensor]
 
@@ -283,7 +283,7 @@ def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
 
 
 def _r3gan_blocks(network: nn.Module, *, first: int) -> Weights:
-    from advgan.models.r3gan import ResidualBlock
+    from advgan.models.gans.r3gan import ResidualBlock
 
     found: Weights = {}
     blocks = [module for module in network.modules() if isinstance(module, ResidualBlock)]

@@ -25,18 +25,18 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from advgan import training as loop
 from advgan.config import GanNetworks, GanTraining
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import ImageSet
-from advgan.gan_state import State, start
-from advgan.models.r3gan import ResidualBlock
-from advgan.processes import Processes
-from advgan.rounds import Round, rounds
+from advgan.gan import training as loop
+from advgan.gan.rounds import Round, rounds
+from advgan.gan.state import State, start
+from advgan.machine.processes import Processes
+from advgan.models.gans.r3gan import ResidualBlock
 from attacks.random import seeded
 from benchmarks.paper_peers import PEERS, Peer, Trace, Weights
-from evaluation.jobs.train import TrainConfig
+from evaluation.jobs.train.job import TrainConfig
 
 CLASSES = 10
 NARROW = {"dcgan64": 8, "r3gan-cifar10": 32}

@@ -19,16 +19,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
-from advgan.generators import load_gan
+from advgan.sampling.stored import load_gan
 from attacks.random import permutation
 from benchmarks.plantings import PLANTINGS, Planting, half_trained
 from evaluation.inputs import Source, open_source
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Setup
 from evaluation.metric_words import wanted_metrics
-from evaluation.reference import Reference
-from evaluation.scores import Score
+from evaluation.record.scores import Score
 from evaluation.scoring import Scored, score_source, word_of
+from evaluation.seeing.reference import Reference
 
 GROUPS = ("fidelity", "neighbours", "modes", "diversity", "memorisation")
 COLUMNS = {

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from advgan.data import ImageSet
-from advgan.generators import load_gan
 from advgan.ranges import to_bytes
-from advgan.sampling import sample
+from advgan.sampling.drawing import sample
+from advgan.sampling.stored import load_gan
 from attacks.random import normal, permutation
 
 Planting = Callable[[ImageSet, ImageSet, int, int], Tensor]

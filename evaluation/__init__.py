@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from evaluation.robustness import robustness
-from evaluation.scores import Score, table
+from evaluation.record.scores import Score, table
+from evaluation.under_attack.rows import robustness
 
 if TYPE_CHECKING:
     from evaluation.evaluating import evaluate

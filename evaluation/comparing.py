@@ -7,9 +7,9 @@ from itertools import combinations
 
 from scipy import stats
 
-from evaluation.findings import Finding
-from evaluation.intervals import CONFIDENCE, NORMAL
-from evaluation.scores import Score
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score
+from evaluation.statistics.intervals import CONFIDENCE, NORMAL
 
 LEVEL = 1 - CONFIDENCE
 """Chance of any false claim among all pairs of one metric (Holm, 1979)."""

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from advgan.data import Data
-from advgan.precision import true_float32
+from advgan.machine.precision import true_float32
 from evaluation.extractors import named_extractor
-from evaluation.features import Extractor
+from evaluation.features.features import Extractor
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
-from evaluation.reference import NUM_REAL, Reference
-from evaluation.scores import Score
+from evaluation.record.scores import Score
 from evaluation.scoring import check_same_form, score_source
+from evaluation.seeing.reference import NUM_REAL, Reference
 
 
 @true_float32()

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from evaluation.diversity_findings import diversity_findings
-from evaluation.extractor_findings import extractor_findings
-from evaluation.features import Features, metric_name
-from evaluation.fidelity_rows import fidelity_findings
-from evaluation.findings import Finding
-from evaluation.intervals import Estimate
-from evaluation.memorisation_findings import memorisation_findings
-from evaluation.mode_findings import mode_findings
-from evaluation.modes import label_agreement
-from evaluation.neighbour_findings import neighbour_findings
-from evaluation.realism_findings import realism_findings
-from evaluation.seen import Row, Seen
+from evaluation.diversity.findings import diversity_findings
+from evaluation.features.extractor_findings import extractor_findings
+from evaluation.features.features import Features, metric_name
+from evaluation.features.seen import Row, Seen
+from evaluation.fidelity.rows import fidelity_findings
+from evaluation.memorisation.findings import memorisation_findings
+from evaluation.modes.findings import mode_findings
+from evaluation.modes.modes import label_agreement
+from evaluation.neighbourhoods.findings import neighbour_findings
+from evaluation.neighbourhoods.realism_findings import realism_findings
+from evaluation.record.findings import Finding
+from evaluation.statistics.intervals import Estimate
 
 REPEATED = 0.01
 """Share of repeated fakes, beyond that of the reals, that counts as a failure."""

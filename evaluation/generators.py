@@ -4,18 +4,18 @@ from collections.abc import Callable, Collection, Sequence
 
 from torch import Tensor
 
-from evaluation.diversity_rows import diversity_rows
-from evaluation.features import Features, check_same_extractor
-from evaluation.fidelity_rows import fidelity_rows
-from evaluation.inception_score import inception_rows
-from evaluation.kernel import kernel_rows
-from evaluation.memorisation_rows import memorisation_rows
+from evaluation.diversity.rows import diversity_rows
+from evaluation.features.features import Features, check_same_extractor
+from evaluation.features.seen import Row, Sample, Seen
+from evaluation.fidelity.inception_score import inception_rows
+from evaluation.fidelity.kernel import kernel_rows
+from evaluation.fidelity.rows import fidelity_rows
+from evaluation.memorisation.rows import memorisation_rows
 from evaluation.metric_words import wanted_metrics
-from evaluation.mode_rows import mode_rows
-from evaluation.neighbour_rows import neighbour_rows
-from evaluation.precision_recall import DENSITY_NEIGHBOURS
-from evaluation.scores import Score, score_rows
-from evaluation.seen import Row, Sample, Seen
+from evaluation.modes.rows import mode_rows
+from evaluation.neighbourhoods.precision_recall import DENSITY_NEIGHBOURS
+from evaluation.neighbourhoods.rows import neighbour_rows
+from evaluation.record.scores import Score, score_rows
 
 ROWS: tuple[Callable[[Seen, Collection[str]], list[Row]], ...] = (
     fidelity_rows,

@@ -2,20 +2,20 @@
 
 from collections.abc import Collection, Mapping
 
-from evaluation.discriminator import DISCRIMINATOR_METRICS
-from evaluation.diversity_rows import DIVERSITY_METRICS
-from evaluation.fidelity_rows import FIDELITY_METRICS
-from evaluation.game_rows import COSTLY as COSTLY_GAME
-from evaluation.game_rows import GAME_METRICS
-from evaluation.inception_score import INCEPTION_METRICS
-from evaluation.kernel import KERNEL_METRICS
-from evaluation.latent_scores import LATENT_METRICS
-from evaluation.memorisation_rows import MEMORISATION_METRICS
-from evaluation.mode_rows import MODE_ROWS
-from evaluation.neighbour_rows import NEIGHBOUR_METRICS
-from evaluation.own_points import POINT_METRICS
-from evaluation.points import MODE_METRICS as PROTOCOL_METRICS
-from evaluation.use import USE_METRICS
+from evaluation.diversity.rows import DIVERSITY_METRICS
+from evaluation.fidelity.inception_score import INCEPTION_METRICS
+from evaluation.fidelity.kernel import KERNEL_METRICS
+from evaluation.fidelity.rows import FIDELITY_METRICS
+from evaluation.game.discriminator import DISCRIMINATOR_METRICS
+from evaluation.game.rows import COSTLY as COSTLY_GAME
+from evaluation.game.rows import GAME_METRICS
+from evaluation.latent.rows import LATENT_METRICS
+from evaluation.memorisation.rows import MEMORISATION_METRICS
+from evaluation.modes.points import MODE_METRICS as PROTOCOL_METRICS
+from evaluation.modes.rows import MODE_ROWS
+from evaluation.neighbourhoods.rows import NEIGHBOUR_METRICS
+from evaluation.own.rows import POINT_METRICS
+from evaluation.use.rows import USE_METRICS
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "fidelity": {**FIDELITY_METRICS, **KERNEL_METRICS, **INCEPTION_METRICS},

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.features import Features, as_double, check_same_extractor
-from evaluation.frechet import frechet_distance
-from evaluation.inception_score import split_scores
-from evaluation.kernel_subsets import kernel_subsets
-from evaluation.precision_recall import neighbourhoods
-from evaluation.protocols import KernelRule, Protocol, ScoreRule, protocol_of
+from evaluation.features.features import Features, as_double, check_same_extractor
+from evaluation.features.protocols import KernelRule, Protocol, ScoreRule, protocol_of
+from evaluation.fidelity.frechet import frechet_distance
+from evaluation.fidelity.inception_score import split_scores
+from evaluation.fidelity.kernel_subsets import kernel_subsets
+from evaluation.neighbourhoods.precision_recall import neighbourhoods
 
 
 def protocol_scores(real: Features, fake: Features) -> dict[str, float]:

@@ -7,32 +7,32 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from advgan.generators import TrainedGan
-from advgan.precision import precision_note, true_float32
-from advgan.processes import Processes
+from advgan.machine.precision import precision_note, true_float32
+from advgan.machine.processes import Processes
 from advgan.ranges import to_unit
+from advgan.sampling.stored import TrainedGan
 from attacks import Classifier
-from evaluation.discriminator import discriminator_scores
-from evaluation.discriminator_findings import discriminator_findings
-from evaluation.findings import Finding
-from evaluation.game_findings import game_findings
-from evaluation.game_rows import GAME_METRICS, game_rows
+from evaluation.features.seen import Sample, Seen
+from evaluation.game.discriminator import discriminator_scores
+from evaluation.game.discriminator_findings import discriminator_findings
+from evaluation.game.findings import game_findings
+from evaluation.game.match import Match
+from evaluation.game.rows import GAME_METRICS, game_rows
 from evaluation.generator_findings import seen_findings
 from evaluation.generators import generator_rows, seen_scores
 from evaluation.inputs import Source, input_findings
-from evaluation.latent_findings import latent_findings
-from evaluation.latent_scores import latent_rows
-from evaluation.match import Match
+from evaluation.inputs.range_findings import range_findings
+from evaluation.latent.findings import latent_findings
+from evaluation.latent.rows import latent_rows
 from evaluation.metric_words import GROUPS
-from evaluation.one_pass import Advance, look
-from evaluation.own_points import own_scores
-from evaluation.points import captured_rows
-from evaluation.range_findings import range_findings
-from evaluation.reference import Reference
-from evaluation.scores import Score, noted, score_rows
-from evaluation.seen import Sample, Seen
-from evaluation.use import use_rows
-from evaluation.use_findings import use_findings
+from evaluation.modes.points import captured_rows
+from evaluation.own.rows import own_scores
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score, noted, score_rows
+from evaluation.seeing.one_pass import Advance, look
+from evaluation.seeing.reference import Reference
+from evaluation.use.findings import use_findings
+from evaluation.use.rows import use_rows
 
 HEADLINE = (
     "fid",

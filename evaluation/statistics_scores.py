@@ -2,18 +2,18 @@
 
 from collections.abc import Collection
 
-from advgan.precision import precision_note, true_float32
-from evaluation.collectors import RunningMoments
-from evaluation.features import INCEPTION, Extractor
-from evaluation.findings import Finding
-from evaluation.frechet import frechet_from_statistics
-from evaluation.frechet_floor import floor_from_covariance
+from advgan.machine.precision import precision_note, true_float32
+from evaluation.features.features import INCEPTION, Extractor
+from evaluation.features.seen import Row
+from evaluation.fidelity.frechet import frechet_from_statistics
+from evaluation.fidelity.frechet_floor import floor_from_covariance
 from evaluation.inputs import Source, Statistics, source_findings
-from evaluation.intervals import UNKNOWN, Estimate
 from evaluation.metric_words import wanted_metrics
-from evaluation.one_pass import Advance, stream
-from evaluation.scores import Score, noted, score_rows
-from evaluation.seen import Row
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score, noted, score_rows
+from evaluation.seeing.collectors import RunningMoments
+from evaluation.seeing.one_pass import Advance, stream
+from evaluation.statistics.intervals import UNKNOWN, Estimate
 
 NO_INTERVAL = "no interval: of the real images only the moments are known"
 

@@ -231,7 +231,7 @@ def test_a_resumed_run_keeps_its_own_settings(advgan: Advgan) -> None:
 
 
 def test_an_interrupt_exits_with_130_and_names_the_way_on(advgan: Advgan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaluation.jobs import train
+    from evaluation.jobs.train import job as train
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,32 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ["attacks", "advgan", "evaluation", "cli"]  # each may import only what stands before it, and itself
 OURS = [ROOT / "cli.py", *(path for layer in LAYERS[:3] for path in sorted((ROOT / layer).rglob("*.py")))]
+ROOMS = {
+    "attacks": [
+        *["", "gradient", "minimal", "black_box", "corruptions", "unbounded"],
+        "table foolbox conversions",
+    ],
+    "advgan": [
+        *["", "machine", "config", "storage", "data"],
+        *["models", "models.layers", "models.gans", "models.classifiers"],
+        *["learning", "gan", "classifier", "sampling"],
+        "generators interpolation exported_generator",
+    ],
+    "evaluation": [
+        *["statistics", "record", "report", "features", "inputs", "extractors", "seeing"],
+        *["fidelity", "neighbourhoods", "modes", "diversity", "memorisation", "latent", "game", "own"],
+        *["under_attack", "under_attack.trust", "use", "watching"],
+        "",
+        *["jobs", "jobs.attack", "jobs.augment", "jobs.fit", "jobs.eval"],
+        *["jobs.train", "jobs.sample", "jobs.export", "jobs.demo"],
+    ],
+}
+"""The folders of each package from the lowest up: each may import only what stands before it, and itself.
+
+"" is the package's own folder; names of files after it are those of its files that stand above the folders.
+"""
+FULL = 21
+"""Files that a folder holds at most, its `__init__.py` among them."""
 EMPTY_WORDS = re.compile(r"^(utils?|helpers?|common|base|misc|manager|worker|engine)$")
 
 
@@ -35,8 +63,74 @@ def test_imports_point_down(path: Path) -> None:
     assert imported_packages(path) & set(LAYERS) <= set(allowed)
 
 
+def storey(module: str) -> int | None:
+    """How high a file or folder stands in its package; None for the package itself."""
+    package, *rest = module.split(".")
+    rooms = ROOMS[package]
+    if (ROOT / module.replace(".", "/")).is_dir():
+        return rooms.index(".".join(rest)) if rest else None
+    named = [height for height, room in enumerate(rooms) if len(rest) == 1 and rest[0] in room.split()]
+    return named[0] if named else rooms.index(".".join(rest[:-1]))
+
+
+def modules_imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports, by their full names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            while name and not is_module(name):
+                name = name.rpartition(".")[0]
+            if name:
+                yield name
+
+
+def is_module(name: str) -> bool:
+    place = ROOT / name.replace(".", "/")
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+INSIDE = [path for path in OURS if path.name not in ("cli.py", "__init__.py")]
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_folders_import_downwards(path: Path) -> None:
+    mine = storey(module_of(path))
+    for name in modules_imported(path):
+        if name.partition(".")[0] == layer_of(path) and (theirs := storey(name)) is not None:
+            assert mine is not None
+            assert theirs <= mine, f"imports {name}, which stands above it"
+
+
+def test_no_files_import_each_other() -> None:
+    graph = {
+        module_of(path): {
+            name for name in modules_imported(path) if (ROOT / (name.replace(".", "/") + ".py")).is_file()
+        }
+        for path in INSIDE
+    }
+    list(TopologicalSorter(graph).static_order())
+
+
+FOLDERS = sorted({path.parent for path in OURS if path.name != "cli.py"})
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_is_one_idea(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= FULL
+    assert (folder / "__init__.py").is_file()
+    assert folder.name not in {path.stem.rpartition("_")[0] for path in folder.glob("*.py")} - {folder.name}
+
+
 def test_training_does_not_know_how_it_is_scored() -> None:
-    assert "evaluation" not in imported_packages(ROOT / "advgan" / "training.py")
+    assert "evaluation" not in imported_packages(ROOT / "advgan" / "gan" / "training.py")
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
-from advgan.gan_state import State, start
-from advgan.processes import Processes, joined
-from advgan.training import train
+from advgan.gan.state import State, start
+from advgan.gan.training import train
+from advgan.machine.processes import Processes, joined
 
 STEPS = 50
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advgan.cache import cache_dir
 from advgan.config import DataConfig
 from advgan.data.archive import SUFFIXES, is_archive
 from advgan.data.array_files import read_npz, read_pt
@@ -24,6 +23,7 @@ from advgan.data.split import split_rows
 from advgan.data.stacked import PREFIX, stack_digits
 from advgan.data.store import take
 from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
+from advgan.storage.cache import cache_dir
 
 KNOWN = ("digits", *TORCHVISION, *POINTS)
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advgan.cache import cached
 from advgan.data.collection import Collection, Labels
 from advgan.data.pixels import Pixels
+from advgan.storage.cache import cached
 
 FORMAT = 1  # raised whenever decoding changes, so that old folders are not read
 MAPPED_ABOVE_BYTES = 1 << 30

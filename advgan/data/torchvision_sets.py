@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from advgan.cache import cached
 from advgan.config import DataConfig
 from advgan.data.arrays import AnyArray
 from advgan.data.collection import TEST, TRAIN, VALIDATION, Collection
@@ -19,6 +18,7 @@ from advgan.data.gather import Check, decode_layout, decoding
 from advgan.data.layout import Layout
 from advgan.data.pixels import fit_array
 from advgan.data.store import stored
+from advgan.storage.cache import cached
 
 Read = TypeVar("Read")
 

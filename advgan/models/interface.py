@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from advgan.latents import LatentSpace
+from advgan.models.latents import LatentSpace
 
 
 class Shape(NamedTuple):

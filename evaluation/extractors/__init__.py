@@ -5,15 +5,15 @@ from functools import partial
 
 import torch
 
-from advgan.models.python_source import is_python_source
+from advgan.models.classifiers.python_source import is_python_source
 from evaluation.extractors.clip import CLIP, clip_extractor
 from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
+from evaluation.extractors.inception import inception_extractor
 from evaluation.extractors.pixels import pixels_extractor
 from evaluation.extractors.python_file import python_extractor
 from evaluation.extractors.vgg16 import vgg16_extractor
-from evaluation.features import INCEPTION, Extractor
-from evaluation.inception import inception_extractor
-from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_named
+from evaluation.features.features import INCEPTION, Extractor
+from evaluation.features.protocols import DEFAULT, PROTOCOLS, protocol_named
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     **{protocol.extractor: partial(inception_extractor, protocol=name) for name, protocol in PROTOCOLS.items()},

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
+from advgan.storage.weights import Weights, built_with, find_weights
 from evaluation.extractors.torch_fidelity_network import look_through
-from evaluation.features import Extractor
-from evaluation.weights import Weights, built_with, find_weights
+from evaluation.features.features import Extractor
 
 CLIP = (
     "clip-rn50",

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from advgan.storage.weights import Weights, built_with, find_weights, read_plain
 from evaluation.extractors.torch_fidelity_network import look_through
-from evaluation.features import Extractor
-from evaluation.weights import Weights, built_with, find_weights, read_plain
+from evaluation.features.features import Extractor
 
 DINOV2 = {
     "dinov2-vit-s-14": ("dinov2_vits14", "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evaluation.features import Extractor, single_class
+from evaluation.features.features import Extractor, single_class
 
 
 def pixels_extractor(*, device: torch.device | str = "cpu") -> Extractor:

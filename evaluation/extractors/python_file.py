@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from advgan.checkpoints import parameters_digest
-from advgan.models.python_source import called, object_in
-from evaluation.features import INCEPTION, Extractor, as_double, single_class
+from advgan.models.classifiers.python_source import called, object_in
+from advgan.storage.checkpoints import parameters_digest
+from evaluation.features.features import INCEPTION, Extractor, as_double, single_class
 
 
 def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extractor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from evaluation.features import Look, single_class
-from evaluation.resizing import colour_bytes
+from evaluation.features.features import Look, single_class
+from evaluation.features.resizing import colour_bytes
 
 
 def look_through(network: nn.Module, device: torch.device | str) -> Look:

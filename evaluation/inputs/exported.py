@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from advgan.data import Data
-from advgan.exported_generator import load_exported as load_weights
-from advgan.latents import LatentSpace
-from advgan.models.exported_program import load_exported as load_program
+from advgan.models.classifiers.exported_program import load_exported as load_program
+from advgan.models.latents import LatentSpace
+from advgan.sampling.exported import load_exported as load_weights
+from advgan.storage.weights import file_digest
 from evaluation.inputs.generated import class_names, drawn_source, latent_words, module_source
 from evaluation.inputs.onnx_program import onnx_program
 from evaluation.inputs.program import Input, Program
 from evaluation.inputs.source import Source
-from evaluation.weights import file_digest
 
 FILES = ("model.safetensors", "model.pt2", "model.onnx")
 """What `advgan export` calls them."""

@@ -6,10 +6,10 @@ from hashlib import blake2b
 
 from torch import Tensor
 
-from evaluation.findings import Finding
+from evaluation.features.seen import Sample
 from evaluation.inputs.source import Source
 from evaluation.inputs.statistics import Statistics, statistics_findings
-from evaluation.seen import Sample
+from evaluation.record.findings import Finding
 
 MANY_REPEATS = 0.01
 """Share of repeated images from which a set is suspected."""

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advgan.checkpoints import parameters_digest
 from advgan.data import Data
-from advgan.generators import TrainedGan
-from advgan.latents import LatentSpace
-from advgan.sampling import sample, sample_labels
+from advgan.models.latents import LatentSpace
+from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.stored import TrainedGan
+from advgan.storage.checkpoints import parameters_digest
 from evaluation.inputs.source import Source
 from evaluation.inputs.value_range import recognise
 

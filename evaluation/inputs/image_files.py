@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advgan.cache import cache_dir
 from advgan.config import DataConfig
 from advgan.data import ImageSet
 from advgan.data.archive import base_name, is_archive, open_archive
@@ -19,6 +18,7 @@ from advgan.data.gather import decode_layout, decoding
 from advgan.data.layout import Layout, natural, read_layout
 from advgan.data.pixels import SUFFIXES
 from advgan.data.store import stored, take
+from advgan.storage.cache import cache_dir
 from evaluation.inputs.stored import Found
 
 _LOSSY = (".jpg", ".jpeg")

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from advgan.models.onnx_network import onnx_session
+from advgan.models.classifiers.onnx_network import onnx_session
 from evaluation.inputs.program import Input, Program
 
 _TYPES = {

@@ -13,8 +13,8 @@ from advgan.data import KNOWN, Data, ImageSet, load_data
 from advgan.data.archive import is_archive
 from advgan.data.pixels import is_image
 from advgan.data.stacked import PREFIX
-from advgan.generators import TrainedGan, load_gan
-from advgan.models.python_source import is_python_source
+from advgan.models.classifiers.python_source import is_python_source
+from advgan.sampling.stored import TrainedGan, load_gan
 from evaluation.inputs.array_images import found_array, read_array_file
 from evaluation.inputs.exported import exported_source, is_exported
 from evaluation.inputs.generated import function_source, gan_source, module_source

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from advgan.models.python_source import called, object_in
+from advgan.models.classifiers.python_source import called, object_in
 from attacks.random import seeded
 
 

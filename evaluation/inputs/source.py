@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advgan.generators import TrainedGan
+from advgan.sampling.stored import TrainedGan
 
 
 class Rounding(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.findings import Finding
+from evaluation.record.findings import Finding
 
 KEYS = ("mu", "sigma")
 """Of the arrays that pytorch-fid, clean-fid, TTUR and EDM write."""

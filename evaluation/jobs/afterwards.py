@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from advgan.out_of_memory import is_out_of_memory
-from evaluation.findings import Finding
+from advgan.machine.out_of_memory import is_out_of_memory
 from evaluation.jobs.setup import log
+from evaluation.record.findings import Finding
 from evaluation.report.panels import Panel
 from evaluation.report.results import Results
 

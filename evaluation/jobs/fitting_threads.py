@@ -4,11 +4,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 
-from advgan.classifier_training import State, train
+from advgan.classifier.mixing import steps_per_epoch
+from advgan.classifier.training import State, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import ImageSet
-from advgan.mixing import steps_per_epoch
-from advgan.runs import Run
+from advgan.storage.runs import Run
 from evaluation.jobs.threads import threads_for
 
 UNCHANGED = {"seed": 0, "epochs": 1}

@@ -4,22 +4,22 @@ import math
 import shutil
 from pathlib import Path
 
-from advgan.atomic import replacing
-from advgan.classifier_training import start, train
-from advgan.classifiers import cached_classifier_path, load_trained, save_classifier
+from advgan.classifier.mixing import steps_per_epoch
+from advgan.classifier.sources import load_classifier
+from advgan.classifier.stored import cached_classifier_path, load_trained, save_classifier
+from advgan.classifier.training import start, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import Data
-from advgan.mixing import steps_per_epoch
-from advgan.model_sources import load_classifier
-from advgan.models.classifiers import CLASSIFIERS
+from advgan.models.classifiers.architectures import CLASSIFIERS
+from advgan.storage.atomic import replacing
 from attacks import Classifier
 from evaluation.extractors import is_extractor, named_extractor
-from evaluation.features import Extractor, classifier_extractor
+from evaluation.features.features import Extractor, classifier_extractor
+from evaluation.features.protocols import DEFAULT
 from evaluation.jobs.fitting_threads import fitting_threads
 from evaluation.jobs.setup import Setup, log, progress
-from evaluation.points import points_extractor
-from evaluation.protocols import DEFAULT
-from evaluation.stacked import stacked_extractor
+from evaluation.modes.points import points_extractor
+from evaluation.modes.stacked import stacked_extractor
 
 EMBEDDED = "digits"
 JUDGE = "cnn"

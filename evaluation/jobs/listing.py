@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advgan.config.presets import preset_file, preset_names
-from advgan.runs import Run
+from advgan.storage.runs import Run
 
 if TYPE_CHECKING:
     from attacks import Entry
@@ -80,7 +80,7 @@ def _metrics() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from advgan.models.classifiers import CLASSIFIERS
+    from advgan.models.classifiers.architectures import CLASSIFIERS
 
     ours = [(name, _first_line(build)) for name, build in CLASSIFIERS.items()]
     return [

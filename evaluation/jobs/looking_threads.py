@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from advgan.generators import TrainedGan
-from advgan.processes import Processes
+from advgan.machine.processes import Processes
 from advgan.ranges import to_unit
-from advgan.sampling import sample
-from evaluation.features import Extractor
+from advgan.sampling.drawing import sample
+from advgan.sampling.stored import TrainedGan
+from evaluation.features.features import Extractor
 from evaluation.inputs import Source
 from evaluation.jobs.threads import threads_for
 

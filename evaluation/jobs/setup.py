@@ -11,13 +11,13 @@ import torch
 from tqdm import tqdm
 
 from advgan.config.section import Section
-from advgan.devices import pick_device
-from advgan.runs import PACKAGES, Run, create_run, environment
-from advgan.threads import reading_threads
+from advgan.machine.devices import pick_device
+from advgan.machine.threads import reading_threads
+from advgan.storage.runs import PACKAGES, Run, create_run, environment
+from evaluation.record.scores import Score
 from evaluation.report.page import write_report
 from evaluation.report.results import Results
 from evaluation.report.table import write_scores
-from evaluation.scores import Score
 
 log = logging.getLogger("advgan")
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
 from attacks import TABLE, Entry
-from evaluation.budgets import CONVENTIONAL_EPS
-from evaluation.trials import Trial
+from evaluation.under_attack.budgets import CONVENTIONAL_EPS
+from evaluation.under_attack.trials import Trial
 
 FOOLBOX = "foolbox:"
 NOT_OPTIONS = {"classifier", "images", "labels", "eps", "norm", "indices", "batch_size", "compact", "kind"}

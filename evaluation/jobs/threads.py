@@ -18,11 +18,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from advgan.atomic import write_atomically
-from advgan.cache import cache_dir
-from advgan.processes import Processes
-from advgan.runs import Run
-from advgan.threads import asked_threads, candidates, computing_with, fastest, given_threads, measure, most_threads
+from advgan.machine.processes import Processes
+from advgan.machine.threads import (
+    asked_threads,
+    candidates,
+    computing_with,
+    fastest,
+    given_threads,
+    measure,
+    most_threads,
+)
+from advgan.storage.atomic import write_atomically
+from advgan.storage.cache import cache_dir
+from advgan.storage.runs import Run
 from evaluation.jobs.setup import log
 
 Pass = Callable[[], object]

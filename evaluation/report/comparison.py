@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluation.record.scores import Score
 from evaluation.report.panels import BarPanel, CurvePanel, ImagePanel, Panel, Picture, Series
 from evaluation.report.results import Results
 from evaluation.report.text import direction
-from evaluation.scores import Score
 
 _STYLES = ("solid", "dashed", "dotted")
 

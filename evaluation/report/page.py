@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from advgan.atomic import write_atomically
-from evaluation.findings import Finding
+from advgan.storage.atomic import write_atomically
+from evaluation.record.findings import Finding
 from evaluation.report.comparison import compared_panels, pivot, run_names
 from evaluation.report.figures import file_svg
 from evaluation.report.palette import DARK, LIGHT, declarations

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from advgan.atomic import write_atomically
 from advgan.ranges import to_bytes
+from advgan.storage.atomic import write_atomically
 from evaluation.report.panels import ImagePanel, Picture
 from evaluation.report.scatter import scatter
 from evaluation.report.text import format_rate

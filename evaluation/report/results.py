@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from advgan.atomic import write_atomically
-from evaluation.findings import Finding
+from advgan.storage.atomic import write_atomically
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score, score_to_json
 from evaluation.report.panels import BarPanel, CurvePanel, ImagePanel, TablePanel
-from evaluation.scores import Score, score_to_json
 
 FILE = "results.json"
 FORMAT = 1

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from advgan.atomic import write_atomically
-from evaluation.scores import Score, table
+from advgan.storage.atomic import write_atomically
+from evaluation.record.scores import Score, table
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> Path:

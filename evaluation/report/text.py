@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.scores import Score
+from evaluation.record.scores import Score
 
 COLUMNS = ("metric", "value", "interval", "n", "setting")
 _GAP = 2

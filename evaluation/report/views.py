@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluation.record.scores import Score
 from evaluation.report.embedding import Embedded, data_uri, embed
 from evaluation.report.figures import page_svg
 from evaluation.report.looks import Look, looks
@@ -22,7 +23,6 @@ from evaluation.report.text import (
     format_value,
     is_rate,
 )
-from evaluation.scores import Score
 
 _LONG = 32  # characters beyond which a cell is broken into lines
 _MOST_NUMBERS = 60  # rows of the table below a figure; a loss curve has more and goes without

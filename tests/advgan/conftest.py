@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from advgan import training as loop
 from advgan.config import GanTraining
-from advgan.gan_state import State
-from advgan.passes import DirectPasses
-from advgan.recording import RecordedPasses
+from advgan.gan import training as loop
+from advgan.gan.passes import DirectPasses
+from advgan.gan.recording import RecordedPasses
+from advgan.gan.state import State
 
 T = TypeVar("T")
 

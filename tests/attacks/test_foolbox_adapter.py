@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attacks import NORMS, Classifier, fooled
 from attacks.foolbox import foolbox_attack, foolbox_entry, foolbox_names, refusals
-from attacks.gradient import bim
+from attacks.gradient.pgd import bim
 from attacks.random import seeded
 
 SMALL = {"steps": 3, "num_rotations": 2, "num_translations": 2, "repeats": 2, "directions": 5, "binary_search_steps": 2}

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from attacks import L1, LINF, Classifier, fooled
-from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
-from attacks.apgd_pace import Halving, Seen, Sparsity
 from attacks.clock import Ages
+from attacks.gradient.apgd import apgd_ce, apgd_dlr, apgd_t
+from attacks.gradient.apgd_pace import Halving, Seen, Sparsity
 from attacks.objectives import dlr
 from attacks.random import seeded, uniform
 from attacks.samples import Samples

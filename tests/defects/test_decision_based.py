@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from attacks import L2, Classifier, fooled
-from attacks.boundary import boundary
-from attacks.boundary_search import Oracle
-from attacks.hopskipjump import hopskipjump
+from attacks.black_box.boundary import boundary
+from attacks.black_box.boundary_search import Oracle
+from attacks.black_box.hopskipjump import hopskipjump
+from attacks.black_box.signopt import signopt
 from attacks.random import normal, seeded, uniform
 from attacks.samples import Samples
-from attacks.signopt import signopt
 
 
 class Plane(nn.Module):

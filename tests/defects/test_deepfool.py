@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier, fooled
-from attacks.deepfool import DEEPFOOL_NORMS, deepfool
+from attacks.minimal.deepfool import DEEPFOOL_NORMS, deepfool
+from attacks.minimal.sparsefool import sparsefool
 from attacks.random import seeded, uniform
-from attacks.sparsefool import sparsefool
 
 
 class Counting(nn.Module):

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
-from advgan.generators import TrainedGan
-from advgan.training import start
+from advgan.gan.training import start
+from advgan.sampling.stored import TrainedGan
 from attacks.random import uniform
-from evaluation.discriminator_fit import judged_together
-from evaluation.game_findings import game_findings
-from evaluation.game_rows import game_rows
-from evaluation.layer_spectra import layer_spectra
-from evaluation.match import Match
-from evaluation.player_gradients import player_gradients
-from evaluation.wasserstein import slopes_between
+from evaluation.game.discriminator_fit import judged_together
+from evaluation.game.findings import game_findings
+from evaluation.game.layer_spectra import layer_spectra
+from evaluation.game.match import Match
+from evaluation.game.player_gradients import player_gradients
+from evaluation.game.rows import game_rows
+from evaluation.game.wasserstein import slopes_between
 
 NETWORKS = GanNetworks(family="mlp", width=2, latent_dim=4)
 CALIBRATION = ("discriminator_calibration_error", "discriminator_brier_score")

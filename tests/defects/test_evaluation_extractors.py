@@ -19,16 +19,16 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.utils import get_featuresdict_from_generative_model
 
+from advgan.storage.weights import Weights, find_weights
 from attacks.random import uniform
-from evaluation import inception
+from evaluation.extractors import inception
 from evaluation.extractors.dinov2 import dinov2_extractor
+from evaluation.extractors.inception import WEIGHTS, inception_extractor
 from evaluation.extractors.vgg16 import VGG16, vgg16_extractor
-from evaluation.features import Features, check_same_extractor, extract
-from evaluation.inception import WEIGHTS, inception_extractor
-from evaluation.precision_recall import precision_recall
-from evaluation.protocols import PROTOCOLS
-from evaluation.resizing import tensorflow_bilinear, torch_bilinear
-from evaluation.weights import Weights, find_weights
+from evaluation.features.features import Features, check_same_extractor, extract
+from evaluation.features.protocols import PROTOCOLS
+from evaluation.features.resizing import tensorflow_bilinear, torch_bilinear
+from evaluation.neighbourhoods.precision_recall import precision_recall
 
 
 @pytest.fixture(autouse=True)

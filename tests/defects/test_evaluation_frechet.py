@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy import linalg
 
-from evaluation.cmmd import cmmd
-from evaluation.frechet import frechet_distance, frechet_from_statistics
-from evaluation.frechet_floor import frechet_floor
-from evaluation.frechet_interval import frechet_estimate
-from evaluation.mind import mind
-from evaluation.moments import Moments
+from evaluation.features.moments import Moments
+from evaluation.fidelity.cmmd import cmmd
+from evaluation.fidelity.frechet import frechet_distance, frechet_from_statistics
+from evaluation.fidelity.frechet_floor import frechet_floor
+from evaluation.fidelity.frechet_interval import frechet_estimate
+from evaluation.fidelity.mind import mind
 
 
 def drawn(count, dim, seed, *, shift=0.0, scale=1.0):

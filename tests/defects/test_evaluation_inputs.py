@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attacks.random import uniform
-from evaluation.feature_cache import FeatureCache
-from evaluation.features import Extractor
-from evaluation.inception import inception_extractor
+from evaluation.extractors.inception import inception_extractor
+from evaluation.features.features import Extractor
 from evaluation.inputs import Source, open_source
 from evaluation.inputs.findings import source_findings
-from evaluation.one_pass import look
+from evaluation.seeing.feature_cache import FeatureCache
+from evaluation.seeing.one_pass import look
 
 
 @pytest.fixture(autouse=True)
@@ -116,14 +116,14 @@ def test_clean_fid_keeps_a_broken_download(cache: Path, monkeypatch: pytest.Monk
 
 def test_a_broken_write_leaves_no_half_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that is written in place holds half an entry after a crash, which is read for ever after."""
-    import advgan.checkpoints
+    import advgan.storage.checkpoints
 
     def dies(tensors: object, file: Path, metadata: object) -> None:
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
     network, kept = Pixels(), FeatureCache(tmp_path / "features")
-    monkeypatch.setattr(advgan.checkpoints, "save_file", dies)
+    monkeypatch.setattr(advgan.storage.checkpoints, "save_file", dies)
     with pytest.raises(KeyboardInterrupt):
         look(source(floats()), [network.extractor()], cache=kept)
     assert not list((tmp_path / "features").iterdir())

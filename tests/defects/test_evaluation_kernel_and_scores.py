@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from attacks.random import integers, normal
-from evaluation.histograms import reverse_divergence
-from evaluation.inception_score import inception_score, split_scores
-from evaluation.kernel import kernel_estimate
-from evaluation.kernel_subsets import kernel_subsets, subset_estimate
-from evaluation.mode_rows import mode_rows
+from evaluation.fidelity.inception_score import inception_score, split_scores
+from evaluation.fidelity.kernel import kernel_estimate
+from evaluation.fidelity.kernel_subsets import kernel_subsets, subset_estimate
+from evaluation.modes.rows import mode_rows
+from evaluation.statistics.histograms import reverse_divergence
 
 
 def gaussian(seed: int, count: int, dim: int = 6) -> torch.Tensor:
@@ -103,8 +103,8 @@ def test_a_missing_mode_does_not_vanish_from_the_divergence() -> None:
 
 def test_a_count_of_modes_without_its_sample_size_and_interval() -> None:
     """Three modes of four seen in a few images are reported as a number that more images may change."""
-    from evaluation.features import Features
-    from evaluation.seen import Sample, Seen
+    from evaluation.features.features import Features
+    from evaluation.features.seen import Sample, Seen
 
     def sample(classes: torch.Tensor) -> Sample:
         return Sample(features=Features(torch.zeros(len(classes), 1), torch.eye(4)[classes], "cnn", "0"))

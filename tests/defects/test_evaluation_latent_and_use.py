@@ -14,15 +14,15 @@ from torch_fidelity.sample_similarity_base import SampleSimilarityBase
 
 from advgan.config import NetworkConfig
 from advgan.data import ImageSet
-from advgan.interpolation import slerp
-from advgan.latents import LatentSpace
+from advgan.models.latents import LatentSpace
 from advgan.ranges import to_bytes, to_unit
+from advgan.sampling.interpolation import slerp
 from attacks import Classifier
-from evaluation.features import Extractor, Features
-from evaluation.latent_paths import Ends, draw_ends
-from evaluation.path_length import path_length, path_lengths, trimmed_mean
-from evaluation.seen import Sample
-from evaluation.use import use_rows
+from evaluation.features.features import Extractor, Features
+from evaluation.features.seen import Sample
+from evaluation.latent.path_length import path_length, path_lengths, trimmed_mean
+from evaluation.latent.paths import Ends, draw_ends
+from evaluation.use.rows import use_rows
 
 PIXELS = Extractor("pixels", "", lambda images: (images.flatten(1), images.flatten(1).softmax(dim=1)))
 BYTES = Extractor("bytes", "", lambda images: PIXELS.function(to_unit(to_bytes(images))))

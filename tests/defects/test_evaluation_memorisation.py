@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from attacks.random import normal
-from evaluation.authenticity import authentic, authenticity
-from evaluation.birthday import support_size
-from evaluation.cells import Cells
-from evaluation.copy_test import copy_test
-from evaluation.copying import nearest_distances
-from evaluation.diversity import mean_distances
-from evaluation.ms_ssim import ms_ssim
-from evaluation.ndb import Bins, bins, different
-from evaluation.train_preference import train_preference
-from evaluation.vendi import vendi_score
+from evaluation.diversity.birthday import support_size
+from evaluation.diversity.diversity import mean_distances
+from evaluation.diversity.ms_ssim import ms_ssim
+from evaluation.diversity.ndb import Bins, bins, different
+from evaluation.diversity.vendi import vendi_score
+from evaluation.features.cells import Cells
+from evaluation.memorisation.authenticity import authentic, authenticity
+from evaluation.memorisation.copy_test import copy_test
+from evaluation.memorisation.copying import nearest_distances
+from evaluation.memorisation.train_preference import train_preference
 
 
 def gaussian(seed, count, dim=3):

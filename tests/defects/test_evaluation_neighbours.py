@@ -9,8 +9,8 @@ from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from attacks.random import normal
-from evaluation.neighbours import nearest, nearest_others
-from evaluation.precision_recall import neighbourhoods, null_coverage, precision_recall
+from evaluation.features.neighbours import nearest, nearest_others
+from evaluation.neighbourhoods.precision_recall import neighbourhoods, null_coverage, precision_recall
 
 
 def gaussian(seed: int, count: int, dim: int = 8) -> Tensor:

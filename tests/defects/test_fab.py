@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from attacks import L1, LINF, NORMS, Classifier, fooled
-from attacks.fab import fab, fab_t
-from attacks.hyperplanes import HYPERPLANE_NORMS, move_onto
+from attacks.minimal.fab import fab, fab_t
+from attacks.minimal.hyperplanes import HYPERPLANE_NORMS, move_onto
 from attacks.random import normal, seeded, uniform
 
 

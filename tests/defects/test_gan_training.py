@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import ImageSet
-from advgan.game import DISCRIMINATOR_TERMS, generator_turn
-from advgan.gan_state import State, start
-from advgan.generators import load_state, save_gan
-from advgan.losses import LOSSES
-from advgan.models.gans import build_discriminator, build_generator
-from advgan.penalties import gradient_penalty
-from advgan.processes import Processes
-from advgan.rounds import Round, make, rounds, see
-from advgan.training import Step, train
+from advgan.gan.game import DISCRIMINATOR_TERMS, generator_turn
+from advgan.gan.losses import LOSSES
+from advgan.gan.penalties import gradient_penalty
+from advgan.gan.rounds import Round, make, rounds, see
+from advgan.gan.state import State, start
+from advgan.gan.training import Step, train
+from advgan.machine.processes import Processes
+from advgan.models.gans.families import build_discriminator, build_generator
+from advgan.sampling.stored import load_state, save_gan
 
 DATA = {"name": "toy", "digest": "0" * 12, "classes": ["a", "b", "c"], "size": 8, "channels": 1}
 

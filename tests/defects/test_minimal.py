@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from attacks import L0, L1, L2, LINF, Classifier, fooled
-from attacks.carlini_wagner import carlini_wagner
-from attacks.ddn import ddn
-from attacks.ead import ead
-from attacks.fmn import fmn
-from attacks.jsma import jsma
+from attacks.minimal.carlini_wagner import carlini_wagner
+from attacks.minimal.ddn import ddn
+from attacks.minimal.ead import ead
+from attacks.minimal.fmn import fmn
+from attacks.minimal.jsma import jsma
+from attacks.minimal.sigma_zero import sigma_zero
 from attacks.random import seeded, uniform
-from attacks.sigma_zero import sigma_zero
 
 
 class Shifted(nn.Module):

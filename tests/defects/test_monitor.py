@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advgan.processes import Processes
-from advgan.training import Step
+from advgan.gan.training import Step
+from advgan.machine.processes import Processes
 from attacks.random import normal
-from evaluation.alarms import alarms, exhausted
-from evaluation.discriminator import graded
-from evaluation.features import Extractor, extract
-from evaluation.inception_score import inception_score
-from evaluation.jobs.train_loop import first_broken, mean_row
-from evaluation.spectra import largest_singular_values
+from evaluation.features.features import Extractor, extract
+from evaluation.fidelity.inception_score import inception_score
+from evaluation.game.discriminator import graded
+from evaluation.game.spectra import largest_singular_values
+from evaluation.jobs.train.loop import first_broken, mean_row
+from evaluation.watching.alarms import alarms, exhausted
 
 
 def steps(count: int, **wrong: Any) -> list[Step]:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from advgan.config import GanNetworks
-from advgan.models.gans import build_discriminator, build_generator
-from advgan.models.residual import DiscriminatorBlock, Stage
-from advgan.orthogonal import off_diagonal
+from advgan.gan.orthogonal import off_diagonal
+from advgan.models.gans.families import build_discriminator, build_generator
+from advgan.models.layers.residual import DiscriminatorBlock, Stage
 from attacks.random import seeded
 
 

@@ -5,12 +5,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from attacks import Classifier
-from attacks.estimation import slope
+from attacks.black_box.estimation import slope
+from attacks.black_box.one_pixel import one_pixel
+from attacks.black_box.spsa import spsa
 from attacks.norms import LINF
-from attacks.one_pixel import one_pixel
 from attacks.random import normal, seeded, uniform
 from attacks.samples import Samples
-from attacks.spsa import spsa
 
 
 def test_foolbox_nes_weighs_noise_by_the_loss_of_the_whole_batch() -> None:

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier, fooled
+from attacks.black_box.square import square
+from attacks.black_box.square_proposals import Stripes
 from attacks.norms import LINF
 from attacks.random import uniform
 from attacks.samples import Samples
-from attacks.square import square
-from attacks.square_proposals import Stripes
 
 
 class Weighted(nn.Module):

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from advgan.ranges import to_bytes
 from attacks import Classifier, fooled
-from attacks.patch import patch
+from attacks.black_box.salt_and_pepper import salt_and_pepper
 from attacks.random import seeded, uniform
-from attacks.salt_and_pepper import salt_and_pepper
-from attacks.spatial import spatial
+from attacks.unbounded.patch import patch
+from attacks.unbounded.spatial import spatial
 from attacks.warp import warp
-from evaluation.adversarial_sets import Batch, save_adversarial_set
+from evaluation.under_attack.adversarial_sets import Batch, save_adversarial_set
 
 
 class Never(nn.Module):

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch_fidelity.noise import batch_slerp_any, random_unit
 
-from advgan.interpolation import slerp
-from advgan.latents import LatentSpace, latents
-from evaluation.fidelity_wrapper import FidelityGenerator
+from advgan.models.latents import LatentSpace, latents
+from advgan.sampling.interpolation import slerp
+from evaluation.jobs.export.fidelity_wrapper import FidelityGenerator
 
 
 class Conditional(torch.nn.Module):

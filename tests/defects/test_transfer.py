@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from attacks import Classifier, fooled
+from attacks.gradient.transfer import difgsm, tifgsm
 from attacks.random import seeded, uniform
-from attacks.transfer import difgsm, tifgsm
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

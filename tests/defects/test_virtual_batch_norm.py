@@ -2,7 +2,7 @@
 
 import torch
 
-from advgan.models.virtual_batch_norm import NUM_REFERENCE, VirtualBatchNorm2d
+from advgan.models.layers.virtual_batch_norm import NUM_REFERENCE, VirtualBatchNorm2d
 from attacks.random import normal
 
 

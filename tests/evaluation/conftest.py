@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from advgan.config import GanNetworks, GanTraining
-from advgan.generators import save_gan
-from advgan.models.gans import GANS
-from advgan.training import start
-from evaluation.findings import Finding
+from advgan.gan.training import start
+from advgan.models.gans.families import GANS
+from advgan.sampling.stored import save_gan
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score
 from evaluation.report.page import write_report
 from evaluation.report.panels import BarPanel, Bars, CurvePanel, Line, Panel, Series, TablePanel
 from evaluation.report.pictures import Prediction, grids_panel, triplets_panel
 from evaluation.report.results import Headline, Results
-from evaluation.scores import Score
 
 HOSTILE = "<script>alert('x')</script>"
 

@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 
 from evaluation.comparing import comparable, comparison_findings, difference_scores, differences
-from evaluation.intervals import mean
+from evaluation.record.scores import Score
 from evaluation.report.text import direction
-from evaluation.scores import Score
+from evaluation.statistics.intervals import mean
 
 
 def score(subject: str, value: float, half: float, **changes: object) -> Score:

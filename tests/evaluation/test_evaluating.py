@@ -16,11 +16,11 @@ from attacks import Classifier
 from attacks.random import uniform
 from evaluation.evaluating import evaluate
 from evaluation.extractors.pixels import pixels_extractor
-from evaluation.features import classifier_extractor, extract
-from evaluation.frechet import frechet_distance
+from evaluation.features.features import classifier_extractor, extract
+from evaluation.fidelity.frechet import frechet_distance
 from evaluation.metric_words import COSTLY
-from evaluation.precision_recall import precision_recall
-from evaluation.scores import Score
+from evaluation.neighbourhoods.precision_recall import precision_recall
+from evaluation.record.scores import Score
 from evaluation.scoring import word_of
 
 COUNT = 50

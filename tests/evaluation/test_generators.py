@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from attacks.random import integers, normal
-from evaluation.features import Features
-from evaluation.frechet import frechet_distance
-from evaluation.frechet_floor import frechet_floor
+from evaluation.features.features import Features
+from evaluation.features.seen import Sample, Seen
+from evaluation.fidelity.frechet import frechet_distance
+from evaluation.fidelity.frechet_floor import frechet_floor
+from evaluation.fidelity.kernel import kernel_distance
 from evaluation.generator_findings import seen_findings
 from evaluation.generators import generator_rows, score_generator
-from evaluation.kernel import kernel_distance
 from evaluation.metric_words import ALL, COSTLY, GROUPS, METRICS, wanted_metrics
-from evaluation.precision_recall import precision_recall
-from evaluation.seen import Sample, Seen
+from evaluation.neighbourhoods.precision_recall import precision_recall
 
 CLASSES = 4
 

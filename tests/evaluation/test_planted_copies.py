@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from attacks.random import integers, normal, permutation
-from evaluation.birthday import duplicate_level
-from evaluation.diversity_findings import diversity_findings
-from evaluation.diversity_rows import DIVERSITY_METRICS, diversity_rows
-from evaluation.features import Features
-from evaluation.intervals import Estimate
-from evaluation.memorisation_findings import memorisation_findings
-from evaluation.memorisation_rows import MEMORISATION_METRICS, memorisation_rows
-from evaluation.seen import Row, Sample, Seen
+from evaluation.diversity.birthday import duplicate_level
+from evaluation.diversity.findings import diversity_findings
+from evaluation.diversity.rows import DIVERSITY_METRICS, diversity_rows
+from evaluation.features.features import Features
+from evaluation.features.seen import Row, Sample, Seen
+from evaluation.memorisation.findings import memorisation_findings
+from evaluation.memorisation.rows import MEMORISATION_METRICS, memorisation_rows
+from evaluation.statistics.intervals import Estimate
 
 COUNT = 497
 
@@ -129,8 +129,8 @@ def test_every_word_has_its_row_with_an_interval_that_holds_the_value():
 def test_only_what_is_wanted_is_computed(monkeypatch):
     train, held_out, new = digits()
     seen = Seen(real=train, fake=new, held_out=held_out)
-    monkeypatch.delattr("evaluation.diversity_rows.vendi_score")
-    monkeypatch.delattr("evaluation.memorisation_rows.Cells")
+    monkeypatch.delattr("evaluation.diversity.rows.vendi_score")
+    monkeypatch.delattr("evaluation.memorisation.rows.Cells")
     assert [row[0] for row in diversity_rows(seen, {"class_diversity", "fid"})] == ["class_diversity"]
     assert [row[0] for row in memorisation_rows(seen, {"copied_share", "fid"})] == ["copied_share"]
     assert memorisation_rows(seen, {"fid"}) == diversity_rows(seen, ()) == []

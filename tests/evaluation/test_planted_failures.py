@@ -13,20 +13,20 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advgan.models.cnn import Cnn
-from advgan.models.mlp import Mlp
-from advgan.models.resnet import ResNet
+from advgan.models.classifiers.cnn import Cnn
+from advgan.models.classifiers.mlp import Mlp
+from advgan.models.classifiers.resnet import ResNet
 from attacks import LINF, TABLE, Attack, Classifier, fgsm, pgd, uniform_noise
 from attacks.random import permutation, seeded
-from evaluation.attack_findings import outcome_findings
-from evaluation.classifier_findings import classifier_findings
-from evaluation.findings import Finding
-from evaluation.outcomes import clean_outcome
-from evaluation.trials import attack_outcome
-from evaluation.trust import trust_findings
-from evaluation.trust.bound_attacks import Threat
-from evaluation.trust.convergence import convergence_findings
-from evaluation.trust.probes import Probes
+from evaluation.record.findings import Finding
+from evaluation.under_attack.attack_findings import outcome_findings
+from evaluation.under_attack.bound_attacks import Threat
+from evaluation.under_attack.classifier_findings import classifier_findings
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.probes import Probes
+from evaluation.under_attack.trials import attack_outcome
+from evaluation.under_attack.trust import trust_findings
+from evaluation.under_attack.trust.convergence import convergence_findings
 
 EPS = 0.15
 SHAPE = {"size": 8, "channels": 1, "num_classes": 10}

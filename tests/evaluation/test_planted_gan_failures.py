@@ -15,27 +15,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advgan import training as gan_training
 from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import Data, ImageSet, load_data
-from advgan.generators import load_gan
-from advgan.models.mlp import Mlp
-from advgan.processes import Processes
+from advgan.gan import training as gan_training
+from advgan.gan.training import State, Step, start, train
+from advgan.machine.processes import Processes
+from advgan.models.classifiers.mlp import Mlp
 from advgan.ranges import to_signed
-from advgan.runs import Run
-from advgan.training import State, Step, start, train
+from advgan.sampling.stored import load_gan
+from advgan.storage.runs import Run
 from attacks import Classifier
 from attacks.random import permutation, seeded
-from evaluation.alarms import raised
-from evaluation.features import Extractor, classifier_extractor
-from evaluation.jobs import train_loop
-from evaluation.jobs.train import TrainConfig
-from evaluation.jobs.train_loop import mean_row, train_watched
-from evaluation.look_history import CERTAIN, LASTING, LEARNING
-from evaluation.monitor import Diagnostics, Monitor
-from evaluation.reference import Reference
+from evaluation.features.features import Extractor, classifier_extractor
+from evaluation.game.look_history import CERTAIN, LASTING, LEARNING
+from evaluation.jobs.train import loop as train_loop
+from evaluation.jobs.train.job import TrainConfig
+from evaluation.jobs.train.loop import mean_row, train_watched
+from evaluation.seeing.reference import Reference
+from evaluation.watching.alarms import raised
+from evaluation.watching.monitor import Diagnostics, Monitor
 
 Row = dict[str, Any]
 Settings = dict[str, Any]

@@ -14,12 +14,12 @@ from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from attacks import Classifier
 from attacks.random import permutation
-from evaluation.features import Extractor, classifier_extractor
+from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.inputs import Source, open_source
-from evaluation.intervals import Estimate
 from evaluation.metric_words import wanted_metrics
-from evaluation.reference import Reference
 from evaluation.scoring import Scored, score_source, word_of
+from evaluation.seeing.reference import Reference
+from evaluation.statistics.intervals import Estimate
 
 COUNT, TRAIN, CONTROL = 450, 700, 500
 SEED = 0

@@ -10,9 +10,9 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from attacks.random import normal, uniform
-from evaluation.features import Features
+from evaluation.features.features import Features
+from evaluation.features.protocols import DEFAULT, PROTOCOLS, protocol_named, protocol_of
 from evaluation.protocol_scores import frechet_under, kernel_under, protocol_scores, score_under
-from evaluation.protocols import DEFAULT, PROTOCOLS, protocol_named, protocol_of
 
 REAL = uniform(0, torch.arange(1100), (16,)) + 20
 FAKE = uniform(1, torch.arange(1200), (16,)) * 1.2 + 20

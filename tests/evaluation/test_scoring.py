@@ -12,23 +12,23 @@ from torch import Tensor, nn
 
 from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.data import Data, ImageSet, load_data
-from advgan.generators import TrainedGan, load_gan, save_gan
-from advgan.training import start
+from advgan.gan.training import start
+from advgan.sampling.stored import TrainedGan, load_gan, save_gan
 from attacks import Classifier
 from evaluation import scoring
-from evaluation.discriminator_fit import FitConfig
 from evaluation.extractors.pixels import pixels_extractor
 from evaluation.extractors.python_file import module_extractor
-from evaluation.features import Extractor, classifier_extractor, single_class
-from evaluation.game_rows import COSTLY as COSTLY_GAME
+from evaluation.features.features import Extractor, classifier_extractor, single_class
+from evaluation.game.discriminator_fit import FitConfig
+from evaluation.game.match import Match
+from evaluation.game.rows import COSTLY as COSTLY_GAME
 from evaluation.inputs import Source, open_source
 from evaluation.inputs.generated import gan_source
-from evaluation.match import Match
 from evaluation.metric_words import ALL, COSTLY, GROUPS, METRICS, wanted_metrics
-from evaluation.reference import Reference
-from evaluation.scores import Score
+from evaluation.record.scores import Score
 from evaluation.scoring import Scored, score_source, subject_of, word_of
-from evaluation.use import USE_METRICS, use_rows
+from evaluation.seeing.reference import Reference
+from evaluation.use.rows import USE_METRICS, use_rows
 
 COUNT = 40
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier
-from attacks.apgd import apgd_ce, apgd_dlr, apgd_t
-from attacks.gradient import kl_pgd, mifgsm, pgd
+from attacks.gradient.apgd import apgd_ce, apgd_dlr, apgd_t
+from attacks.gradient.pgd import kl_pgd, mifgsm, pgd
+from attacks.gradient.transfer import combined, transfer
 from attacks.random import uniform
-from attacks.transfer import combined, transfer
 
 NETWORK = 6  # forward: flatten is a view; two products, a relu. Backward: a product for each, a threshold, a transpose
 MOST: dict[str, tuple[Callable[..., Tensor], str, int]] = {

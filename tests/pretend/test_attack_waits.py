@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advgan.classifier_training import start, train
+from advgan.classifier.training import start, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import ImageSet
 from attacks import Classifier
-from attacks.apgd import apgd_ce, apgd_t
-from attacks.gradient import fgsm, kl_pgd, mifgsm, pgd
+from attacks.gradient.apgd import apgd_ce, apgd_t
+from attacks.gradient.pgd import fgsm, kl_pgd, mifgsm, pgd
+from attacks.gradient.transfer import transfer
 from attacks.noise import uniform_noise
 from attacks.random import uniform
 from attacks.samples import trusted
-from attacks.transfer import transfer
 
 Watch = Callable[..., Any]
 Given = tuple[Classifier, Tensor, Tensor]

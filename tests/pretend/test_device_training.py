@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from advgan import classifier_training
-from advgan.checkpoints import load_checkpoint
+from advgan.classifier import training as classifier_training
 from advgan.config import ClassifierTraining, GanNetworks, GanTraining, NetworkConfig
 from advgan.config.presets import preset_file, preset_names
 from advgan.config.resolve import resolve
 from advgan.data import ImageSet, load_data
-from advgan.gan_state import State, start
-from advgan.generators import save_gan
-from advgan.recorder import PRACTICE
-from advgan.training import train
-from evaluation.jobs.train_config import TrainConfig
+from advgan.gan.state import State, start
+from advgan.gan.training import train
+from advgan.machine.recorder import PRACTICE
+from advgan.sampling.stored import save_gan
+from advgan.storage.checkpoints import load_checkpoint
+from evaluation.jobs.train.config import TrainConfig
 
 POINTS = ("mlp", "points")
 UNRECORDED = ("progressive",)

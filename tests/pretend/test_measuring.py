@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from advgan.precision import is_true_float32
+from advgan.machine.precision import is_true_float32
+from advgan.machine.room import Room
 from attacks import Classifier, pgd
 from attacks.random import seeded, uniform
 from evaluation import robustness
-from evaluation.attempt import attempt
 from evaluation.evaluating import evaluate
-from evaluation.features import classifier_extractor
-from evaluation.outcomes import clean_outcome
-from evaluation.room import Room
-from evaluation.trust import trust_findings
+from evaluation.features.features import classifier_extractor
+from evaluation.under_attack.attempt import attempt
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.trust import trust_findings
 
 IMAGES = uniform(0, torch.arange(24), (1, 8, 8))
 OTHERS = uniform(1, torch.arange(24), (1, 8, 8))

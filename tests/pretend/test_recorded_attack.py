@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from advgan.classifier_training import start, train
+from advgan.classifier.recorded_attack import Batch, RecordedAttack, attack_recorder
+from advgan.classifier.training import start, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import ImageSet
-from advgan.recorded_attack import Batch, RecordedAttack, attack_recorder
 from attacks.random import uniform
 
 PIXELS = (uniform(1, torch.arange(96), (1, 8, 8)) * 255).to(torch.uint8)

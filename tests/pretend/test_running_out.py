@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from advgan.machine.room import Room
 from attacks import Attack, Classifier, fgsm, gaussian_noise, pgd, uniform_noise
 from attacks.random import uniform
 from evaluation import robustness
-from evaluation.classifier_findings import classifier_findings
 from evaluation.evaluating import evaluate
-from evaluation.features import Extractor, single_class
-from evaluation.outcomes import clean_outcome
-from evaluation.reference import Reference
-from evaluation.room import Room
-from evaluation.trust import trust_findings
+from evaluation.features.features import Extractor, single_class
+from evaluation.seeing.reference import Reference
+from evaluation.under_attack.classifier_findings import classifier_findings
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.trust import trust_findings
 
 MIB = 1 << 20
 IMAGES = uniform(0, torch.arange(600), (1, 8, 8))

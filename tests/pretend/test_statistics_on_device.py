@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from attacks.random import uniform
-from evaluation.codes import best_matching, matched_accuracy, random_values
-from evaluation.copy_test import rank_test
-from evaluation.copying import nearest_training
-from evaluation.discriminator import separation
-from evaluation.probe import labelled_rows, linear_probe
+from evaluation.game.discriminator import separation
+from evaluation.memorisation.copy_test import rank_test
+from evaluation.memorisation.copying import nearest_training
+from evaluation.own.codes import best_matching, matched_accuracy, random_values
+from evaluation.own.probe import labelled_rows, linear_probe
 
 FEATURES, OTHERS = uniform(0, torch.arange(60), (5,)), uniform(1, torch.arange(60), (5,))
 LABELS = torch.arange(60) % 3

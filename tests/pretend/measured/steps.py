@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from advgan.classifier_training import start as start_classifier
-from advgan.classifier_training import train as train_classifier
+from advgan.classifier.training import start as start_classifier
+from advgan.classifier.training import train as train_classifier
 from advgan.config import ClassifierTraining, GanNetworks, GanTraining, NetworkConfig
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import ImageSet
-from advgan.gan_state import start as start_gan
-from advgan.training import train as train_gan
+from advgan.gan.state import start as start_gan
+from advgan.gan.training import train as train_gan
 from attacks import ATTACKS, Classifier
-from evaluation.jobs.train_config import TrainConfig
+from evaluation.jobs.train.config import TrainConfig
 
 Run = Callable[[int], object]
 

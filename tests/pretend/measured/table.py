@@ -11,8 +11,8 @@ from measured.costs import Costs
 
 REASONS: Mapping[str, str] = {
     "attacks/queue.py:drive": "who is done decides which images the next pass sees: the sizes of its tensors",
-    "attacks/one_pixel.py:_three": "the bounds of a draw are copied there: could go, and is little beside a pass",
-    "advgan/classifier_training.py:train": "once an epoch: its order is drawn on the CPU, for every device",
+    "attacks/black_box/one_pixel.py:_three": "the bounds of a draw are copied there: little beside a pass",
+    "advgan/classifier/training.py:train": "once an epoch: its order is drawn on the CPU, for every device",
 }
 """By place: why the host has to wait there in a step."""
 
@@ -28,12 +28,14 @@ TABLE: Mapping[str, Costs] = {
     "fab-t": Costs({"attacks/queue.py:drive": 9.0}, once=20, operators=1008.0),
     "square": Costs({"attacks/queue.py:drive": 1.0}, once=3, operators=42.0),
     "sigma-zero": Costs({"attacks/queue.py:drive": 1.0}, once=3, operators=105.0),
-    "one-pixel": Costs({"attacks/one_pixel.py:_three": 10.0, "attacks/queue.py:drive": 10.0}, once=1, operators=1260.0),
+    "one-pixel": Costs(
+        {"attacks/black_box/one_pixel.py:_three": 10.0, "attacks/queue.py:drive": 10.0}, once=1, operators=1260.0
+    ),
     # Classifiers
-    "fit": Costs({"advgan/classifier_training.py:train": 0.25}, once=10, operators=32.0),
-    "fit-pgd": Costs({"advgan/classifier_training.py:train": 0.25}, once=11, operators=37.0),
-    "fit-pgd, direct": Costs({"advgan/classifier_training.py:train": 0.25}, once=10, operators=186.0),
-    "fit-fgsm": Costs({"advgan/classifier_training.py:train": 0.25}, once=11, operators=37.0),
+    "fit": Costs({"advgan/classifier/training.py:train": 0.25}, once=10, operators=32.0),
+    "fit-pgd": Costs({"advgan/classifier/training.py:train": 0.25}, once=11, operators=37.0),
+    "fit-pgd, direct": Costs({"advgan/classifier/training.py:train": 0.25}, once=10, operators=186.0),
+    "fit-fgsm": Costs({"advgan/classifier/training.py:train": 0.25}, once=11, operators=37.0),
     # GANs
     "dcgan": Costs({}, once=38, operators=116.34375),
     "dcgan, recorded": Costs({}, once=40, operators=13.34375),

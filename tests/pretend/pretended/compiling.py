@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from advgan.cache import cache_dir, cached
+from advgan.storage.cache import cache_dir, cached
 from pretended.native_library import NativeLibrary
 
 SOURCES = Path(__file__).parent / "native"

@@ -1,0 +1,146 @@
+"""Trained classifiers on disk: written during training, read back to attack, to score with or to train on."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from advgan.classifier.training import State, assemble
+from advgan.config import ClassifierTraining, NetworkConfig
+from advgan.models.classifiers.architectures import build_network
+from advgan.storage.cache import cache_dir
+from advgan.storage.checkpoints import (
+    SUFFIX,
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    parameters_digest,
+    save_checkpoint,
+)
+from attacks import Classifier
+from attacks.random import seeded
+
+KIND = "classifier"
+DATA_KEYS = ("name", "digest", "classes", "size", "channels")
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """What a classifier was trained on and how."""
+
+    name: str
+    """The network's: `cnn`, say."""
+    network: NetworkConfig
+    training: ClassifierTraining
+    data_name: str
+    data_digest: str
+    classes: tuple[str, ...]
+    size: int
+    channels: int
+    step: int
+    digest: str
+    """Names the weights."""
+    path: Path
+
+
+class _Recipe(NamedTuple):
+    network: NetworkConfig
+    training: ClassifierTraining
+    data: dict[str, Any]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def save_classifier(
+    path: Path, state: State, network: NetworkConfig, training: ClassifierTraining, *, data: Mapping[str, Any]
+) -> None:
+    """Write the whole state with the configuration that made it, atomically.
+
+    `data` describes the training data: name, digest, classes, size and channels (further keys are left out).
+    """
+    config = {
+        "network": network.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "data": {key: data[key] for key in DATA_KEYS},
+        "normalisation": {"mean": list(state.mean), "std": list(state.std)},
+    }
+    save_checkpoint(path, kind=KIND, config=config, state=state.to_tree())
+
+
+def load_trained(path: Path, *, device: torch.device | str = "cpu") -> tuple[Classifier, TrainedClassifier]:
+    """Read a classifier, averaged if it was; a run folder means its best checkpoint, else its last.
+
+    Raises ValueError where there is no checkpoint, or it is damaged, of another kind or does not fit its configuration.
+    """
+    checkpoint = load_checkpoint(find_checkpoint(path), kind=KIND)
+    recipe = _read_recipe(checkpoint)
+    state = _restore(checkpoint, recipe, device)
+    info = TrainedClassifier(
+        name=recipe.network.name,
+        network=recipe.network,
+        training=recipe.training,
+        data_name=recipe.data["name"],
+        data_digest=recipe.data["digest"],
+        classes=tuple(recipe.data["classes"]),
+        size=recipe.data["size"],
+        channels=recipe.data["channels"],
+        step=state.step,
+        digest=parameters_digest(state.scored.state_dict()),
+        path=checkpoint.path,
+    )
+    state.scored.requires_grad_(False).eval()
+    return state.classifier(name=recipe.network.name), info
+
+
+def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
+    """Read the state of a checkpoint file to train on from there; `train` then repeats what would have followed.
+
+    The optimiser takes the options of the saved configuration. Raises ValueError as `load_trained` does.
+    """
+    checkpoint = load_checkpoint(path, kind=KIND)
+    return _restore(checkpoint, _read_recipe(checkpoint), device)
+
+
+def cached_classifier_path(name: str, data_digest: str) -> Path:
+    """Where a classifier that was fitted on the way, for a user who had none, is kept for the next time."""
+    return cache_dir() / "classifiers" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}-{data_digest}{SUFFIX}"
+
+
+def _read_recipe(checkpoint: Checkpoint) -> _Recipe:
+    try:
+        network = NetworkConfig.model_validate(checkpoint.config["network"])
+        training = ClassifierTraining.model_validate(checkpoint.config["training"])
+        data = {key: checkpoint.config["data"][key] for key in DATA_KEYS}
+        mean, std = (tuple(checkpoint.config["normalisation"][key]) for key in ("mean", "std"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{checkpoint.path} has a configuration unknown here ({where}: {first['msg']})") from None
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"{checkpoint.path} lacks the configuration of a classifier: it was not written by advgan"
+        ) from None
+    return _Recipe(network, training, data, mean, std)
+
+
+def _restore(checkpoint: Checkpoint, recipe: _Recipe, device: torch.device | str) -> State:
+    shape = {"size": recipe.data["size"], "channels": recipe.data["channels"]}
+    try:
+        # The weights are about to be replaced: published ones are not loaded for that.
+        with seeded(0):
+            network = build_network(recipe.network, **shape, num_classes=len(recipe.data["classes"]), pretrained=False)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path} needs its network: {error}") from error
+    state = assemble(network, recipe.training, mean=recipe.mean, std=recipe.std, device=device)
+    try:
+        state.load(checkpoint.state)
+    except (KeyError, IndexError, RuntimeError, TypeError, AttributeError, ValueError):
+        raise ValueError(
+            f"{checkpoint.path} holds weights that do not fit {recipe.network.name}"
+            + (": the file has changed since" if ".py:" in recipe.network.name else "")
+        ) from None
+    return state

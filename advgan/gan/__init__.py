@@ -1,0 +1,1 @@
+"""GAN training: the loop, its passes, its losses and its state."""

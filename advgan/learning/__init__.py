@@ -1,0 +1,1 @@
+"""What every training needs: optimisers, schedules, averages of weights, augmentation of images."""

@@ -1,0 +1,1 @@
+"""What computes: devices, their kernels and precision, threads, processes, memory."""

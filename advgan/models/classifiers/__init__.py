@@ -1,0 +1,1 @@
+"""Classifier networks: our own, those of other libraries, and files of users."""

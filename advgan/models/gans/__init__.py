@@ -1,0 +1,1 @@
+"""GAN networks, a family a file, and their table."""

@@ -1,0 +1,8 @@
+"""Images from trained generators, and the ways through their latent spaces."""
+
+from advgan.sampling.drawing import decode, draw, sample
+from advgan.sampling.exported import load_exported
+from advgan.sampling.interpolation import interpolate
+from advgan.sampling.stored import load_gan
+
+__all__ = ["decode", "draw", "interpolate", "load_exported", "load_gan", "sample"]

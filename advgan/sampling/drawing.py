@@ -1,0 +1,90 @@
+"""Images from a generator, each a function of (seed, index)."""
+
+import torch
+from torch import Tensor
+
+from advgan.models.interface import Generator
+from advgan.ranges import from_signed
+from advgan.sampling.truncation import truncate_latents
+
+
+def sample(
+    generator: Generator,
+    indices: Tensor | int,
+    *,
+    seed: int = 0,
+    labels: Tensor | None = None,
+    truncation: float | None = None,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Draw float images (N, C, H, W) in [0, 1], one for each index, or for 0..n-1 where `indices` is a number n.
+
+    Image k depends on (seed, k) and its label alone: the latents are the same bits in any batch, and the images agree
+    to the rounding of the network's own products (a few 1e-6) at any `batch_size`. A conditional generator draws the
+    classes of `labels` (N,), by default those of `sample_labels`. With `truncation` normal noise beyond that threshold
+    is drawn again (`advgan.truncation`).
+    """
+    home = home_of(generator)
+    indices = (torch.arange(indices) if isinstance(indices, int) else indices).to(home)
+    labels = _checked(generator, indices, labels)
+    latents = draw(generator, indices, seed=seed, truncation=truncation)
+    return decode(generator, latents, labels, batch_size=batch_size, device=device)
+
+
+def draw(generator: Generator, indices: Tensor, *, seed: int = 0, truncation: float | None = None) -> Tensor:
+    """The latents (N, space.dim) of sample indices (N,), on the generator's device."""
+    latents = generator.space.draw(seed, indices.to(home_of(generator)))
+    return latents if truncation is None else truncate_latents(latents, generator.space, truncation)
+
+
+@torch.no_grad()
+def decode(
+    generator: Generator,
+    latents: Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Turn latents (N, space.dim) into float images (N, C, H, W) in [0, 1].
+
+    The images come to rest on `device`, by default that of the generator, which is used in eval mode and left in the
+    mode that it was in.
+    """
+    home, training = home_of(generator), generator.training
+    generator.eval()
+    try:
+        images = []
+        for rows in torch.arange(len(latents)).split(batch_size):
+            given = None if labels is None else labels[rows.to(labels.device)].to(home)
+            signed = generator(latents[rows.to(latents.device)].to(home), given)
+            images.append(from_signed(signed).to(device or home))
+        return torch.cat(images)
+    finally:
+        generator.train(training)
+
+
+def sample_labels(generator: Generator, indices: Tensor) -> Tensor | None:
+    """Give the classes that samples have by default: index modulo the number of classes, None if unconditional."""
+    return indices % generator.num_classes if generator.num_classes else None
+
+
+def home_of(generator: Generator) -> torch.device:
+    """The device that a generator is on."""
+    return next(generator.parameters()).device
+
+
+def _checked(generator: Generator, indices: Tensor, labels: Tensor | None) -> Tensor | None:
+    if labels is None:
+        return sample_labels(generator, indices)
+    if generator.num_classes == 0:
+        raise ValueError("this generator is unconditional: it draws no chosen class, leave labels out")
+    if labels.shape != indices.shape:
+        raise ValueError(f"{len(labels):,} labels were given for {len(indices):,} samples: give one each")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < generator.num_classes:
+        raise ValueError(
+            f"labels span {int(labels.min())} to {int(labels.max())}, "
+            f"this generator knows the classes 0 to {generator.num_classes - 1}"
+        )
+    return labels.to(indices.device)

@@ -1,0 +1,203 @@
+"""Trained GANs on disk: written during training, read back to sample from or to train on."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from advgan.config import Baseline, GanNetworks, GanTraining
+from advgan.gan.baselines import VaeState, start_vae
+from advgan.gan.training import State, start
+from advgan.models.gans.mixture import Mixture, MixtureGenerator
+from advgan.models.interface import Discriminator, Generator
+from advgan.storage.checkpoints import Checkpoint, find_checkpoint, load_checkpoint, parameters_digest, save_checkpoint
+
+KIND = "gan"
+DATA_KEYS = ("name", "digest", "classes", "size", "channels")
+
+
+class Game(NamedTuple):
+    """The other side of a trained generator, and how the two were trained."""
+
+    discriminator: Discriminator
+    networks: GanNetworks
+    training: GanTraining
+
+
+@dataclass(frozen=True)
+class TrainedGan:
+    """A GAN, or a baseline, to use: frozen, in eval mode, with what it was trained on and how."""
+
+    generator: Generator
+    """The moving average."""
+    discriminator: Discriminator | None
+    """None: a baseline, which has none."""
+    networks: GanNetworks | Baseline
+    training: GanTraining | None
+    """None: a baseline's recipe stands in `networks`."""
+    data_name: str
+    data_digest: str
+    classes: tuple[str, ...]
+    size: int
+    channels: int
+    step: int
+    digest: str
+    """Names the weights of the generator."""
+    path: Path
+
+    @property
+    def game(self) -> Game:
+        """The discriminator with its configuration; raises ValueError for a baseline, which has none."""
+        if self.discriminator is None or self.training is None or isinstance(self.networks, Baseline):
+            raise ValueError(
+                f"{self.path} is a {self.networks.family}, which has no discriminator: give the run of a GAN"
+            )
+        return Game(self.discriminator, self.networks, self.training)
+
+
+class _Found(NamedTuple):
+    generator: Generator
+    discriminator: Discriminator | None
+    networks: GanNetworks | Baseline
+    training: GanTraining | None
+    step: int
+
+
+def save_gan(
+    path: Path, state: State, networks: GanNetworks, training: GanTraining, *, data: Mapping[str, Any]
+) -> None:
+    """Write the whole state with the configuration that made it, atomically.
+
+    `data` describes the training data: name, digest, classes, size and channels (further keys are left out).
+    """
+    config = {
+        "networks": networks.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "data": {key: data[key] for key in DATA_KEYS},
+    }
+    save_checkpoint(path, kind=KIND, config=config, state=state.to_tree())
+
+
+def save_baseline(
+    path: Path, fitted: VaeState | MixtureGenerator, baseline: Baseline, *, step: int, data: Mapping[str, Any]
+) -> None:
+    """Write a baseline that `load_gan` reads like a GAN; a variational autoencoder can be trained on from there."""
+    config = {"baseline": baseline.model_dump(mode="json"), "data": {key: data[key] for key in DATA_KEYS}}
+    tree = fitted.to_tree() if isinstance(fitted, VaeState) else {"generator": fitted.state_dict(), "step": step}
+    save_checkpoint(path, kind=KIND, config=config, state=tree)
+
+
+def load_gan(path: Path, *, device: torch.device | str = "cpu") -> TrainedGan:
+    """Read a GAN or a baseline to sample from or to examine; a run folder means its best checkpoint, else its last.
+
+    Raises ValueError where there is no checkpoint, or it is damaged, of another kind or does not fit its configuration.
+    """
+    checkpoint = load_checkpoint(find_checkpoint(path), kind=KIND)
+    found = _read_baseline(checkpoint, device) if "baseline" in checkpoint.config else _read_gan(checkpoint, device)
+    data = _data_of(checkpoint)
+    return TrainedGan(
+        generator=found.generator.requires_grad_(False).eval(),
+        discriminator=found.discriminator and found.discriminator.requires_grad_(False).eval(),
+        networks=found.networks,
+        training=found.training,
+        data_name=data["name"],
+        data_digest=data["digest"],
+        classes=tuple(data["classes"]),
+        size=data["size"],
+        channels=data["channels"],
+        step=found.step,
+        digest=parameters_digest(found.generator.state_dict()),
+        path=checkpoint.path,
+    )
+
+
+def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
+    """Read the state of a checkpoint file to train on from there; `train` then repeats what would have followed.
+
+    The optimisers take the learning rates of the saved configuration. Raises ValueError as `load_gan` does.
+    """
+    checkpoint = load_checkpoint(path, kind=KIND)
+    return _restore(checkpoint, *_read_recipe(checkpoint), device)
+
+
+def load_vae_state(path: Path, *, device: torch.device | str = "cpu") -> VaeState:
+    """The same for a variational autoencoder and `train_vae`."""
+    checkpoint = load_checkpoint(path, kind=KIND)
+    return _restore_vae(checkpoint, _read_baseline_recipe(checkpoint), device)
+
+
+def _read_gan(checkpoint: Checkpoint, device: torch.device | str) -> _Found:
+    networks, training = _read_recipe(checkpoint)
+    state = _restore(checkpoint, networks, training, device)
+    return _Found(state.average, state.discriminator, networks, training, state.step)
+
+
+def _read_baseline(checkpoint: Checkpoint, device: torch.device | str) -> _Found:
+    baseline = _read_baseline_recipe(checkpoint)
+    if baseline.kind == "vae":
+        state = _restore_vae(checkpoint, baseline, device)
+        return _Found(state.network.decoder, None, baseline, None, state.step)
+    with _fitting_weights(checkpoint):
+        generator = MixtureGenerator(Mixture(**checkpoint.state["generator"])).to(device)
+        step: int = checkpoint.state["step"]
+    return _Found(generator, None, baseline, None, step)
+
+
+def _read_recipe(checkpoint: Checkpoint) -> tuple[GanNetworks, GanTraining]:
+    with _known_configuration(checkpoint, "a GAN"):
+        networks = GanNetworks.model_validate(checkpoint.config["networks"])
+        training = GanTraining.model_validate(checkpoint.config["training"])
+    return networks, training
+
+
+def _read_baseline_recipe(checkpoint: Checkpoint) -> Baseline:
+    with _known_configuration(checkpoint, "a baseline"):
+        return Baseline.model_validate(checkpoint.config["baseline"])
+
+
+def _data_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    with _known_configuration(checkpoint, "a GAN"):
+        return {key: checkpoint.config["data"][key] for key in DATA_KEYS}
+
+
+def _restore(checkpoint: Checkpoint, networks: GanNetworks, training: GanTraining, device: torch.device | str) -> State:
+    data = _data_of(checkpoint)
+    shape = {"size": data["size"], "channels": data["channels"], "num_classes": len(data["classes"])}
+    state = start(networks, training, **shape, device=device)
+    with _fitting_weights(checkpoint):
+        state.load(checkpoint.state)
+    return state
+
+
+def _restore_vae(checkpoint: Checkpoint, baseline: Baseline, device: torch.device | str) -> VaeState:
+    data = _data_of(checkpoint)
+    state = start_vae(baseline, size=data["size"], channels=data["channels"], device=device)
+    with _fitting_weights(checkpoint):
+        state.load(checkpoint.state)
+    return state
+
+
+@contextmanager
+def _known_configuration(checkpoint: Checkpoint, kind: str) -> Iterator[None]:
+    """Say in one line what is wrong with the configuration that the block reads."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{checkpoint.path} has a configuration unknown here ({where}: {first['msg']})") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"{checkpoint.path} lacks the configuration of {kind}: it was not written by advgan") from None
+
+
+@contextmanager
+def _fitting_weights(checkpoint: Checkpoint) -> Iterator[None]:
+    """Say in one line that the weights which the block loads do not fit."""
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError):
+        raise ValueError(f"{checkpoint.path} holds weights that do not fit its own configuration") from None

@@ -1,0 +1,127 @@
+"""Checkpoints: one safetensors file with the tensors, and in its header the configuration and the rest as JSON.
+
+A checkpoint holds no pickle, so reading one never runs code. It is written under a temporary name and renamed, so a
+crash leaves the old file or the new one, never half of one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from advgan.storage.atomic import replacing
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: its `kind` ("classifier" or "gan"), the configuration as plain data, and the nested state."""
+
+    kind: str
+    config: dict[str, Any]
+    state: dict[str, Any]
+    path: Path
+
+
+def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    `config` is plain data (what `model_dump(mode="json")` returns). `state` nests dicts, lists, tensors and plain
+    values, as `state_dict` of modules and optimisers does; tensors are written from the CPU, bit for bit.
+    """
+    tensors: dict[str, Tensor] = {}
+    outline = _outline(dict(state), "state", tensors)
+    metadata = {"format": str(FORMAT), "kind": kind, "config": json.dumps(dict(config)), "state": json.dumps(outline)}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
+    """Read a checkpoint onto the CPU; with `kind`, refuse one of another kind.
+
+    Raises ValueError, naming the file, where it is missing, damaged, of another format or kind, or a pickle.
+    """
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}")
+    try:
+        # Opened once: a reader that maps the file in two steps may meet two files when it is replaced in between.
+        content = path.read_bytes()
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+    _check_header(path, header, kind)
+    try:
+        config, state = json.loads(header["config"]), _fill(json.loads(header["state"]), tensors)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+    return Checkpoint(header.get("kind", ""), config, state, path)
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Resolve what a user names as a model: a file is itself, a run folder is its best checkpoint, else its last."""
+    if not path.is_dir():
+        return path
+    for name in ("best", "last"):
+        found = path / "checkpoints" / f"{name}{SUFFIX}"
+        if found.is_file():
+            return found
+    raise ValueError(f"no checkpoint in {path} (looked for checkpoints/best{SUFFIX} and checkpoints/last{SUFFIX})")
+
+
+def _check_header(path: Path, header: Mapping[str, str], kind: str | None) -> None:
+    if "format" not in header:
+        raise ValueError(f"{path} holds weights but is no advgan checkpoint (its header lacks a format)")
+    if header["format"] != str(FORMAT):
+        raise ValueError(
+            f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade advgan"
+        )
+    if kind is not None and header.get("kind") != kind:
+        raise ValueError(f"{path} is a {header.get('kind')} checkpoint, a {kind} checkpoint is needed here")
+
+
+def _outline(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Replace each tensor by its name and keep the rest as JSON; dicts become pairs, since JSON keys are strings."""
+    if isinstance(value, Tensor):
+        assert name not in tensors, f"two entries of the state are called {name}"
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"pairs": [[key, _outline(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_outline(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]}
+    assert value is None or isinstance(value, (bool, int, float, str)), f"{name} is a {type(value).__name__}"
+    return {"value": value}
+
+
+def _fill(outline: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    if "tensor" in outline:
+        return tensors[outline["tensor"]]
+    if "pairs" in outline:
+        return {key: _fill(item, tensors) for key, item in outline["pairs"]}
+    if "list" in outline:
+        return [_fill(item, tensors) for item in outline["list"]]
+    return outline["value"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def parameters_digest(state: Mapping[str, Tensor]) -> str:
+    """First 12 hex digits of the SHA-256 over names, shapes and bytes of a state dict: the name of a set of weights."""
+    digest = sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,67 @@
+"""NES: follow a gradient estimated from scores along normal directions."""
+
+import torch
+from torch import Tensor
+
+from attacks import random
+from attacks.black_box.estimation import Climb, Plan, ascend, mean_slope
+from attacks.classifier import Classifier
+from attacks.norms import LINF, Budget, Norm, named_norm
+from attacks.samples import Samples, budgets
+
+
+def nes(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: Budget,
+    norm: Norm | str = LINF,
+    queries: int = 5000,
+    pairs: int = 25,
+    radius: float = 1e-3,
+    step_size: Budget | None = None,
+    momentum: float = 0.9,
+    targeted: bool = False,
+    seed: int = 0,
+    batch_size: int | None = None,
+    compact: bool = True,
+    indices: Tensor | None = None,
+) -> Tensor:
+    """Estimate the gradient along normal directions, two queries each, and step as PGD does (Ilyas et al., 2018).
+
+    A step takes `pairs` directions at distance `radius`, both ways, and a look at its result; the defaults, the moving
+    average of the estimates (`momentum`) among them, are the paper's. There the step is a fifth of eps, halved where
+    the loss rests; `step_size` (default: eps / 10, more for few steps) stays. Each sample spends at most `queries`
+    forward passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
+
+    Directions depend on (seed, index, step) alone, and each sample is weighed by its own scores, so that the estimate
+    of one does not suffer from the company of others.
+    """
+    norm = named_norm(norm)
+    if norm.name not in ("linf", "l2", "l1"):
+        raise ValueError(f"nes has no form for {norm.name}: choose from linf, l2, l1")
+    if not radius > 0 or not 0 <= momentum < 1:
+        raise ValueError(f"radius must be above 0 and momentum in [0, 1); got radius={radius}, momentum={momentum}")
+    plan = Plan.of(queries, pairs)
+    samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
+
+    def draw(indices: Tensor, stream: Tensor) -> Tensor:
+        return random.normal(seed, indices, images.shape[1:], stream=stream, dtype=images.dtype)
+
+    def rule(climb: Climb) -> tuple[Tensor, Tensor]:
+        gradient = mean_slope(classifier, climb, draw=draw, plan=plan, radius=radius)
+        average = torch.lerp(gradient, climb.memory, momentum)
+        move = norm.step(average, climb.at, lengths[climb.samples.rows])
+        return norm.project(climb.at + move, climb.samples.images, climb.samples.eps), average
+
+    return ascend(
+        classifier,
+        samples,
+        rule,
+        steps=plan.steps,
+        memory=tuple(images.shape[1:]),
+        batch_size=batch_size,
+        compact=compact,
+    )

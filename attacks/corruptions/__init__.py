@@ -1,0 +1,1 @@
+"""The common corruptions of CIFAR-10-C, which no adversary chose."""

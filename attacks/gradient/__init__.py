@@ -1,0 +1,1 @@
+"""Attacks with a fixed budget that climb the network's gradient."""

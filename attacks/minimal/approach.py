@@ -1,0 +1,142 @@
+"""What the attacks share that step onto the boundary: a first look, a record over several runs, a last approach."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from attacks.classifier import Classifier
+from attacks.minimal.nearest import Nearest, Searching, margins
+from attacks.norms import Norm
+from attacks.queue import drive
+from attacks.samples import Samples
+
+_BEYOND = 0.01  # of the interval that is left: a guess exactly on the boundary would be thrown back by rounding
+
+Path = Callable[[Samples, Tensor], Tensor]
+"""(samples, shares (N,)) -> (N, C, H, W) points of each sample's way, from its image at 0 to a fooling one at 1."""
+
+
+@dataclass
+class Record:
+    """What is known of all samples; every run begins with it and adds to it."""
+
+    samples: Samples
+    logits: Tensor
+    """(N, classes) of the images."""
+    nearest: Nearest
+
+    @classmethod
+    def look(cls, classifier: Classifier, samples: Samples, *, batch_size: int | None) -> "Record":
+        """Pass all images through the network once, forwards: those that fool already need no more."""
+        parts = [classifier.logits(part.images, rows=part.rows) for part in samples.split(batch_size)]
+        logits = torch.cat(parts) if parts else samples.eps.new_zeros(0, 2)  # the fewest classes that there are
+        nearest = Nearest.of(samples).offered(
+            samples,
+            samples.images,
+            fooled=samples.fooled(logits),
+            sizes=torch.zeros_like(samples.eps),
+            values=margins(samples, logits),
+            closed=torch.zeros_like(samples.rows, dtype=torch.bool),
+        )
+        return cls(samples, logits, nearest)
+
+    @property
+    def done(self) -> Tensor:
+        return self.nearest.settled
+
+    def open(self) -> Samples:
+        """The samples for which something better is wanted. Waits for the device, to learn their number."""
+        return self.samples.select((~self.nearest.settled).nonzero().squeeze(1))
+
+    def of(self, samples: Samples) -> Nearest:
+        """What is known of some of the samples."""
+        return Nearest(**{field.name: getattr(self.nearest, field.name)[samples.rows] for field in fields(Nearest)})
+
+    def add(self, states: Iterable[Searching]) -> None:
+        """Take over what the states of a run found as they leave it."""
+        for state in states:
+            for field in fields(Nearest):
+                getattr(self.nearest, field.name)[state.samples.rows] = getattr(state.nearest, field.name)
+
+
+def approach(
+    classifier: Classifier,
+    record: Record,
+    norm: Norm,
+    path: Path,
+    *,
+    steps: int,
+    batch_size: int | None,
+    compact: bool,
+) -> None:
+    """Look for fooling images on the way to those that were found, where none within eps was.
+
+    A forward pass a step, where the straight line between the margins at both ends of what is left crosses 0, and a
+    little beyond. On a linear network the first step is there; halving would need seven for the same.
+    """
+    if steps == 0:
+        return
+    nearest = record.nearest
+    wanted = (nearest.sizes.isfinite() & ~nearest.settled).nonzero().squeeze(1)
+    record.add(
+        drive(
+            record.samples.select(wanted),
+            begin=partial(_Bracket.of, record),
+            advance=partial(_narrow, classifier, norm, path, steps),
+            batch_size=batch_size,
+            compact=compact,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Bracket:
+    """The part of the way that is left: from a share of it that does not fool to one that does."""
+
+    samples: Samples
+    nearest: Nearest
+    low: Tensor
+    below: Tensor
+    """(N,) margins at `low`."""
+    high: Tensor
+    above: Tensor
+    """(N,) margins at `high`."""
+    step: Tensor
+    done: Tensor
+
+    @classmethod
+    def of(cls, record: Record, samples: Samples) -> "_Bracket":
+        nearest, ends = record.of(samples), torch.zeros_like(samples.eps)
+        below = margins(samples, record.logits[samples.rows])
+        step = torch.zeros_like(samples.rows)
+        return cls(samples, nearest, ends, below, ends + 1, nearest.values, step, step > 0)
+
+
+def _narrow(classifier: Classifier, norm: Norm, path: Path, steps: int, state: _Bracket) -> _Bracket:
+    samples, width = state.samples, state.high - state.low
+    crossing = (state.below / (state.below - state.above)).nan_to_num(nan=0.5).clamp(0, 1)
+    share = state.low + width * (crossing + _BEYOND * (1 - crossing))
+    candidate = path(samples, share)
+    logits = classifier.logits(candidate, rows=samples.rows)
+    fooled, values = samples.fooled(logits), margins(samples, logits)
+    nearest = state.nearest.offered(
+        samples,
+        candidate,
+        fooled=fooled,
+        sizes=norm.size(candidate - samples.images),
+        values=values,
+        closed=state.done,
+    )
+    return replace(
+        state,
+        nearest=nearest,
+        low=torch.where(fooled, state.low, share),
+        below=torch.where(fooled, state.below, values),
+        high=torch.where(fooled, share, state.high),
+        above=torch.where(fooled, values, state.above),
+        step=state.step + 1,
+        done=nearest.settled | (state.step + 1 >= steps),
+    )

@@ -1,0 +1,1 @@
+"""How varied generated images are."""

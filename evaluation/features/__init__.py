@@ -1,0 +1,1 @@
+"""Features: what a network sees in images, and the geometry of their space."""

@@ -1,0 +1,156 @@
+"""What a perfect generator scores: the expected Fréchet distance between two samples of one Gaussian.
+
+The trace of the root is the moment of order 1/2 of a product of two independent Wishart matrices and fixed ones, whose
+law is a free product of h^2, h being the population's eigenvalues, and two Marchenko-Pastur laws (Voiculescu, 1987).
+On the negative half-line that is one explicit integral, and so is what real entries add to the trace at any size (Bai
+and Silverstein, 2004). Nothing is simulated or iterated.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluation.features.moments import Moments
+from evaluation.fidelity.population_spectrum import Spectrum, spectrum_behind
+from evaluation.statistics.intervals import NORMAL, UNKNOWN, Estimate
+
+_NODES = 400
+_BELOW, _BEYOND = 64.0, 24.0
+"""How far the integral reaches beyond the squared eigenvalues on both sides, in units of the logarithm.
+
+Its integrand falls like v^(1/2) towards 0 and like v^(-3/2) at the far end: only the last digits are cut off.
+"""
+
+
+def frechet_floor(real_features: Tensor, num_fake: int) -> float:
+    """Predict the distance that a perfect generator would score with `num_fake` samples against these real ones."""
+    return frechet_floor_estimate(real_features, num_fake).value
+
+
+def frechet_floor_estimate(real_features: Tensor, num_fake: int) -> Estimate:
+    """The floor that real features (N, D) tell, and how well they tell it: see `floor_from_covariance`."""
+    moments = Moments.of(real_features)
+    return floor_from_covariance(moments.covariance(), moments.count, num_fake)
+
+
+def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> Estimate:
+    """Predict the expected Fréchet distance between samples of one Gaussian with this sample covariance (N - 1).
+
+    Within 1 % of simulation for Gaussian features with flat, two-level, 1/k, 1/k^2 and exponential spectra from
+    N = D / 2 to 60 D, equal and unequal sizes, D from 48 on. Heavier tails than a Gaussian's raise the truth: for
+    pixels of photographs and rectified random features of them it was up to 25 % higher; real images against real ones
+    show by how much. The interval says how well this sample tells the Gaussian expectation: to a few per cent where
+    rows are fewer than columns. Raises ValueError for fewer than two samples of either.
+    """
+    if min(num_real, num_fake) < 2:
+        raise ValueError(f"{num_real} real and {num_fake} fake samples: a Fréchet distance needs two of each")
+    spectrum = spectrum_behind(covariance, num_real)
+    if len(spectrum.counts) == 0:
+        return Estimate(0.0, *UNKNOWN)
+    value = expected_distance(spectrum, num_real, num_fake)
+    margin = NORMAL * value * _relative_error(spectrum, num_real - 1, len(covariance))
+    return Estimate(value, max(0.0, value - margin), value + margin)
+
+
+def expected_distance(spectrum: Spectrum, num_real: int, num_fake: int) -> float:
+    """The expectation for a known population spectrum, up to terms of order 1/D of the distance's own noise."""
+    eigenvalues, counts = (torch.from_numpy(values) for values in spectrum)
+    curve = _curve(eigenvalues, counts, num_real - 1, num_fake - 1)
+    root = float(_limit(curve)) + _real_entries(curve, num_real - 1, num_fake - 1)
+    root += _real_entries(_swapped(curve), num_fake - 1, num_real - 1)
+    return (1 / num_real + 1 / num_fake) * spectrum.trace + 2 * (spectrum.trace - root)
+
+
+class _Curve(NamedTuple):
+    """Nodes v of the integral, their weights, and Q = sum counts h^2 v / (1 + h^2 v) with two derivatives there.
+
+    `first` and `second` are 1 - Q / n and 1 - Q / m, which stay positive up to the last node.
+    """
+
+    v: Tensor
+    weights: Tensor
+    total: Tensor
+    slope: Tensor
+    bend: Tensor
+    first: Tensor
+    second: Tensor
+
+
+def _curve(eigenvalues: Tensor, counts: Tensor, first: int, second: int) -> _Curve:
+    squares = eigenvalues.square()
+    low, high = float(-squares.max().log()) - _BELOW, float(-squares.min().log()) + _BEYOND
+    if float(counts.sum()) > min(first, second):
+        high = _end(squares, counts, min(first, second), low, high)
+    nodes, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(_NODES))
+    # Squared steps down from the end, where the integrand may vanish like a root.
+    steps = math.sqrt(high - low) * (nodes + 1) / 2
+    v = (high - steps.square()).exp()
+    inverse = 1 / (1 + squares * v[:, None])
+    total = (counts * squares * v[:, None] * inverse).sum(dim=1)
+    slope = (counts * squares * inverse.square()).sum(dim=1)
+    bend = -2 * (counts * squares.square() * inverse**3).sum(dim=1)
+    rests = [(1 - total / degrees).clamp(min=torch.finfo(v.dtype).tiny) for degrees in (first, second)]
+    return _Curve(v, math.sqrt(high - low) * weights * steps * v, total, slope, bend, *rests)
+
+
+def _end(squares: Tensor, counts: Tensor, degrees: int, low: float, high: float) -> float:
+    """The log v at which Q reaches the smaller number of degrees: there the integral ends."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        scaled = squares * math.exp(middle)
+        below = float((counts * scaled / (1 + scaled)).sum()) < degrees
+        low, high = (middle, high) if below else (low, middle)
+    return low
+
+
+def _limit(curve: _Curve) -> Tensor:
+    """Trace of the root to leading order: 2 / pi times the integral of root t dQ, t = (1 - Q/n)(1 - Q/m) / v."""
+    return 2 / math.pi * ((curve.first * curve.second / curve.v).sqrt() * curve.slope * curve.weights).sum()
+
+
+def _real_entries(curve: _Curve, first: int, second: int) -> float:
+    """What the second sample's real entries add: its correction with the first sample's law for a population.
+
+    In x = v / (1 - Q/n), the companion transform of the product at -t, that law's own transform is Q again.
+    """
+    v, rest = curve.v, curve.first
+    x = v / rest
+    x_slope = 1 / rest + v * curve.slope / first / rest.square()
+    x_bend = (
+        2 * curve.slope / first / rest.square()
+        + v * curve.bend / first / rest.square()
+        + 2 * v * (curve.slope / first).square() / rest**3
+    )
+    slope = curve.slope / x_slope
+    bend = (curve.bend * x_slope - curve.slope * x_bend) / x_slope**3
+    excess = -(x**3) * bend / (2 * second) / (1 - (curve.total - x * slope) / second).square()
+    t = curve.first * curve.second / v
+    t_slope = (curve.slope / first * curve.second + curve.slope / second * curve.first + t) / v
+    return -float((t.sqrt() * excess * t_slope * curve.weights).sum()) / math.pi
+
+
+def _swapped(curve: _Curve) -> _Curve:
+    return curve._replace(first=curve.second, second=curve.first)
+
+
+def _relative_error(spectrum: Spectrum, degrees: int, columns: int) -> float:
+    """How much the floor varies with the real sample, by its first two derivatives in the covariance's entries.
+
+    They are those of the floor of many samples, sum 3 h / 2 + sum h g / (2 (h + g)) up to a factor: with few, the
+    relative error is nearly the same. With fewer rows than columns the second part was measured larger by about the
+    square of their ratio.
+    """
+    levels, counts = spectrum
+    sums = levels[:, None] + levels
+    floor = 1.5 * spectrum.trace + counts @ (levels[:, None] * levels / (2 * sums)) @ counts
+    slopes = 1.5 + (levels / sums) ** 2 @ counts
+    inverse = 1 / sums**2
+    ends = inverse @ (inverse * (counts * levels**2)).T  # sum over g of g^2 / ((a + g)^2 (b + g)^2)
+    middles = inverse @ (inverse * (counts * levels**3)).T
+    chords = sums * ends + 2 * middles  # of the slopes between a and b, negative
+    linear = 2 / degrees * (counts * (levels * slopes) ** 2).sum()
+    pairs = counts @ (levels[:, None] * levels * chords) ** 2 @ counts / degrees**2 * max(1.0, columns / degrees) ** 2
+    return math.sqrt(float(linear + pairs)) / float(floor)

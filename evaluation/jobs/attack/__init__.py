@@ -1,0 +1,1 @@
+"""`advgan attack`."""

@@ -1,0 +1,33 @@
+"""The adversarial images of a run on disk, in the formats that a user asks for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from evaluation.jobs.setup import log
+from evaluation.under_attack.adversarial_sets import outcome_batches, save_adversarial_set
+from evaluation.under_attack.outcomes import Outcome
+
+Format = Literal["png", "npz", "torchattacks", "autoattack"]
+_ENDINGS: dict[Format, str] = {
+    "png": "",
+    "npz": ".npz",
+    "torchattacks": ".torchattacks.pt",
+    "autoattack": ".autoattack.pth",
+}
+
+
+def save_images(
+    folder: Path, forms: Sequence[Format], images: Tensor, outcomes: Mapping[str, Outcome], *, about: Mapping[str, Any]
+) -> None:
+    """Write the images of each setting in each format; one that a resumed run has written before stays."""
+    for setting, outcome in outcomes.items():
+        for form in forms:
+            path = folder / f"{setting.replace('/', 'of').replace(':', '-')}{_ENDINGS[form]}"
+            if not path.exists():
+                batches = outcome_batches(images, outcome)
+                save_adversarial_set(path, batches, {"setting": setting, **about}, form=form)
+    if forms:
+        log.info("adversarial images: %s", folder)

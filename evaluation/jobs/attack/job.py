@@ -1,0 +1,256 @@
+"""`advgan attack`: how much of a classifier's accuracy is left under attack, with pictures of what fooled it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from advgan.config import DataConfig, Number
+from advgan.data import Data, ImageSet, load_data
+from advgan.data.split import stratified
+from advgan.machine.precision import precision_note, true_float32
+from advgan.machine.processes import Processes, joined
+from advgan.machine.room import Room
+from advgan.storage.checkpoints import parameters_digest
+from advgan.storage.runs import Run
+from attacks import Classifier
+from attacks.random import integers
+from evaluation.jobs.attack.explained import Show, explained
+from evaluation.jobs.attack.files import Format, save_images
+from evaluation.jobs.attack.summary import groups, header, headline, verdict
+from evaluation.jobs.attack.threads import attacking_threads
+from evaluation.jobs.judges import choose_classifier
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
+from evaluation.jobs.sources import data_of
+from evaluation.jobs.suites import AttackOptions, attack_entry
+from evaluation.record.scores import noted
+from evaluation.report.results import Results
+from evaluation.under_attack.chunks import Store, num_steps, run_trials
+from evaluation.under_attack.outcomes import Outcome as AttackOutcome
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.rows import outcome_scores
+from evaluation.under_attack.search import Task
+from evaluation.under_attack.trials import Trial, outcomes_of
+
+CURVE_SAMPLES = 500
+"""Images for the curve over eps, at most."""
+TARGETS_STREAM = 1 << 32
+SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
+
+
+class AttackConfig(AttackOptions):
+    """What `advgan attack` attacks, and with what."""
+
+    model: str = "resnet"
+    data: DataConfig | None = None
+    """None: the data that the model's run was trained on, else the embedded digits."""
+    num_samples: int | None = Field(default=None, ge=1)
+    """Test images, drawn in proportion to their classes; None: all."""
+    curve_points: int = Field(default=8, ge=0)
+    """Budgets on the curve of accuracy against eps; 0 leaves it out."""
+    probes: int = Field(default=64, ge=0)
+    """Images on which the numbers themselves are questioned, with passes of their own; 0 leaves that out."""
+    save: tuple[Format, ...] = ()
+    """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
+    mean: tuple[Number, ...] | None = None
+    std: tuple[Number, ...] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
+    """`auto` begins large and halves when memory runs out."""
+    chunk_size: int | None = Field(default=None, ge=1)
+    """Images that are attacked, kept and shared out together; None: a sixteenth of all, at least a batch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
+    channels_last: bool = False
+    """Order the network's values so; pays off on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
+    compile: bool = False
+    """Let torch.compile make the network faster; pays off where an attack takes minutes."""
+
+    @model_validator(mode="after")
+    def _mean_with_std(self) -> "AttackConfig":
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("--mean and --std belong together: give both or neither")
+        return self
+
+
+def plan(config: AttackConfig, setup: Setup) -> list[str]:
+    """Say what a run would do, after reading its input."""
+    data = load_data(data_of(config.data, config.model), workers=setup.workers)
+    names = [setting for settings in config.settings(data.channels).values() for setting in settings]
+    return [data.summary(), f"{len(_chosen(data.test, config))} test images", f"attacks: {', '.join(names)}"]
+
+
+@true_float32()
+def run(config: AttackConfig, setup: Setup) -> Outcome | None:
+    """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it.
+
+    Started by torchrun, each process attacks its share; the first has the outcome, the others None.
+    """
+    with joined(setup.device) as processes:
+        return _run(config, replace(setup, device=processes.device(setup.device)), processes)
+
+
+def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | None:
+    config = config.model_copy(update={"data": data_of(config.data, config.model)})
+    data = load_data(config.data or DataConfig(), workers=setup.workers)
+    classifier = _classifier(config, data, setup, processes)
+    chosen = _chosen(data.test, config)
+    subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"
+    trials = config.trials(data.channels)
+    _check(classifier, config)
+    with attacking_threads(classifier, chosen, config.batch_size, resumed=setup.resume, processes=processes):
+        task = _task(config, classifier, chosen)
+        run = _open_run(config, data, setup, processes)
+        outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
+        if not processes.is_first:
+            return None
+        results = _results(config, data, task, outcomes, run, subject=subject)
+        keep(run, results)
+        about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
+        save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
+        some = _drawn(chosen, CURVE_SAMPLES)
+        targets = _targets(config, some.labels, data.num_classes)
+        show = Show(config, trials, outcomes, some, targets, config.curve_points, config.probes)
+        results = explained(results, show, task, run.folder)
+    return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY])
+
+
+def _results(
+    config: AttackConfig, data: Data, task: Task, outcomes: Mapping[str, AttackOutcome], run: Run, *, subject: str
+) -> Results:
+    """What was measured."""
+    scores = outcome_scores(
+        task.clean,
+        outcomes,
+        groups=groups(config, data.channels),
+        subject=subject,
+        data=_data_name(data),
+        seed=config.seed,
+    )
+    scores = noted(scores, precision_note(task.classifier.device))
+    return Results(
+        command="attack",
+        title=f"{config.model} on {data.name}",
+        run=str(run.folder),
+        created=now(),
+        verdict=verdict(scores),
+        header=header(config, data, subject, count=len(task.images), precision=config.precision),
+        headline=tuple(headline(scores)),
+        scores=tuple(scores),
+        versions=versions(),
+    )
+
+
+def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Classifier:
+    """The first process may fit and keep one; the others then find it."""
+    given = config.data.source if config.data else ""
+    if not processes.is_first:
+        processes.wait()
+    classifier = choose_classifier(config.model, data, setup, given=given, mean=config.mean, std=config.std)
+    if processes.is_first:
+        processes.wait()
+    return classifier
+
+
+def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Task:
+    """The images with the classifier's answers; the network in the shape that computes fastest."""
+    if config.channels_last:
+        classifier.network.to(memory_format=torch.channels_last)
+    if config.compile:
+        classifier.network.compile()
+    room = Room.of(config.batch_size)
+    images, labels = chosen.unit(), chosen.labels
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
+    targets = _targets(config, labels, clean.logits.shape[1])
+    return Task(
+        classifier=classifier,
+        images=images,
+        clean=clean,
+        numbers=torch.arange(len(images)),
+        targets=targets,
+        room=room,
+        precision=config.precision,
+    )
+
+
+def _open_run(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Run:
+    """The run that is resumed, or a new one, which the first process makes for all."""
+    if setup.resume:
+        return setup.resume
+    name = f"{data.name}-{Path(config.model).name}"
+    return Run(processes.from_first(setup.create_run("attack", name, config).folder if processes.is_first else Path()))
+
+
+def _attack_all(
+    config: AttackConfig, task: Task, trials: Sequence[Trial], run: Run, *, subject: str, processes: Processes
+) -> dict[str, AttackOutcome]:
+    """Every trial at every budget, by the names of the settings."""
+    smallest = task.room.size if config.batch_size != "auto" else AttackConfig().batch_size
+    chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
+    identity = config.model_dump(mode="json", exclude={"model", "data", "save", "curve_points", "probes", "batch_size"})
+    store = Store(run.folder / "searches", {"subject": subject, "settings": identity, "chunk_size": chunk_size})
+    total = num_steps(len(task.numbers), len(trials), chunk_size, processes)
+    try:
+        with progress(total, "attack") as bar:
+
+            def done(name: str) -> None:
+                bar.set_postfix_str(name)
+                bar.update()
+
+            found = run_trials(
+                task,
+                trials,
+                cascade=config.cascade,
+                chunk_size=chunk_size,
+                store=store,
+                processes=processes,
+                on_done=done,
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"What was done is kept: advgan attack --resume {run.folder}") from None
+    settings = config.settings(task.images.shape[1])
+    return {
+        setting: outcome
+        for trial in trials
+        if trial.name in found
+        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
+    }
+
+
+def _check(classifier: Classifier, config: AttackConfig) -> None:
+    """Refuse, before anything is written, attacks that the classifier cannot serve."""
+    blind = [name for name in config.attacks if attack_entry(name).knowledge == "gradients"]
+    if blind and not classifier.differentiable:
+        raise ValueError(
+            f"{classifier.name} gives no gradients, which {', '.join(blind)} need: "
+            "use --attack square, hopskipjump or another that needs none"
+        )
+
+
+def _targets(config: AttackConfig, labels: Tensor, num_classes: int) -> Tensor | None:
+    return choose_targets(labels, num_classes, config.seed) if config.targeted else None
+
+
+def _chosen(images: ImageSet, config: AttackConfig) -> ImageSet:
+    return images if config.num_samples is None else _drawn(images, config.num_samples)
+
+
+def _drawn(images: ImageSet, most: int) -> ImageSet:
+    """At most so many images, each class in proportion."""
+    if len(images) <= most:
+        return images
+    return images.select(torch.from_numpy(stratified(images.labels.numpy(), most / len(images)).nonzero()[0]))
+
+
+def choose_targets(labels: Tensor, num_classes: int, seed: int) -> Tensor:
+    """A wrong class for each sample, a function of the seed and the sample's number."""
+    offsets = 1 + integers(seed, torch.arange(len(labels)), num_classes - 1, stream=TARGETS_STREAM)
+    return (labels + offsets) % num_classes
+
+
+def _data_name(data: Data) -> str:
+    return f"{data.name}/test {data.test.digest}"

@@ -1,0 +1,263 @@
+"""`advgan augment`: a training set of real, adversarial and generated images, on disk, with where each comes from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from advgan.config import DataConfig, Share
+from advgan.data import Data, ImageSet, load_data
+from advgan.machine.precision import precision_note, true_float32
+from advgan.ranges import to_bytes, to_unit
+from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.stored import TrainedGan, load_gan
+from attacks import Classifier
+from attacks.random import permutation
+from evaluation.jobs.afterwards import with_panels
+from evaluation.jobs.attack.job import choose_targets
+from evaluation.jobs.attack.threads import attacking_threads
+from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
+from evaluation.jobs.judges import choose_classifier
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
+from evaluation.jobs.sources import data_of
+from evaluation.jobs.suites import AttackOptions, bind, setting_name
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score, noted, score_rows
+from evaluation.report.panels import Panel
+from evaluation.report.pictures import grids_panel
+from evaluation.report.results import Headline, Results
+from evaluation.statistics.intervals import Estimate, rate
+from evaluation.under_attack.outcomes import bound
+
+GENERATED = "generated"
+DRAWS = 20
+"""Generated images are given up once so many times the wanted number has been drawn."""
+SHOWN = 32
+
+
+class AugmentConfig(AttackOptions):
+    """What `advgan augment` adds to the training images."""
+
+    model: str = "cnn"
+    """The classifier that is attacked, and that judges generated images."""
+    data: DataConfig | None = None
+    """None: the data of the model's or the generator's run, else the embedded digits."""
+    attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
+    checkpoint: str | None = None
+    """Run of a GAN; None: no generated images."""
+    num_adversarial: int | None = Field(default=None, ge=1)
+    """For each attack and budget; None: every training image."""
+    num_generated: int | None = Field(default=None, ge=1)
+    """None: as many as there are training images."""
+    min_confidence: Share = 0.5
+    """Probability of its label, by the classifier, from which a generated image is kept."""
+    batch_size: int = Field(default=256, ge=1)
+
+
+def plan(config: AugmentConfig, setup: Setup) -> list[str]:
+    """Say what a run would do, after reading its input."""
+    data, gan = _read(config, setup)
+    count = min(config.num_adversarial or len(data.train), len(data.train))
+    lines = [data.summary(), f"{count:,} adversarial images each: {', '.join(config.attacks)}"]
+    return lines + ([f"{config.num_generated or len(data.train):,} images of {gan.path}"] if gan else [])
+
+
+@true_float32()
+def run(config: AugmentConfig, setup: Setup) -> Outcome:
+    """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
+    data, gan = _read(config, setup)
+    classifier = choose_classifier(config.model, data, setup, given=_data_config(config).source)
+    with attacking_threads(classifier, data.train, config.batch_size):
+        return _written(config, setup, data, gan, classifier)
+
+
+def _written(
+    config: AugmentConfig, setup: Setup, data: Data, gan: TrainedGan | None, classifier: Classifier
+) -> Outcome:
+    parts = [_real_part(data.train, classifier, config), *_adversarial_parts(data.train, classifier, config)]
+    if gan:
+        parts.append(_generated_part(gan, data, classifier, config))
+    run = setup.create_run("augment", data.name, config.model_copy(update={"data": _data_config(config)}))
+    folder = run.folder / "images"
+    write_augmented(folder, parts, data.classes)
+    log.info("wrote %s images into %s", f"{sum(len(part.images) for part in parts):,}", folder)
+    scores = [score for part in parts for score in _scores(part, data, classifier)]
+    scores = noted(scores, precision_note(classifier.device))
+    results = Results(
+        command="augment",
+        title=f"Augmented training set of {data.name}",
+        run=str(run.folder),
+        created=now(),
+        verdict=", ".join(f"{len(part.images):,} {part.name}" for part in parts) + " images",
+        header=(
+            ("data", data.summary()),
+            ("classifier", classifier.name),
+            ("generator", f"{gan.path} ({gan.digest})" if gan else "none"),
+            ("files", f"images/ with {METADATA} and {FLOATS}; train on it: advgan fit --extra {folder}"),
+            ("seed", str(config.seed)),
+        ),
+        headline=tuple(Headline(f"accuracy, {score.setting}", score) for score in scores if _is_headline(score)),
+        scores=tuple(scores),
+        findings=tuple(_findings(parts, config, len(data.train))),
+        versions=versions(),
+    )
+    keep(run, results)
+    return finish(run, with_panels(results, {"What each part looks like": lambda: _panels(run.folder, parts)}))
+
+
+def _data_config(config: AugmentConfig) -> DataConfig:
+    return data_of(config.data, config.model, *([config.checkpoint] if config.checkpoint else []))
+
+
+def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]:
+    gan = load_gan(Path(config.checkpoint), device=setup.torch_device()) if config.checkpoint else None
+    data = load_data(_data_config(config), workers=setup.workers)
+    if gan and (gan.size, gan.channels, gan.classes) != (data.size, data.channels, data.classes):
+        raise ValueError(
+            f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.size}x{gan.size}, {len(gan.classes)} "
+            f"classes), which are not like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"
+        )
+    return data, gan
+
+
+def _real_part(images: ImageSet, classifier: Classifier, config: AugmentConfig) -> Part:
+    pixels = images.unit()
+    rows = _rows(REAL, images.labels, torch.arange(len(images)), config)
+    return Part(name=REAL, images=pixels, rows=_with_predictions(rows, classifier, pixels, pixels, config.batch_size))
+
+
+def _adversarial_parts(images: ImageSet, classifier: Classifier, config: AugmentConfig) -> Iterator[Part]:
+    """One part for each attack and budget, of the same draw of training images, whether or not they fool."""
+    count = min(config.num_adversarial or len(images), len(images))
+    numbers = permutation(config.seed, len(images))[:count].sort().values
+    clean, labels = images.unit(numbers), images.labels[numbers]
+    targets = choose_targets(labels, images.num_classes, config.seed)
+    device = classifier.device
+    for name in config.attacks:
+        attack = bind(name, config)
+        aims = targets if bound(attack, "targeted") else labels
+        for eps in config.budgets(images.channels):
+            found = torch.cat([
+                attack(
+                    classifier,
+                    clean[some].to(device),
+                    aims[some].to(device),
+                    eps=eps,
+                    indices=numbers[some].to(device),
+                ).cpu()
+                for some in torch.arange(count).split(config.batch_size)
+            ])  # fmt: skip
+            rows = _rows("adversarial", labels, numbers, config, attack=name, eps=eps)
+            setting = setting_name(name, config.norm, eps).replace("/", "of")
+            yield Part(
+                name=setting,
+                images=found,
+                rows=_with_predictions(rows, classifier, clean, found, config.batch_size),
+            )
+
+
+def _generated_part(gan: TrainedGan, data: Data, classifier: Classifier, config: AugmentConfig) -> Part:
+    """Draw until enough images are kept: those to whose label the classifier gives `min_confidence` or more.
+
+    The label is the class that was asked for, or without condition the classifier's own answer.
+    """
+    wanted = config.num_generated or len(data.train)
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    drawn = count = 0
+    while count < wanted and drawn < DRAWS * wanted:
+        indices = torch.arange(drawn, drawn + wanted)
+        images = sample(gan.generator, indices, seed=config.seed, batch_size=config.batch_size, device="cpu")
+        probabilities = _logits(classifier, images, config.batch_size).softmax(dim=1)
+        asked = sample_labels(gan.generator, indices)
+        labels = probabilities.argmax(dim=1) if asked is None else asked
+        sure = probabilities.gather(1, labels[:, None]).squeeze(1) >= config.min_confidence
+        kept.append((images[sure], labels[sure], indices[sure]))
+        drawn, count = drawn + wanted, count + int(sure.sum())
+    if count == 0:
+        raise ValueError(
+            f"--min-confidence {config.min_confidence:g}: none of {drawn:,} generated images reaches it; lower it, or "
+            "train the generator further"
+        )
+    images, labels, indices = (torch.cat(column)[:wanted] for column in zip(*kept, strict=True))
+    rows = _rows(GENERATED, labels, indices, config)
+    return Part(
+        name=GENERATED, images=images, rows=_with_predictions(rows, classifier, images, images, config.batch_size)
+    )
+
+
+def _rows(
+    source: str, labels: Tensor, indices: Tensor, config: AugmentConfig, *, attack: str = "", eps: float | None = None
+) -> pd.DataFrame:
+    return pd.DataFrame({
+        "label": labels.numpy(),
+        "source": source,
+        "index": indices.numpy(),
+        "attack": attack,
+        "eps": eps,
+        "norm": config.norm if attack else "",
+        "seed": config.seed,
+    })  # fmt: skip
+
+
+def _with_predictions(
+    rows: pd.DataFrame, classifier: Classifier, before: Tensor, after: Tensor, batch_size: int
+) -> pd.DataFrame:
+    """Add what the classifier says of the image it came from, of the image, and of the image rounded to 8 bits."""
+    logits = _logits(classifier, after, batch_size)
+    return rows.assign(
+        prediction_before=_logits(classifier, before, batch_size).argmax(dim=1).numpy(),
+        prediction_after=logits.argmax(dim=1).numpy(),
+        prediction_after_8bit=_logits(classifier, to_unit(to_bytes(after)), batch_size).argmax(dim=1).numpy(),
+        confidence_after=logits.softmax(dim=1).amax(dim=1).numpy().round(6),
+    )
+
+
+def _logits(classifier: Classifier, images: Tensor, batch_size: int) -> Tensor:
+    device = classifier.device
+    return torch.cat([classifier.logits(batch.to(device)).cpu() for batch in images.split(batch_size)])
+
+
+def _scores(part: Part, data: Data, classifier: Classifier) -> list[Score]:
+    """The classifier's accuracy on a part as floats, and as the PNGs hold it."""
+    shares = "share of the part's images that the classifier gives their label; 95 % Wilson interval"
+    found = [
+        ("accuracy", _accuracy(part, "prediction_after"), len(part.rows), shares),
+        (
+            "accuracy_8bit",
+            _accuracy(part, "prediction_after_8bit"),
+            len(part.rows),
+            f"{shares}; images rounded to 8 bits",
+        ),
+    ]
+    seed = int(part.rows["seed"].iloc[0])
+    name = f"{data.name}/train {data.train.digest}"
+    return score_rows(found, subject=classifier.name, data=name, setting=part.name, seed=seed)
+
+
+def _accuracy(part: Part, column: str) -> Estimate:
+    return rate(torch.from_numpy((part.rows[column] == part.rows["label"]).to_numpy(copy=True)))
+
+
+def _findings(parts: list[Part], config: AugmentConfig, num_images: int) -> Iterator[Finding]:
+    wanted = config.num_generated or num_images
+    for part in parts:
+        if part.name == GENERATED and len(part.images) < wanted:
+            yield Finding(
+                "warning",
+                "Fewer generated images than asked for",
+                f"{len(part.images):,} of {DRAWS * wanted:,} drawn images reach confidence {config.min_confidence:g}; "
+                f"{wanted:,} were wanted.",
+                "Train the generator further, or lower --min-confidence.",
+            )
+
+
+def _panels(folder: Path, parts: list[Part]) -> list[Panel]:
+    groups = {part.name: part.images[:: max(1, len(part.images) // SHOWN)][:SHOWN] for part in parts}
+    return [grids_panel(folder, groups, title="What each part looks like", name="parts", columns=8)]
+
+
+def _is_headline(score: Score) -> bool:
+    return score.metric == "accuracy"

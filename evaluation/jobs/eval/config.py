@@ -1,0 +1,62 @@
+"""The settings of `advgan eval`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from advgan.config import DataConfig, Section
+from evaluation.features.protocols import DEFAULT, PROTOCOLS
+from evaluation.jobs.sources import data_of
+from evaluation.metric_words import wanted_metrics
+from evaluation.seeing.reference import NUM_REAL
+
+
+class EvalConfig(Section):
+    """What `advgan eval` scores, and against which images."""
+
+    subjects: tuple[str, ...] = ()
+    """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
+    data: DataConfig | None = None
+    """None: the data that the first generator was trained on."""
+    reference: str = ""
+    """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
+    features: tuple[str, ...] = ("auto",)
+    """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
+    protocol: str = DEFAULT
+    """Whose rules Inception follows."""
+    metrics: tuple[str, ...] = ()
+    """Names or groups of METRICS; empty: all but the costly ones."""
+    compare: bool = False
+    """Say which differences between the subjects are significant."""
+    num_samples: int = Field(default=2000, ge=10)
+    """Generated images; of a stored set as many are drawn, or all."""
+    num_real: int = Field(default=NUM_REAL, ge=10)
+    """Real images, at most."""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
+    """`auto` begins large and halves when memory runs out."""
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        wanted_metrics(names)
+        return names
+
+    @field_validator("protocol")
+    @classmethod
+    def _known_protocol(cls, name: str) -> str:
+        if name not in PROTOCOLS:
+            raise ValueError(f"no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _two_to_compare(self) -> "EvalConfig":
+        if self.compare and len(self.subjects) == 1:
+            raise ValueError(f"compare needs two subjects, here is one: {self.subjects[0]}")
+        return self
+
+    def complete(self) -> "EvalConfig":
+        """The same with the data that the subjects were trained on, where it names none and no reference."""
+        if self.reference:
+            return self
+        return self.model_copy(update={"data": data_of(self.data, *self.subjects)})

@@ -1,0 +1,268 @@
+"""`advgan eval`: score generators, their discriminators, and sets of images, each image seen once by each network."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from advgan.classifier.stored import load_trained
+from advgan.data import Data, load_data
+from advgan.machine.precision import true_float32
+from advgan.machine.processes import Processes, joined
+from advgan.machine.room import Room
+from advgan.sampling.stored import TrainedGan
+from advgan.storage.atomic import write_atomically
+from advgan.storage.runs import Run
+from attacks import Classifier
+from evaluation.comparing import comparison_findings, difference_scores, differences
+from evaluation.extractors import named_extractor
+from evaluation.features.features import INCEPTION, Extractor
+from evaluation.features.protocols import DEFAULT, protocol_of
+from evaluation.inputs import FORMS, Source, Statistics, open_source
+from evaluation.inputs.generated import gan_source
+from evaluation.jobs.afterwards import spared, with_panels
+from evaluation.jobs.eval.config import EvalConfig
+from evaluation.jobs.eval.panels import comparison_panel, scored_parts
+from evaluation.jobs.eval.statistics import against_statistics
+from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
+from evaluation.jobs.looking_threads import looking_threads
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
+from evaluation.metric_words import wanted_metrics
+from evaluation.protocol_scores import protocol_scores
+from evaluation.record.findings import Finding
+from evaluation.report.results import Headline, Results
+from evaluation.report.text import format_score
+from evaluation.scoring import Scored, check_same_form, score_source
+from evaluation.seeing.feature_cache import FeatureCache, arithmetic
+from evaluation.seeing.reference import Reference
+from evaluation.statistics_scores import check_enough
+from evaluation.use.rows import USE_METRICS
+
+__all__ = ["EvalConfig", "evaluate_gan", "plan", "run"]
+
+
+@true_float32()
+def evaluate_gan(
+    gan: TrainedGan, reference: Reference, *, num_samples: int, seed: int = 0, metrics: Sequence[str] = ()
+) -> Scored:
+    """Draw from a GAN once, look once, and compute every score and finding from that."""
+    source = gan_source(gan, num_samples=num_samples, seed=seed, device="cpu")
+    found = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
+    assert found is not None
+    return found
+
+
+def plan(config: EvalConfig, setup: Setup) -> list[str]:
+    """Say what a run would do, after reading its input."""
+    sources, data, real = _read(config, setup)
+    against = [data.summary()] if data else []
+    against += [f"against {real.name}"] if real else []
+    return [*against, *(f"{each.name}: {each.count:,} images" for each in sources)]
+
+
+@true_float32()
+def run(config: EvalConfig, setup: Setup) -> Outcome | None:
+    """Score every subject by the same images and the same features; only the first process has the outcome."""
+    with joined(setup.device) as processes:
+        setup = replace(setup, device=processes.device(setup.device))
+        sources, data, real = _read(config, setup)
+        extractors = [_extractor(name, data, config, setup) for name in config.features]
+        room = _room(config, processes)
+        threads = looking_threads(
+            [*sources, *([real] if isinstance(real, Source) else [])],
+            extractors,
+            batch_size=room.size,
+            device=setup.torch_device(),
+            processes=processes,
+        )
+        with threads:
+            if isinstance(real, Statistics):
+                return against_statistics(config, setup, sources, extractors[0], real) if processes.is_first else None
+            return _scored(config, setup, sources, data, real, extractors, room, processes)
+
+
+def _scored(
+    config: EvalConfig,
+    setup: Setup,
+    sources: Sequence[Source],
+    data: Data | None,
+    real: Source | None,
+    extractors: Sequence[Extractor],
+    room: Room,
+    processes: Processes,
+) -> Outcome | None:
+    wanted = wanted_metrics(config.metrics)
+    references = room.within(lambda _: _references(config, setup, data, real, extractors, room, processes))
+    scored = []
+    for source in sources:
+        log.info("scoring %s", source.name)
+        labeller = _labeller(source, data, wanted, setup)
+
+        def score(_: int, source: Source = source, labeller: Classifier | None = labeller) -> Scored | None:
+            with progress(source.count, source.name) as bar:
+                return score_source(
+                    source,
+                    references,
+                    wanted=_of_form(wanted, source, config),
+                    seed=config.seed,
+                    classifier=labeller,
+                    processes=processes,
+                    advance=bar.update,
+                )
+
+        found = room.within(score)
+        scored += [found] if found else []
+    return _report(config, setup, scored, references) if processes.is_first else None
+
+
+def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
+    first = references[0]
+    name = first.known_data.name if first.known_data else Path(first.source.name).stem
+    run = setup.create_run("eval", name, config.complete())
+    compared = differences([one.scores for one in scored]) if config.compare else []
+    results = Results(
+        command="eval",
+        title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
+        run=str(run.folder),
+        created=now(),
+        verdict="; ".join(f"{one.subject}: {_line(one)}" for one in scored),
+        header=(
+            ("data", first.known_data.summary() if first.known_data else first.source.name),
+            ("real images", f"{len(first.sample):,}, {first.source.protocol}"),
+            *((f"subject {number}", _described(one.source)) for number, one in enumerate(scored, start=1)),
+            *(("extractor", f"{each.extractor.name} {each.extractor.digest}") for each in references),
+        ),
+        headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
+        scores=(*(score for one in scored for score in one.scores), *difference_scores(compared)),
+        findings=(*_findings(scored), *comparison_findings(compared)),
+        panels=(comparison_panel(compared),) if compared else (),
+        versions=versions(),
+    )
+    keep(run, results)
+    return finish(run, _explained(results, scored, first, run))
+
+
+def _explained(results: Results, scored: Sequence[Scored], reference: Reference, run: Run) -> Results:
+    """The same with numbers as other tools print them, and panels; one that fails becomes a finding."""
+    for one in scored:
+        _, failed = spared("Numbers as other tools print them", partial(_write_protocol_scores, run.folder, one))
+        results = replace(results, findings=(*results.findings, *failed))
+    return with_panels(results, *(scored_parts(run.folder, one, reference) for one in scored))
+
+
+def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, Source | Statistics | None]:
+    """The subjects, the data, and the reference where it is not the data's training images."""
+    if not config.subjects:
+        raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
+    opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
+    wanted = config.complete().data
+    data = load_data(wanted, workers=setup.workers) if wanted else None
+    real = opened(config.reference, num_samples=config.num_real, data=data) if config.reference else None
+    if isinstance(real, Statistics):
+        check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
+    sources = []
+    for subject in config.subjects:
+        found = opened(subject, num_samples=config.num_samples, data=data)
+        if isinstance(found, Statistics):
+            raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
+        if isinstance(real, Source):
+            check_same_form(found, real)
+        sources.append(found)
+    return sources, data, real
+
+
+def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -> Extractor:
+    """What sees the images; without data there is no classifier of them."""
+    protocol = config.protocol if name == INCEPTION else DEFAULT
+    if config.protocol != DEFAULT and INCEPTION not in config.features:
+        raise ValueError(f"--protocol {config.protocol} is a rule for Inception: add --features inception")
+    if data is None:
+        if name == "auto":
+            raise ValueError(
+                "--features auto is a classifier of the data, and --reference has none: add --data, or name "
+                "--features pixels or inception"
+            )
+        return named_extractor(name, device=setup.torch_device(), protocol=protocol)
+    return choose_extractor(name, data, setup, protocol=protocol)
+
+
+def _room(config: EvalConfig, processes: Processes) -> Room:
+    """Processes share every batch, so none of them can halve its own."""
+    if config.batch_size == "auto" and processes.count > 1:
+        raise ValueError("--batch-size auto: the processes of torchrun share every batch; give a number")
+    return Room.of(config.batch_size)
+
+
+def _references(
+    config: EvalConfig,
+    setup: Setup,
+    data: Data | None,
+    real: Source | None,
+    extractors: Sequence[Extractor],
+    room: Room,
+    processes: Processes,
+) -> list[Reference]:
+    """The real images through each extractor, looked at by all processes together."""
+    references = [
+        Reference(
+            data,
+            extractor,
+            seed=config.seed,
+            batch_size=room,
+            num_real=config.num_real,
+            cache=FeatureCache(arithmetic=arithmetic(setup.torch_device())),
+            source=real,
+        )
+        for extractor in extractors
+    ]
+    for reference in references:
+        with progress(reference.source.count, f"real images, {reference.extractor.name}") as bar:
+            reference.see(processes, bar.update)
+    return references
+
+
+def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup: Setup) -> Classifier | None:
+    """A classifier of the data, where images without labels are to be learnt from."""
+    if source.labels is not None or data is None or data.train.are_points or USE_METRICS.keys().isdisjoint(wanted):
+        return None
+    return load_trained(fitted_classifier(JUDGE, data, setup), device=setup.torch_device())[0]
+
+
+def _of_form(wanted: Collection[str], source: Source, config: EvalConfig) -> Collection[str]:
+    """Nothing learns from points: `all` leaves that out, and where it is named it is an error."""
+    return set(wanted) - USE_METRICS.keys() if source.points and "all" in config.metrics else wanted
+
+
+def _findings(scored: Sequence[Scored]) -> list[Finding]:
+    """Every finding once: what not all subjects have says whose it is."""
+    everyone = [finding for finding in scored[0].findings if all(finding in one.findings for one in scored)]
+    own = [
+        replace(finding, title=f"{finding.title}: {one.subject}")
+        for one in scored
+        for finding in one.findings
+        if finding not in everyone
+    ]
+    return [*everyone, *own]
+
+
+def _write_protocol_scores(folder: Path, scored: Scored) -> Iterator[Path]:
+    """What the tool of the protocol would print for these features, by its own key names; the files."""
+    for seen in scored.seen:
+        if not seen.real.features.is_inception:
+            continue
+        protocol = protocol_of(seen.real.features.extractor).name
+        try:
+            found = protocol_scores(seen.real.features, seen.fake.features)
+        except ValueError as error:  # too few images for the tool's own rules, not for ours
+            log.warning("no numbers as %s prints them: %s", protocol, error)
+            continue
+        yield write_atomically(folder / f"{protocol}-{scored.source.digest}.json", json.dumps(found, indent=1) + "\n")
+
+
+def _described(source: Source) -> str:
+    return f"{source.name} ({source.digest}), {source.count:,} images: {source.protocol}"
+
+
+def _line(scored: Scored) -> str:
+    return ", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline[:2])

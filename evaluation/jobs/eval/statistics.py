@@ -1,0 +1,49 @@
+"""`advgan eval --reference STATISTICS`: Fréchet distances from the moments that another tool left."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from advgan.machine.room import Room
+from evaluation.features.features import Extractor
+from evaluation.inputs import Source, Statistics
+from evaluation.jobs.eval.config import EvalConfig
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score
+from evaluation.report.results import Headline, Results
+from evaluation.report.text import format_score
+from evaluation.scoring import subject_of
+from evaluation.statistics_scores import score_against_statistics
+
+
+def against_statistics(
+    config: EvalConfig, setup: Setup, sources: Sequence[Source], extractor: Extractor, real: Statistics
+) -> Outcome:
+    """Only Fréchet distances can be made of the moments that another tool left."""
+    scores, findings = [], []
+    room = Room.of(config.batch_size)
+    for source in sources:
+        log.info("scoring %s", source.name)
+
+        def score(size: int, source: Source = source) -> tuple[list[Score], list[Finding]]:
+            return score_against_statistics(
+                source, extractor, real, subject=subject_of(source), batch_size=size, seed=config.seed
+            )
+
+        found, remarks = room.within(score)
+        scores += found
+        findings += remarks
+    run = setup.create_run("eval", Path(real.name).stem, config.complete())
+    results = Results(
+        command="eval",
+        title=f"Images beside {real.name}",
+        run=str(run.folder),
+        created=now(),
+        verdict="; ".join(f"{score.subject}: {score.metric} {format_score(score)}" for score in scores),
+        header=(("statistics", f"{real.name} {real.digest}"), ("extractor", f"{extractor.name} {extractor.digest}")),
+        headline=tuple(Headline(score.metric, score, score.subject) for score in scores),
+        scores=tuple(scores),
+        findings=tuple(dict.fromkeys(findings)),
+        versions=versions(),
+    )
+    return finish(run, results)

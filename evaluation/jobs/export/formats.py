@@ -1,0 +1,132 @@
+"""The files that `advgan export` writes, each read back and held against the network it was made of."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from advgan.storage.atomic import replacing
+from evaluation.jobs.export.fidelity_wrapper import FidelityGenerator, fidelity_command
+from evaluation.jobs.export.networks import Exportable, ExportedGenerator
+
+Call = Callable[..., Tensor]
+TOLERANCE = 1e-4
+LEVELS = 1.0
+"""The same for images as bytes, which rounding may push over to the next level."""
+
+
+def write_safetensors(found: Exportable, folder: Path) -> Path:
+    """The weights alone, by the names of the module."""
+    file = folder / "model.safetensors"
+    tensors = {name: tensor.contiguous().clone() for name, tensor in found.module.state_dict().items()}
+    with replacing(file) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in load_file(file).items())
+    return file
+
+
+def write_program(found: Exportable, folder: Path) -> Path:
+    """A torch.export program for any batch size."""
+    file = folder / "model.pt2"
+    with torch.no_grad():
+        program = torch.export.export(found.module, found.example, dynamic_shapes=_batches(found), strict=False)
+    temporary = folder / ".model.tmp.pt2"  # the ending decides the format
+    torch.export.save(program, temporary)
+    temporary.replace(file)
+    _hold_against(found.module, found.example, torch.export.load(file).module(), file)
+    return file
+
+
+def write_onnx(found: Exportable, folder: Path) -> Path:
+    """One ONNX file with its weights, for any batch size."""
+    import onnxruntime
+
+    file = folder / "model.onnx"
+    temporary = folder / ".model.tmp.onnx"
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            found.module,
+            found.example,
+            temporary,
+            input_names=found.inputs,
+            output_names=[found.output],
+            dynamic_shapes=_batches(found),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    temporary.replace(file)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def call(*inputs: Tensor) -> Tensor:
+        named = {name: tensor.numpy() for name, tensor in zip(found.inputs, inputs, strict=True)}
+        return torch.from_numpy(session.run(None, named)[0])
+
+    _hold_against(found.module, found.example, call, file)
+    return file
+
+
+def write_fidelity(found: Exportable, folder: Path) -> Path:
+    """A TorchScript generator for torch-fidelity; the command line to type goes into `found.about`."""
+    wrapper = fidelity_generator(found)
+    file = folder / "model.pth"
+    example = (torch.linspace(-1.5, 1.5, 2 * wrapper.z_size).view(2, -1),)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and what torch-fidelity reads
+        script = torch.jit.trace(wrapper, example, check_trace=False)
+        with replacing(file) as temporary:
+            script.save(str(temporary))
+        loaded = torch.jit.load(str(file), map_location="cpu")
+    _hold_against(wrapper, example, loaded, file, tolerance=LEVELS)
+    found.about["fidelity"] = fidelity_command(file, wrapper.z_size)
+    return file
+
+
+def fidelity_generator(found: Exportable) -> FidelityGenerator:
+    """Wrap what is to be exported; raises ValueError where it is no generator of images."""
+    if not isinstance(found.module, ExportedGenerator):
+        raise ValueError("format fidelity is for generators, this is a classifier: choose safetensors, pt2 or onnx")
+    return FidelityGenerator(found.module.generator, channels=found.about["channels"]).eval()  # type: ignore[arg-type]
+
+
+FORMATS: dict[str, Callable[[Exportable, Path], Path]] = {
+    "safetensors": write_safetensors,
+    "pt2": write_program,
+    "onnx": write_onnx,
+    "fidelity": write_fidelity,
+}
+
+
+def check_format(name: str, found: Exportable) -> None:
+    """Refuse, before anything is written, what cannot be."""
+    if name == "fidelity":
+        fidelity_generator(found)
+    if name == "onnx":
+        try:
+            import onnx
+            import onnxruntime
+            import onnxscript
+
+            _ = (onnx, onnxruntime, onnxscript)
+        except ImportError as error:
+            raise ValueError(f"--format onnx needs {error.name}: pip install 'advgan[onnx]'") from None
+
+
+def _batches(found: Exportable) -> tuple[dict[int, torch.export.Dim], ...]:
+    return tuple({0: torch.export.Dim("batch")} for _ in found.example)
+
+
+def _hold_against(
+    module: nn.Module, example: tuple[Tensor, ...], call: Call, file: Path, *, tolerance: float = TOLERANCE
+) -> None:
+    """Refuse a file that does not compute what the network does, at another batch size than it was traced with."""
+    inputs = tuple(torch.cat([tensor.flip(0), tensor[:1]]) for tensor in example)
+    with torch.no_grad():
+        error = float((call(*inputs).float() - module(*inputs).float()).abs().max())
+    if not error <= tolerance:
+        file.unlink()
+        raise ValueError(f"the exported network differs from the original by {error:.2g}: nothing was kept")

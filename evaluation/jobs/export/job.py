@@ -1,0 +1,91 @@
+"""`advgan export`: a trained network for other tools, read back and compared; if asked for also on the hub."""
+
+import json
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from advgan.config import Section
+from advgan.sampling.drawing import sample
+from advgan.sampling.stored import load_gan
+from advgan.storage.atomic import write_atomically
+from evaluation.jobs.export.formats import FORMATS, check_format
+from evaluation.jobs.export.hub import CARD, model_card, push, scores_of
+from evaluation.jobs.export.networks import Exportable, read_exportable
+from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
+from evaluation.report.pictures import image_grid
+from evaluation.report.results import Results
+
+PICTURE = "samples/grid.png"
+
+
+class ExportConfig(Section):
+    """What `advgan export` writes, and how."""
+
+    checkpoint: str | None = None
+    format: Literal["safetensors", "pt2", "onnx", "fidelity"] = "safetensors"
+    push_to_hub: str | None = None
+    """ORG/NAME on the Hugging Face hub; None: nothing leaves this machine."""
+    private: bool = False
+    """Make a new repository of the hub private."""
+    seed: int = 0
+
+    @field_validator("push_to_hub")
+    @classmethod
+    def _is_a_repository(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            raise ValueError(f"push_to_hub {name!r} is no repository: write ORG/NAME")
+        return name
+
+
+def plan(config: ExportConfig, setup: Setup) -> list[str]:
+    """Say what a run would do, after reading its input."""
+    found = _read(config)
+    pushed = [f"then pushed to https://huggingface.co/{config.push_to_hub}"] if config.push_to_hub else []
+    return [f"{found.about['kind']} {found.about['digest']} as {config.format}", *pushed]
+
+
+def run(config: ExportConfig, setup: Setup) -> Outcome:
+    """Write the files into a run folder; read the exported file back and hold it against the original."""
+    found = _read(config)
+    run = setup.create_run("export", f"{found.about['kind']}-{config.format}", config)
+    file = FORMATS[config.format](found, run.folder)
+    about = {**found.about, "format": config.format, "file": file.name}
+    write_atomically(run.folder / "config.json", json.dumps(about, indent=2) + "\n")
+    log.info("wrote %s", file)
+    if "fidelity" in about:
+        log.info("score it: %s", about["fidelity"])
+    results = Results(
+        command="export",
+        title=f"{found.about['kind']} as {config.format}",
+        run=str(run.folder),
+        created=now(),
+        verdict=f"{file.name}, {file.stat().st_size:,} bytes",
+        header=tuple((key, str(value)) for key, value in about.items()),
+        versions=versions(),
+    )
+    outcome = finish(run, results)
+    if config.push_to_hub:
+        files = _describe(found, file, run.folder, config.push_to_hub)
+        log.info("pushed: %s", push(run.folder, files, repository=config.push_to_hub, private=config.private))
+    return outcome
+
+
+def _read(config: ExportConfig) -> Exportable:
+    if config.checkpoint is None:
+        raise ValueError("nothing to export: name a run or a checkpoint with --ckpt (advgan ls runs lists them)")
+    found = read_exportable(config.checkpoint)
+    check_format(config.format, found)
+    return found
+
+
+def _describe(found: Exportable, file: Path, folder: Path, repository: str) -> list[str]:
+    """Write the model card, with a picture of a generator; give the names of all that belongs on the hub."""
+    picture = PICTURE if found.about["kind"] == "generator" else ""
+    if picture:
+        write_atomically(folder / picture, image_grid(sample(load_gan(found.path).generator, 64)))
+    card = model_card(found, file, scores_of(found.path), repository=repository, picture=picture)
+    write_atomically(folder / CARD, card)
+    return [CARD, "config.json", file.name, *([picture] if picture else [])]

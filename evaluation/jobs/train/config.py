@@ -1,0 +1,22 @@
+"""What `advgan train` trains, on what and how, and how often it looks."""
+
+from pydantic import Field
+
+from advgan.config import Baseline, GanNetworks, GanTraining
+from evaluation.jobs.watched import Watched
+from evaluation.watching.monitor import Diagnostics
+
+
+class TrainConfig(Watched):
+    """The settings of a GAN's training and of its evaluations."""
+
+    networks: GanNetworks = GanNetworks()
+    training: GanTraining = GanTraining()
+    baseline: Baseline | None = None
+    """Fit this instead of a GAN; networks, training and what watches them then say nothing."""
+    patience: int | None = Field(default=10, ge=1)
+    """Evaluations without a better distance after which training stops; None: never."""
+    diagnostics: Diagnostics = Diagnostics()
+    """How many images each diagnostic is made of."""
+    tensorboard: bool = False
+    """Also write what is logged for TensorBoard, into the run's folder `tensorboard`."""

@@ -1,0 +1,106 @@
+"""Where a GAN's training begins: a new run, one that is resumed, or one that torchrun started again."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from advgan.config import GanTraining
+from advgan.data import Data
+from advgan.gan.recording import insisted, obstacle
+from advgan.gan.training import State, start
+from advgan.machine.processes import Processes
+from advgan.sampling.stored import load_state
+from advgan.storage.runs import Run, latest_run
+from evaluation.jobs.setup import Setup, log
+from evaluation.jobs.train.config import TrainConfig
+
+
+def begin(
+    config: TrainConfig, setup: Setup, data: Data, device: torch.device, processes: Processes
+) -> tuple[State, Run]:
+    """A new run, or an old one as its newest whole checkpoint left it, its log rewound to there; the same in all."""
+    shape = {"size": data.size, "channels": data.channels, "num_classes": data.num_classes}
+    state = start(config.networks, config.training, **shape, device=device)
+    run, newest = Run(Path()), None
+    if processes.is_first:
+        newest = newest_checkpoint(setup.resume) if setup.resume else None
+        run = setup.resume or setup.create_run("train", f"{data.name}-{config.networks.family}", config)
+    run, newest = processes.from_first((run, newest))
+    if newest:
+        state = load_state(newest, device=device)
+    if processes.is_first:
+        if setup.resume:
+            log.info("resuming %s after step %d", run.folder, state.step)
+        run.rewind_log(state.step)
+    return state, run
+
+
+def check_recordable(config: TrainConfig, setup: Setup) -> None:
+    """Refuse, before any work, to begin a training that insists on recordings where none can be made.
+
+    One that goes on may do so on another device than it began on; see `recipe_here`.
+    """
+    reason = _unmet(config, setup.torch_device())
+    if reason and not setup.resume:
+        raise insisted(reason)
+
+
+def recipe_here(config: TrainConfig, device: torch.device) -> GanTraining:
+    """The recipe that a training follows on this device: with direct passes, which is said, where it has no others."""
+    reason = _unmet(config, device)
+    if not reason:
+        return config.training
+    log.warning("Note: training.cuda_graphs true: %s; passes are not recorded.", reason)
+    return config.training.model_copy(update={"cuda_graphs": False})
+
+
+def _unmet(config: TrainConfig, device: torch.device) -> str | None:
+    """Why recordings on which the recipe insists cannot be made."""
+    if config.training.cuda_graphs is not True:
+        return None
+    networks = config.networks
+    grows = networks.family == "progressive"
+    return obstacle(device, grows=grows, synchronised=networks.synchronised)
+
+
+def newest_checkpoint(run: Run, read: Callable[[Path], object] = load_state) -> Path | None:
+    """The last checkpoint of a run that `read` can read, or the one before where the last is damaged, which is said.
+
+    None where there is none. Raises ValueError where both are damaged: to begin anew would lose the run in silence.
+    """
+    complaint = None
+    for path in (run.last, run.previous):
+        if not path.is_file():
+            continue
+        try:
+            read(path)
+        except ValueError as error:
+            if complaint:
+                raise ValueError(f"{complaint}; {error}: no checkpoint of {run.folder} is whole") from None
+            complaint = str(error)
+            continue
+        if complaint:
+            log.warning("Warning: %s; going on from the checkpoint before it, %s.", complaint, path)
+        return path
+    if complaint:
+        raise ValueError(f"{complaint}, and there is none before it: begin a new run")
+    return None
+
+
+def restarted_run(setup: Setup) -> Run | None:
+    """The run that torchrun began and, after a process died, starts again with the same command; None where it did not.
+
+    It is `--out`, or else the newest run, if that has this command line.
+    """
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+        return None
+    try:
+        run = Run(setup.out) if setup.out else latest_run("train")
+        command = json.loads((run.folder / "env.json").read_text())["command"]
+    except (ValueError, OSError):
+        return None
+    return run if command[1:] == sys.argv[1:] else None

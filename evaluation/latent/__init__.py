@@ -1,0 +1,1 @@
+"""A generator's latent space: smoothness, path length, condition, truncation."""

@@ -1,0 +1,1 @@
+"""Which classes or modes a generator draws, how often, and how that moves in training."""

@@ -1,0 +1,1 @@
+"""Precision, recall and their relatives: who lies among whose neighbours."""

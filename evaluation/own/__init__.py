@@ -1,0 +1,1 @@
+"""Scores that only some GANs have: codes, classifiers inside, features that transfer."""

@@ -1,0 +1,1 @@
+"""The two forms in which anything leaves the project: scores and findings."""

@@ -1,0 +1,111 @@
+"""The one form in which a number leaves the project: a value with its sample size, interval, seed and protocol."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from advgan.storage.runs import environment
+
+if TYPE_CHECKING:
+    from evaluation.statistics.intervals import Estimate
+
+_NAMED = ("advgan", "torch", "scipy", "torch-fidelity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One number and everything that is needed to compare it with another.
+
+    `subject` is what was measured (a model or a generator, with its hash), `data` the images with their content hash,
+    `setting` the attack with its budget or the extractor, `metric` a fixed word. `low` and `high` bound the 95 %
+    interval (NaN where none exists); `protocol` says in words how value and interval were made.
+    """
+
+    subject: str
+    data: str
+    setting: str
+    metric: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    samples: int
+    seed: int = 0
+    protocol: str
+    num_real: int = 0
+    """Real images that `samples` generated ones were held against; 0 where there are none."""
+    extractor: str = ""
+    """What saw the images, with the digest of its weights; empty where nothing did."""
+    preparation: str = ""
+    """What was done to the images first: rounding, resize."""
+    versions: str = ""
+    """Packages that the value depends on."""
+
+
+def score_rows(
+    rows: Iterable[tuple[str, "Estimate", int, str]],
+    *,
+    subject: str,
+    data: str,
+    setting: str,
+    seed: int,
+    num_real: int = 0,
+    extractor: str = "",
+    preparation: str = "",
+) -> list[Score]:
+    """Make scores of one setting from rows of metric, estimate, sample size and protocol."""
+    return [
+        Score(
+            subject=subject,
+            data=data,
+            setting=setting,
+            metric=metric,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            samples=samples,
+            seed=seed,
+            protocol=protocol,
+            num_real=num_real,
+            extractor=extractor,
+            preparation=preparation,
+            versions=_versions(),
+        )
+        for metric, estimate, samples, protocol in rows
+    ]
+
+
+def noted(scores: Iterable[Score], note: str) -> list[Score]:
+    """The scores with a few more words at the end of each protocol."""
+    return [replace(score, protocol=score.protocol + note) for score in scores]
+
+
+def table(scores: Iterable[Score]) -> pd.DataFrame:
+    """Make a tidy table of scores: one number a row, the columns in the order of `Score`."""
+    return pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(Score)])
+
+
+def score_to_json(score: Score) -> dict[str, Any]:
+    """A dictionary that JSON can hold: NaN and infinity, which JSON lacks, become None and a string."""
+    return {name: _plain(value) for name, value in asdict(score).items()}
+
+
+def score_from_json(row: dict[str, Any]) -> Score:
+    """The inverse of `score_to_json`."""
+    numbers = {name: math.nan if row[name] is None else float(row[name]) for name in ("value", "low", "high")}
+    return Score(**{**row, **numbers})
+
+
+@cache
+def _versions() -> str:
+    packages = environment()["packages"]
+    return ", ".join(f"{name} {packages[name]}" for name in _NAMED if packages[name])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -1,0 +1,1 @@
+"""One pass over images by all extractors, and what is kept of it."""

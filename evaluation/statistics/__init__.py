@@ -1,0 +1,1 @@
+"""Intervals, and estimators that need no network."""

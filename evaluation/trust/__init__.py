@@ -1,5 +1,0 @@
-"""Questions to a robustness that cost passes through the network: is it the model's, or the attacks' failure?"""
-
-from evaluation.trust.panel import trust_findings
-
-__all__ = ["trust_findings"]

@@ -1,0 +1,112 @@
+"""What an attack with its options bound by `functools.partial` is: its knowledge, norm, budget and steps."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from attacks import Attack, Norm, named_norm
+from attacks.table import entry_of
+from evaluation.under_attack.outcomes import Outcome, bound
+
+
+@dataclass(frozen=True)
+class Threat:
+    """The budget at which gradient attacks are questioned, and what they left of it."""
+
+    name: str
+    """The setting of the strongest of them."""
+    attack: Attack
+    norm: Norm
+    eps: float
+    survivors: Tensor
+    """(N,) bool: correct, and broken by no untargeted gradient attack of this norm and budget."""
+
+
+def norm_of(attack: object) -> Norm | None:
+    """The norm that is bound, else the attack's default."""
+    norm, entry = bound(attack, "norm"), entry_of(attack)
+    if norm is None and entry is not None and entry.norms:
+        norm = entry.norms[0]
+    return None if norm is None else named_norm(norm)
+
+
+def eps_of(attack: object) -> float | None:
+    """The budget, where one number is bound for all images."""
+    eps = bound(attack, "eps")
+    return float(eps) if isinstance(eps, (int, float)) else None
+
+
+def option_of(attack: object, option: str) -> Any:
+    """The value of an option, bound or by default; None where the attack has no such option."""
+    value = bound(attack, option)
+    if value is not None:
+        return value
+    default = _parameters(attack).get(option)
+    return None if default is None or default.default is inspect.Parameter.empty else default.default
+
+
+def with_options(attack: Callable[..., Tensor], **options: Any) -> "partial[Tensor]":
+    """Bind those of the options that the attack has, over what is bound already."""
+    known = _parameters(attack)
+    return partial(attack, **{option: value for option, value in options.items() if option in known})
+
+
+def scaled(attack: Callable[..., Tensor], **options: Any) -> "partial[Tensor]":
+    """Bind options as `with_options` does, and leave the step size to the attack where it knows one by itself."""
+    step_size = _parameters(attack).get("step_size")
+    if step_size is not None and step_size.default is None:
+        options["step_size"] = None
+    return with_options(attack, **options)
+
+
+def uses_gradients(attack: object) -> bool:
+    """Whether the table says that an attack climbs gradients away from the label, within a budget of one number."""
+    entry = entry_of(attack)
+    untargeted = not bound(attack, "targeted")
+    return entry is not None and entry.knowledge == "gradients" and untargeted and eps_of(attack) is not None
+
+
+def same_ball(one: object, other: object) -> bool:
+    """Whether two attacks have one norm and one budget."""
+    norms = norm_of(one), norm_of(other)
+    return eps_of(one) is not None and eps_of(one) == eps_of(other) and norms[0] is not None and norms[0] == norms[1]
+
+
+def hardest_threat(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> Threat | None:
+    """Of all budgets of gradient attacks the one at which the survivors are nearest to half of the correct images.
+
+    There, a stronger attack has the most to show. None where no gradient attack was made.
+    """
+    groups: dict[tuple[str, float], list[str]] = {}
+    for name in outcomes:
+        norm, eps = norm_of(attacks.get(name)), eps_of(attacks.get(name))
+        if uses_gradients(attacks.get(name)) and norm is not None and eps:
+            groups.setdefault((norm.name, eps), []).append(name)
+    threats = [_threat(names, outcomes, attacks) for names in groups.values()]
+    return min(threats, key=lambda threat: (_imbalance(threat, outcomes), -threat.eps), default=None)
+
+
+def _threat(names: list[str], outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> Threat:
+    # Of equals, one that iterates: it can be asked for more steps.
+    strongest = min(names, key=lambda name: (int(outcomes[name].robust.sum()), not option_of(attacks[name], "steps")))
+    survivors = outcomes[strongest].robust.clone()
+    for name in names:
+        survivors &= outcomes[name].robust
+    norm, eps = norm_of(attacks[strongest]), eps_of(attacks[strongest])
+    assert norm is not None
+    assert eps is not None
+    return Threat(strongest, attacks[strongest], norm, eps, survivors)
+
+
+def _imbalance(threat: Threat, outcomes: Mapping[str, Outcome]) -> float:
+    correct = int(outcomes[threat.name].clean.correct.sum())
+    return abs(int(threat.survivors.sum()) / max(correct, 1) - 0.5)
+
+
+def _parameters(attack: object) -> Mapping[str, inspect.Parameter]:
+    function = attack.func if isinstance(attack, partial) else attack
+    return inspect.signature(function).parameters if callable(function) else {}

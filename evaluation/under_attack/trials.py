@@ -1,0 +1,132 @@
+"""Attacks tried on a classifier, alone or as a cascade in which only what one leaves goes on to the next."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from advgan.machine.room import Room
+from attacks import Attack, Classifier
+from evaluation.under_attack.outcomes import Clean, Outcome, bound, clean_outcome
+from evaluation.under_attack.search import Search, Task, search
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attack and the budgets to try it at."""
+
+    name: str
+    attack: Attack
+    """Lacks `eps` and nothing else; where `budgets` is None, lacks nothing."""
+    budgets: tuple[float, ...] | None = None
+    """Ascending, each once."""
+
+
+def attack_outcome(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    *,
+    targets: Tensor | None = None,
+    clean: Clean | None = None,
+    batch_size: int | Literal["auto"] | Room = 256,
+) -> Outcome:
+    """Attack the images (N, C, H, W) in [0, 1] that are classified correctly, and look at the results once.
+
+    The attack lacks no option. `targets` (N,) are for one that is bound with `targeted=True`. `clean` saves the pass
+    over the unchanged images. Each image's randomness is bound to its number in `images`, so `batch_size` changes
+    nothing but rounding.
+    """
+    task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
+    aims = task.targets if bound(attack, "targeted") else None
+    return search(task, attack, None).outcome(0, images, task.clean, aims)
+
+
+def sweep(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    eps_values: Iterable[float],
+    *,
+    targets: Tensor | None = None,
+    clean: Clean | None = None,
+    batch_size: int | Literal["auto"] | Room = 256,
+) -> dict[float, Outcome]:
+    """Attack at several budgets, sharing work as `evaluation.under_attack.search` says; `attack` lacks only `eps`.
+
+    Each outcome is a valid attack at its budget, and the accuracy never rises with eps. The passes are those of the
+    whole sweep.
+    """
+    task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
+    trial = Trial("", attack, tuple(sorted(set(eps_values))))
+    found = search(task, attack, trial.budgets)
+    return dict(outcomes_of(trial, found, task))
+
+
+def cascade(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    attacks: Mapping[str, Attack],
+    *,
+    targets: Tensor | None = None,
+    clean: Clean | None = None,
+    batch_size: int | Literal["auto"] | Room = 256,
+) -> dict[str, Outcome]:
+    """Attack with one after the other, each only what those before it left; the attacks lack no option.
+
+    The robust accuracy of each is what is left after it, that of the last the result of the ensemble.
+    """
+    task = _task(classifier, images, labels, attacks.values(), targets, clean, batch_size)
+    outcomes: dict[str, Outcome] = {}
+    found: Search | None = None
+    for name, attack in attacks.items():
+        found = search(task, attack, None, found)
+        outcomes[name] = found.outcome(0, images, task.clean, task.targets if bound(attack, "targeted") else None)
+    return outcomes
+
+
+def outcomes_of(trial: Trial, found: Search, task: Task) -> list[tuple[float, Outcome]]:
+    """Each budget of a trial with its outcome; infinity stands for a trial without budgets."""
+    targets = task.targets if bound(trial.attack, "targeted") else None
+    budgets: Sequence[float] = (torch.inf,) if trial.budgets is None else trial.budgets
+    return [(eps, found.outcome(number, task.images, task.clean, targets)) for number, eps in enumerate(budgets)]
+
+
+def _task(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    attacks: Iterable[Attack],
+    targets: Tensor | None,
+    clean: Clean | None,
+    batch_size: int | Literal["auto"] | Room,
+) -> Task:
+    room = Room.of(batch_size)
+    clean = clean or room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
+    return Task(
+        classifier=classifier,
+        images=images,
+        clean=clean,
+        numbers=torch.arange(len(images)),
+        targets=checked_targets(attacks, clean.labels, targets),
+        room=room,
+    )
+
+
+def checked_targets(attacks: Iterable[Attack], labels: Tensor, targets: Tensor | None) -> Tensor | None:
+    """The targets on the CPU; ValueError where they and the attacks' `targeted` do not go together."""
+    wanted = [bound(attack, "targeted") for attack in attacks]
+    if targets is None:
+        if any(wanted):
+            raise ValueError("a targeted attack needs targets: the classes to reach, one an image")
+        return None
+    if wanted and not any(wanted) and False in wanted:
+        raise ValueError("targets were given to an attack with targeted=False: bind targeted=True")
+    if targets.shape != labels.shape or bool((targets.cpu() == labels.cpu()).any()):
+        raise ValueError("targets must be one class an image, each other than the image's label")
+    return targets.cpu().to(torch.int64)

@@ -1,0 +1,213 @@
+"""Do attacks get to the end of their way? Give them more steps, more room, and watch what they pass through."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from attacks import Attack, pgd
+from evaluation.record.findings import Finding
+from evaluation.statistics.significance import beats
+from evaluation.under_attack.bound_attacks import Threat, eps_of, norm_of, option_of, scaled, with_options
+from evaluation.under_attack.outcomes import Outcome, bound
+from evaluation.under_attack.probes import Probes, enough
+from evaluation.under_attack.trust.watching import watch
+
+MORE = 4
+"""Times the steps of the longer attack. Sound ones gain a point or so from it (PGD-20 to PGD-1000 on TRADES: 0.2)."""
+MOST_STEPS = 160
+"""Of the longer attack: four times the field's 40."""
+FREE_STEPS = 50
+"""Of the attack without a bound: with 2.5 * eps / steps each, twice the whole range."""
+WATCHED = 200
+"""Passes an image for watching attacks in all; dearer attacks go unwatched."""
+LOST = 0.01
+"""Share of the images at which a success may be lost before it is said. Each is proof, but boundary cases round."""
+LAST = 0.25
+"""The part of an attack that should hardly matter."""
+UNFINISHED = 0.2
+"""Rise of the loss in that part, as share of the whole. IoAF (Pintor et al., 2022) has 0.05 for the last ten steps of
+each image; PGD with 40 constant steps has up to 0.1 in the last ten on sound robust networks."""
+IDLE = 0.1
+"""Rise of the loss as share of what the gradient promises for the budget. Sound networks give 0.5 and more."""
+
+
+def convergence_findings(probes: Probes, threat: Threat, outcomes: Mapping[str, Outcome]) -> list[Finding]:
+    """Question the strongest gradient attack: more steps, more budget, no budget, and the course of its loss."""
+    found = [
+        _not_converged(probes, threat),
+        _larger_is_weaker(probes, threat, outcomes[threat.name]),
+        _unbounded(probes, threat),
+        *_course(probes, threat),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def silent_findings(probes: Probes, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> list[Finding]:
+    """Repeat the cheap attacks on the probes that they left, and see whether they passed by something that fools."""
+    found, left = [], float(WATCHED)
+    for name, outcome in outcomes.items():
+        attack = attacks.get(name)
+        norm, eps = norm_of(attack), eps_of(attack)
+        survivors = probes.select(outcome.robust[probes.indices.cpu()])
+        cost = _passes(outcome)
+        if attack is None or norm is None or eps is None or bound(attack, "targeted") or len(survivors) == 0:
+            continue
+        if outcome.targets is None and 0 < cost <= left:
+            left -= cost
+            result, note = watch(survivors, attack, norm=norm, eps=eps)
+            lost = int((note.fooled.cpu() & ~survivors.broken_by(result)).sum())
+            if lost > LOST * len(probes):
+                found.append(_silent(name, lost, len(probes)))
+    return found
+
+
+def longer(threat: Threat, *, seed_shift: int = 1) -> Attack:
+    """The strongest attack with more steps and another seed; PGD where it has no steps."""
+    steps = option_of(threat.attack, "steps")
+    more = min(MORE * (steps or 10), MOST_STEPS)
+    base = threat.attack if steps else with_options(pgd, norm=threat.norm, eps=threat.eps)
+    seed = (option_of(base, "seed") or 0) + seed_shift
+    return scaled(base, steps=more, seed=seed)
+
+
+def _not_converged(probes: Probes, threat: Threat) -> Finding | None:
+    survivors = probes.select(threat.survivors[probes.indices.cpu()])
+    steps = option_of(threat.attack, "steps") or 1
+    if len(survivors) == 0 or steps >= MOST_STEPS:
+        return None
+    attack = longer(threat)
+    found = attack(survivors.classifier, survivors.images, survivors.labels, indices=survivors.indices)
+    more = int(survivors.broken_by(found).sum())
+    if not enough(more, len(probes)):
+        return None
+    return Finding(
+        "warning",
+        "More steps still break more",
+        f"At {_budget(threat)} {option_of(attack, 'steps')} steps from another start break {more} of the "
+        f"{len(survivors)} images that all gradient attacks left ({len(probes)} were asked).",
+        "The attacks have not converged: the robust accuracy is too high. Give them more steps and restarts.",
+        code="not-converged",
+    )
+
+
+def _larger_is_weaker(probes: Probes, threat: Threat, outcome: Outcome) -> Finding | None:
+    large = min(2 * threat.eps, _whole(probes, threat))
+    if large <= threat.eps or (option_of(threat.attack, "steps") or 1) > MOST_STEPS:
+        return None
+    attack = scaled(threat.attack, eps=large)
+    found = attack(probes.classifier, probes.images, probes.labels, indices=probes.indices)
+    small, after = outcome.robust[probes.indices.cpu()], ~probes.broken_by(found)
+    if not beats(small, after):
+        return None
+    return Finding(
+        "warning",
+        f"Twice the budget makes {threat.name} weaker",
+        f"It leaves {int(after.sum())} of {len(probes)} images correct, and {int(small.sum())} with the single one.",
+        "The attack fails to use its budget, as happens where gradients are masked or steps too long. Try more steps, "
+        "restarts and a smaller step size.",
+        code="larger-eps-weaker",
+    )
+
+
+def _unbounded(probes: Probes, threat: Threat) -> Finding | None:
+    """From a random start, and from the image with steps of the budget asked about."""
+    left, whole = probes, _whole(probes, threat)
+    for options in ({}, {"random_start": False, "step_size": min(threat.eps, whole / 10)}):
+        if len(left):
+            attack = with_options(pgd, norm=threat.norm, eps=whole, steps=FREE_STEPS, **options)
+            left = left.select(~left.broken_by(attack(left.classifier, left.images, left.labels, indices=left.indices)))
+    if not enough(len(left), len(probes)):
+        return None
+    return Finding(
+        "warning",
+        "An unbounded attack fails",
+        f"Free to change every pixel to anything, PGD leaves {len(left)} of {len(probes)} images correct.",
+        "Every classifier can be fooled then, so gradients do not show the way, and a robust accuracy by gradient "
+        "attacks is no bound. Attack without gradients or through a smooth substitute.",
+        code="unbounded-attack-fails",
+    )
+
+
+def _course(probes: Probes, threat: Threat) -> list[Finding]:
+    survivors = probes.select(threat.survivors[probes.indices.cpu()])
+    steps = option_of(threat.attack, "steps") or 1
+    if not enough(len(survivors), len(probes)) or steps < 4 / LAST / 2 or steps > MOST_STEPS:
+        return []
+    _, note = watch(survivors, threat.attack, norm=threat.norm, eps=threat.eps)
+    rise = torch.stack(note.rise).cpu().double()
+    start = _start(survivors)
+    whole = (rise[-1] - start).clamp(min=0)
+    last = rise[-1] - rise[int((1 - LAST) * len(rise)) - 1]
+    found = []
+    moving = whole > 0
+    share = float((last / whole)[moving].mean()) if bool(moving.any()) else 0.0
+    if share > UNFINISHED and enough(int(moving.sum()), len(probes)):
+        found.append(_unfinished(threat, share))
+    promised = _promised(survivors, threat)
+    pointed = promised > 0
+    if enough(int(pointed.sum()), len(probes)):
+        gain = float((whole / promised)[pointed].median())
+        if gain < IDLE:
+            found.append(_idle(threat, gain))
+    return found
+
+
+def _unfinished(threat: Threat, share: float) -> Finding:
+    return Finding(
+        "warning",
+        f"The loss of {threat.name} still rises at the end",
+        f"The last {LAST:.0%} of its steps bring {share:.0%} of the rise of the loss at the images that it leaves.",
+        "The optimisation is incomplete. Give it more steps, or larger ones.",
+        code="incomplete-optimisation",
+    )
+
+
+def _idle(threat: Threat, gain: float) -> Finding:
+    return Finding(
+        "warning",
+        f"The loss of {threat.name} hardly rises",
+        f"At the images that it leaves the loss rises by {gain:.1%} (median) of what its gradient promises for "
+        f"{_budget(threat)}.",
+        "The gradient holds only in the smallest surroundings of the images: it is shattered or masked. Smooth it, or "
+        "attack without gradients.",
+        code="loss-hardly-rises",
+    )
+
+
+def _silent(name: str, lost: int, total: int) -> Finding:
+    return Finding(
+        "warning",
+        f"{name} loses what it has found",
+        f"At {lost} of {total} images it tried one that fools, within the budget, and returned one that does not.",
+        "Let it keep the first or the best iterate instead of the last (silent success: Pintor et al., 2022).",
+        code="silent-success",
+    )
+
+
+def _start(probes: Probes) -> Tensor:
+    return probes.objective(probes.classifier.logits(probes.images)).cpu().double()
+
+
+def _promised(probes: Probes, threat: Threat) -> Tensor:
+    """(n,) rise of the loss over the budget if it were linear."""
+    if probes.found is None:
+        return torch.zeros(len(probes), dtype=torch.float64)
+    gradient = torch.nan_to_num(probes.found.gradient)
+    move = threat.norm.steepest(gradient, probes.images, threat.eps)
+    end = threat.norm.project(probes.images + move, probes.images, threat.eps)
+    return (gradient * (end - probes.images)).flatten(1).sum(dim=1).cpu().double()
+
+
+def _passes(outcome: Outcome) -> float:
+    attacked = outcome.attacked
+    return float(outcome.forwards[attacked].double().mean()) if bool(attacked.any()) else 0.0
+
+
+def _whole(probes: Probes, threat: Threat) -> float:
+    """The budget that reaches every image."""
+    return float(threat.norm.size(torch.ones_like(probes.images[:1])))
+
+
+def _budget(threat: Threat) -> str:
+    return f"{threat.norm.name} {threat.eps:.3g}"

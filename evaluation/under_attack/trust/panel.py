@@ -1,0 +1,71 @@
+"""The trust panel: every question that costs passes, put to a few of the correctly classified images."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from advgan.machine.precision import true_float32
+from attacks import Attack, Classifier
+from evaluation.record.findings import Finding
+from evaluation.under_attack.bound_attacks import hardest_threat
+from evaluation.under_attack.outcomes import Clean, Outcome
+from evaluation.under_attack.probes import FEWEST, Probes, is_steady
+from evaluation.under_attack.trust.blockages import blockage_findings
+from evaluation.under_attack.trust.convergence import convergence_findings, silent_findings
+from evaluation.under_attack.trust.other_ways import black_box_finding, transfer_finding
+from evaluation.under_attack.trust.smoothness import measure_smoothness, smoothness_findings
+
+
+@true_float32()
+def trust_findings(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    clean: Clean,
+    outcomes: Mapping[str, Outcome],
+    attacks: Mapping[str, Attack],
+    *,
+    seed: int = 0,
+    num_probes: int = 64,
+) -> list[Finding]:
+    """Ask with passes of its own whether the robustness that was found is the model's or the attacks' failure.
+
+    `images` (N, C, H, W) and `labels` (N,) are those of `clean` and of the `outcomes` of the `attacks`. The questions
+    are put to `num_probes` correctly classified images, drawn by the seed, at the budget where untargeted gradient
+    attacks leave nearest to half of them. Costs at most about 2,000 passes (forwards and backwards) a probe where
+    nothing succeeds, and some hundred on a sound network.
+
+    A random model is left to `classifier_findings`: on one, every comparison is chance. Thresholds are those of the
+    modules, each with its reason; none of them fires on sound networks, trained normally or adversarially.
+    """
+    probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=seed)
+    if len(probes) < FEWEST or not is_steady(classifier, probes.images):
+        return []
+    return list(_asked(probes, images, clean, outcomes, attacks, seed))
+
+
+def _asked(
+    probes: Probes,
+    images: Tensor,
+    clean: Clean,
+    outcomes: Mapping[str, Outcome],
+    attacks: Mapping[str, Attack],
+    seed: int,
+) -> Iterator[Finding]:
+    # The network: does its gradient tell the truth, and if not, why?
+    measured = measure_smoothness(probes, seed=seed)
+    yield from smoothness_findings(measured)
+    if probes.classifier.differentiable:
+        yield from blockage_findings(probes, measured.wrong | probes.flat)
+
+    # The attacks: do they get to the end of their way, and is there another?
+    yield from silent_findings(probes, outcomes, attacks)
+    threat = hardest_threat(outcomes, attacks)
+    if threat is not None:
+        yield from convergence_findings(probes, threat, outcomes)
+        for finding in (
+            transfer_finding(probes, threat, images, clean, seed=seed),
+            black_box_finding(probes, threat, attacks, seed=seed),
+        ):
+            if finding is not None:
+                yield finding

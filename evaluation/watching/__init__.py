@@ -1,0 +1,1 @@
+"""A GAN while it trains: looks, the distance that is followed, alarms."""

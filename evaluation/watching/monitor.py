@@ -1,0 +1,222 @@
+"""A look at a GAN while it trains: how near its images are, how varied, and how its discriminator stands.
+
+A look is a function of the state and of the log alone, so that a resumed run repeats it. Every image passes each
+network once; what is cheap is measured on all of them, what needs gradients or further images on a few.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from advgan.config import Section
+from advgan.data import ImageSet
+from advgan.gan.state import State
+from advgan.machine.precision import true_float32
+from advgan.sampling.drawing import decode, draw, sample_labels
+from attacks.random import permutation
+from evaluation.diversity.diversity import (
+    Spread,
+    batch_variance_ratio,
+    class_diversity,
+    diversity,
+    latent_sensitivity,
+    spread,
+)
+from evaluation.features.features import Features, extract
+from evaluation.game.balance import balance, slopes
+from evaluation.game.consistency import drawn_in_train_mode, has_running_statistics, shift
+from evaluation.game.discriminator import Answers, Judgements, examine, view_of
+from evaluation.game.spectra import largest_singular_values
+from evaluation.game.wasserstein import slopes_between
+from evaluation.memorisation.copying import copied_share, nearest_distances
+from evaluation.modes.history import change
+from evaluation.modes.modes import modes
+from evaluation.report.pictures import SHOWN, grid_columns, image_grid
+from evaluation.seeing.reference import Reference
+from evaluation.watching.followed_distance import followed_distance
+
+Row = dict[str, Any]
+
+
+class Diagnostics(Section):
+    """How many images each diagnostic of a look is made of; all together take a few per cent of a training's time."""
+
+    judged: int = Field(default=500, ge=2)
+    """Training, held-out and generated images each that the discriminator judges."""
+    gradients: int = Field(default=64, ge=2)
+    """Of these, images at which its gradient is taken."""
+    redrawn: int = Field(default=128, ge=64)
+    """Latents that are drawn once more in train mode, and by the generator before averaging."""
+    brightness: int = Field(default=32, ge=1)
+    """Images whose mean pixel is logged, to see whether they still change."""
+
+
+class Look(NamedTuple):
+    """What one look gives: numbers for the log, and a grid of the same latents as in every other look."""
+
+    row: Row
+    grid: bytes
+    diagnostics_seconds: float
+    """The part that was not spent on drawing and scoring; never logged, since a resumed run must log the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Monitor:
+    """What all looks at one training have in common."""
+
+    reference: Reference
+    loss: str
+    num_samples: int
+    seed: int
+    diagnostics: Diagnostics
+
+    @true_float32()
+    def look(self, state: State, before: Mapping[str, Any] | None = None) -> Look:
+        """Draw from the averaged generator and compare; `before` is the row of the look before this one.
+
+        Raises ValueError where the generator draws NaN.
+        """
+        indices = torch.arange(self.num_samples)
+        latents, labels = draw(state.average, indices, seed=self.seed), sample_labels(state.average, indices)
+        fakes = decode(state.average, latents, labels, batch_size=self.reference.batch_size, device="cpu")
+        if not bool(fakes.isfinite().all()):
+            raise ValueError(f"training diverged: at step {state.step} the averaged generator draws NaN or infinity")
+        fake = extract(self.reference.extractor, fakes, batch_size=self.reference.batch_size)
+        drawn = modes(self.reference.real, fake)
+        row: Row = {
+            "distance": followed_distance(self.reference, fake),
+            "modes_covered": drawn.covered,
+        }
+        began = time.monotonic()
+        counts = [] if fake.is_inception else drawn.fake_counts.tolist()
+        row |= {"mode_counts": counts, **_mode_changes(counts, before)}
+        if counts:
+            row["real_mode_counts"] = drawn.real_counts.tolist()
+        row["discriminator"] = self._discriminator(state, fakes, labels)
+        row["generator"] = self._generator(state, fakes, fake, latents, labels, before)
+        row["singular_values"] = {
+            "generator": largest_singular_values(state.generator),
+            "discriminator": largest_singular_values(state.discriminator),
+        }
+        seconds = time.monotonic() - began
+        columns = grid_columns(self.reference.data.num_classes)
+        return Look(row, image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns), seconds)
+
+    @cached_property
+    def _train(self) -> ImageSet:
+        """Training images in a random order: a discriminator with batch norm must not see a class at a time."""
+        return self.reference.data.train.draw(self.diagnostics.judged, self.seed)
+
+    @cached_property
+    def _held_out(self) -> ImageSet:
+        return self.reference.data.validation.draw(self.diagnostics.judged, self.seed)
+
+    @cached_property
+    def _real_spread(self) -> Spread:
+        real = self.reference.real
+        some = permutation(self.seed, len(real))[: self.diagnostics.judged].to(real.values.device)
+        return spread(real.values[some], real.classes[some], num_classes=real.probabilities.shape[1])
+
+    @cached_property
+    def _real_mean(self) -> Tensor:
+        return self.reference.real.values.double().mean(dim=0)
+
+    @cached_property
+    def _held_out_distances(self) -> Tensor:
+        seen = extract(self.reference.extractor, self._held_out.unit(), batch_size=self.reference.batch_size)
+        return nearest_distances(seen.values, self.reference.real.values)
+
+    def _discriminator(self, state: State, fakes: Tensor, labels: Tensor | None) -> Row:
+        view = view_of(state.average, packing=state.packing)
+        packs = self.diagnostics.gradients // state.packing * state.packing
+
+        def answers(images: Tensor, given: Tensor | None) -> Answers:
+            return examine(
+                state.discriminator,
+                images,
+                given if state.discriminator.num_classes else None,
+                num_gradients=max(packs, state.packing),
+                batch_size=max(1, self.reference.batch_size // state.packing) * state.packing,
+                view=view,
+            )
+
+        some = slice(self.diagnostics.judged)
+        train = answers(self._train.unit(), self._train.labels)
+        held_out = answers(self._held_out.unit(), self._held_out.labels)
+        fake = answers(fakes[some], None if labels is None else labels[some])
+        judged = Judgements(train.logits, held_out.logits, fake.logits)
+        if not judged.finite:
+            return {"broken_logits": int(sum((~logits.isfinite()).sum() for logits in vars(judged).values()))}
+        between = self._between(state, fakes[: max(packs, state.packing)])
+        return {**balance(judged, loss=self.loss), **slopes(train, fake, between)}
+
+    def _between(self, state: State, fakes: Tensor) -> Tensor:
+        """Gradient norms at random points between training images and fakes, the labels being those of the former."""
+        view, some = view_of(state.average, packing=state.packing), slice(len(fakes))
+        real, fake = (view(images.to(state.device)) for images in (self._train.unit(some), fakes[: len(self._train)]))
+        given = self._train.labels[some] if state.discriminator.num_classes else None
+        return slopes_between(state.discriminator, real, fake, given, seed=self.seed)
+
+    def _generator(
+        self,
+        state: State,
+        fakes: Tensor,
+        fake: Features,
+        latents: Tensor,
+        labels: Tensor | None,
+        before: Mapping[str, Any] | None,
+    ) -> Row:
+        some = slice(self.diagnostics.judged)
+        found = spread(fake.values[some], fake.classes[some], num_classes=fake.probabilities.shape[1])
+        brightness = [round(value, 6) for value in fakes[: self.diagnostics.brightness].mean(dim=(1, 2, 3)).tolist()]
+        known = before["generator"]["brightness"] if before else None
+        return {
+            "diversity": diversity(found, self._real_spread),
+            "class_diversity": class_diversity(found, self._real_spread),
+            "latent_sensitivity": latent_sensitivity(
+                fake.values[some], latents[some], apart=max(1, state.average.num_classes)
+            ),
+            "copied_share": copied_share(
+                nearest_distances(fake.values[some], self.reference.real.values), self._held_out_distances
+            ),
+            **self._redrawn(state, fake, latents, labels),
+            "change": _mean_change(known, brightness),
+            "brightness": brightness,
+        }
+
+    def _redrawn(self, state: State, fake: Features, latents: Tensor, labels: Tensor | None) -> Row:
+        """The first latents again: before averaging, and in train mode where that differs from eval mode."""
+        some, unit = slice(self.diagnostics.redrawn), self._real_spread.overall
+        given = None if labels is None else labels[some].to(state.device)
+        seen = fake.values[some]
+        live = self._seen(decode(state.generator, latents[some], given, device="cpu"))
+        row: Row = {"live_shift": shift(seen, live, real_mean=self._real_mean, unit=unit).between}
+        if has_running_statistics(state.average):
+            again = self._seen(drawn_in_train_mode(state.average, latents[some], given))
+            moved = shift(seen, again, real_mean=self._real_mean, unit=unit)
+            batches = again[: len(again) // 32 * 32].reshape(-1, 32, again.shape[1])
+            row |= {"train_mode_shift": moved.between, "eval_mode_gap": moved.first, "train_mode_gap": moved.second}
+            row |= {"batch_variance_ratio": batch_variance_ratio(batches)} if len(batches) > 1 else {}
+        return row
+
+    def _seen(self, images: Tensor) -> Tensor:
+        return extract(self.reference.extractor, images, batch_size=self.reference.batch_size).values
+
+
+def _mode_changes(counts: Sequence[int], before: Mapping[str, Any] | None) -> Row:
+    if not counts or not before or len(before.get("mode_counts", [])) != len(counts):
+        return {}
+    found = change(before["mode_counts"], counts)
+    return {"mode_variation": found.variation, "modes_gained": found.gained, "modes_lost": found.lost}
+
+
+def _mean_change(before: Sequence[float] | None, after: Sequence[float]) -> float | None:
+    if before is None:
+        return None
+    return sum(abs(new - old) for old, new in zip(before, after, strict=True)) / len(after)

@@ -1,0 +1,135 @@
+"""In a real browser nothing overflows, on a desk or on a phone, and every picture appears."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.record.scores import Score
+from evaluation.report.page import write_comparison, write_report
+from evaluation.report.panels import BarPanel, Bars, TablePanel
+from evaluation.report.results import Headline, Results
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 1280)
+
+# A window of Chromium has a least width, a frame has none; and a frame from `srcdoc` may be looked into.
+FRAME = """<iframe id="w{width}" style="border:0;width:{width}px;height:3000px" srcdoc="{page}"></iframe>"""
+PROBE = """<pre id="seen"></pre><script>
+function look(frame) {
+  const page = frame.contentDocument, width = page.documentElement.clientWidth
+  page.querySelectorAll('details').forEach(each => { each.open = true })
+  const beyond = [...page.querySelectorAll('body *')].filter(each =>
+    !each.closest('.scroll table') && !each.closest('.hidden') &&
+    (each.getBoundingClientRect().right > width + 0.5 || each.getBoundingClientRect().left < -0.5))
+  return {
+    width: frame.contentWindow.innerWidth,
+    client: width,
+    scroll: page.documentElement.scrollWidth,
+    beyond: beyond.map(each => each.tagName + '.' + each.className).slice(0, 5),
+    images: [...page.images].map(each => [each.naturalWidth, each.getBoundingClientRect().width]),
+    wrappers: [...page.querySelectorAll('table')].filter(each => !each.closest('.scroll')).length,
+    smallest: Math.min(...[...page.querySelectorAll('p, li, td, th, dd, dt, figcaption, summary')]
+      .map(each => parseFloat(page.defaultView.getComputedStyle(each).fontSize))),
+  }
+}
+addEventListener('load', () => {
+  const seen = [...document.querySelectorAll('iframe')].map(look)
+  document.getElementById('seen').textContent = JSON.stringify(seen)
+})
+</script>"""
+
+
+@pytest.fixture
+def looked_at(tmp_path: Path) -> Callable[[Path], list[dict[str, Any]]]:
+    """Show a page at both widths and tell what the browser made of it."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on the PATH")
+
+    def look(path: Path) -> list[dict[str, Any]]:
+        page = html.escape(path.read_text(encoding="utf-8"))
+        stand = tmp_path / "stand.html"
+        frames = "".join(FRAME.format(width=width, page=page) for width in WIDTHS)
+        stand.write_text(f"<!doctype html><meta charset=utf-8><body>{frames}{PROBE}", encoding="utf-8")
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
+        done = subprocess.run([*command, stand.as_uri()], capture_output=True, timeout=120, check=True)
+        found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout.decode(), flags=re.S)
+        assert found
+        assert found[1], "the browser gave no answer"
+        return list(json.loads(html.unescape(found[1])))
+
+    return look
+
+
+def _check(seen: list[dict[str, Any]], *, images: int) -> None:
+    for width, page in zip(WIDTHS, seen, strict=True):
+        assert page["width"] == width
+        assert page["scroll"] <= page["client"], page
+        assert page["beyond"] == [], page
+        assert page["wrappers"] == 0
+        assert len(page["images"]) == images
+        assert all(natural > 0 and shown > 0 for natural, shown in page["images"]), page["images"]
+        assert page["smallest"] >= 12, page["smallest"]
+
+
+def test_a_report_fits_and_shows_every_picture(
+    finished_run: Path, looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    _check(looked_at(finished_run / "report.html"), images=18 + 2 + 4)
+
+
+def test_a_comparison_fits_and_shows_every_picture(
+    two_runs: list[Path], tmp_path: Path, looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    _check(looked_at(write_comparison(two_runs, tmp_path / "comparison.html")), images=4 + 4)
+
+
+def test_names_without_end_do_not_break_the_page(
+    tmp_path: Path, make_score: Callable[..., Score], looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    long = "W" * 300
+    score = make_score("fid", 123456.789, 0.0001, 1e9, setting=long, subject=long, data=long, protocol=long)
+    other = make_score("clean_accuracy", 0.5, 0.4, 0.6, protocol="p")
+    names = tuple(f"{long}{place}" for place in range(40))
+    Results(
+        command="attack",
+        title=long,
+        run=long,
+        verdict=long,
+        header=((long, long),) * 3,
+        headline=(Headline(long, score, long), Headline(long, long)),
+        scores=(score, other),
+        panels=(
+            BarPanel(title=long, categories=names[:20], series=(Bars(name=long, values=(1.0,) * 20),)),
+            BarPanel(title="many", categories=names, series=(Bars(name=long, values=(1.0,) * 40),)),
+            TablePanel(title=long, columns=(long,) * 3, rows=((long, 1, 2),)),
+        ),
+    ).save(tmp_path)
+    _check(looked_at(write_report(tmp_path)), images=2)
+
+
+def test_the_report_of_the_demo_fits_and_shows_every_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    from evaluation.jobs.demo import job as demo
+    from evaluation.jobs.setup import Setup
+
+    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(tmp_path / "cache"))
+    config = demo.DemoConfig(classifier_steps=40, hardening_steps=8, gan_steps=60, num_samples=60)
+    outcome = demo.run(config, Setup(out=tmp_path / "run"))
+    assert outcome.folder is not None
+    pictures = [item for panel in outcome.results.panels if panel.kind == "images" for item in panel.items]
+    figures = [panel for panel in outcome.results.panels if panel.kind in ("curves", "bars")]
+    assert len(pictures) > 20
+    _check(looked_at(outcome.folder / "report.html"), images=len(pictures) + len(figures))
+    assert len(outcome.summary) == 6, "five numbers, of which the generator's is two"

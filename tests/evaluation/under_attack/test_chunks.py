@@ -1,0 +1,85 @@
+"""Chunks: kept as they are done, never mistaken for those of another model, and the same table however they are cut."""
+
+from dataclasses import fields
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advgan.machine.processes import Processes
+from advgan.machine.room import Room
+from attacks import Classifier, fgsm, pgd
+from evaluation.under_attack.chunks import Store, num_steps, run_trials
+from evaluation.under_attack.outcomes import clean_outcome
+from evaluation.under_attack.search import Search, Task
+from evaluation.under_attack.trials import Trial
+
+
+class Brightness(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        gap = 10 * (images.flatten(1).mean(dim=1) - 0.5)
+        return torch.stack([-gap, gap], dim=1)
+
+
+IMAGES = torch.linspace(0.35, 0.7, 30).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
+LABELS = (IMAGES.mean(dim=(1, 2, 3)) > 0.5).long()
+BUDGETS = (0.03, 0.1)
+TRIALS = [Trial("fgsm", fgsm, BUDGETS), Trial("pgd", partial(pgd, steps=5), BUDGETS)]
+
+
+def task() -> Task:
+    classifier = Classifier(Brightness())
+    clean = clean_outcome(classifier, IMAGES, LABELS)
+    return Task(classifier=classifier, images=IMAGES, clean=clean, numbers=torch.arange(30), room=Room(64))
+
+
+def same(one: Search, other: Search) -> bool:
+    return all(
+        torch.equal(torch.as_tensor(getattr(one, field.name)), torch.as_tensor(getattr(other, field.name)))
+        for field in fields(Search)
+    )
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+@pytest.mark.parametrize("chunk_size", [7, 30, 64])
+def test_how_it_is_cut_changes_nothing(chunk_size, cascade) -> None:
+    whole = run_trials(task(), TRIALS, cascade=cascade)
+    parts = run_trials(task(), TRIALS, cascade=cascade, chunk_size=chunk_size)
+    assert all(same(whole[name], parts[name]) for name in ("fgsm", "pgd"))
+
+
+def test_what_is_kept_is_not_attacked_again(tmp_path) -> None:
+    store = Store(tmp_path, {"model": "a"})
+    done: list[str] = []
+
+    def stop_after_three(name: str) -> None:
+        done.append(name)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(task(), TRIALS, cascade=True, chunk_size=10, store=store, on_done=stop_after_three)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+
+    resumed = task()
+    before = resumed.classifier.passes.forwards
+    found = run_trials(resumed, TRIALS, cascade=True, chunk_size=10, store=store)
+    spent = resumed.classifier.passes.forwards - before
+    whole = task()
+    before = whole.classifier.passes.forwards
+    expected = run_trials(whole, TRIALS, cascade=True, chunk_size=10)
+    assert all(same(found[name], expected[name]) for name in ("fgsm", "pgd"))
+    assert 0 < spent < whole.classifier.passes.forwards - before
+
+
+def test_results_of_another_model_are_refused(tmp_path) -> None:
+    run_trials(task(), TRIALS, store=Store(tmp_path, {"model": "a"}))
+    with pytest.raises(ValueError, match="belongs to another model, data or settings"):
+        run_trials(task(), TRIALS, store=Store(tmp_path, {"model": "b"}))
+
+
+def test_processes_share_the_chunks_out() -> None:
+    shares = [Processes(rank, 3).share(list(range(7))) for rank in range(3)]
+    assert sorted(number for share in shares for number in share) == list(range(7))
+    assert num_steps(30, 2, 10, Processes(2, 3)) == 2

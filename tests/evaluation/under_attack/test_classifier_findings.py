@@ -1,0 +1,139 @@
+import pytest
+import torch
+from torch import nn
+
+from attacks import Classifier
+from attacks.random import uniform
+from evaluation.under_attack.classifier_findings import classifier_findings
+from evaluation.under_attack.outcomes import clean_outcome
+
+
+class Brightness(nn.Module):
+    def forward(self, images):
+        gap = 10 * (images.flatten(1).mean(dim=1) - 0.5)
+        return torch.stack([-gap, gap], dim=1)
+
+
+IMAGES = uniform(0, torch.arange(80), (1, 2, 2))
+LABELS = (IMAGES.mean(dim=(1, 2, 3)) > 0.5).long()
+
+
+def found(network, images=IMAGES, labels=LABELS, **options):
+    classifier = Classifier(network, **options)
+    return classifier_findings(classifier, images, labels, clean_outcome(classifier, images, labels))
+
+
+def titles(*args, **options):
+    return [finding.title for finding in found(*args, **options)]
+
+
+def test_a_sound_classifier_raises_no_alarm():
+    assert titles(Brightness()) == []
+    assert titles(Brightness(), differentiable=False) == []
+
+
+class Noisy(Brightness):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        return super().forward(images + 0.3 * (uniform(self.calls, torch.arange(len(images)), (1, 2, 2)) - 0.5))
+
+
+def test_a_random_model_is_found_out():
+    assert titles(Noisy()) == ["The model is random"]
+
+
+def test_dropout_that_obeys_the_mode_is_no_randomness():
+    assert titles(nn.Sequential(nn.Dropout(0.5), Brightness()).train()) == []
+
+
+def test_probabilities_in_place_of_logits_are_found_out():
+    assert titles(nn.Sequential(Brightness(), nn.Softmax(dim=1))) == ["The model returns probabilities"]
+    assert titles(nn.Sequential(Brightness(), nn.LogSoftmax(dim=1))) == []
+    assert titles(SummingToOne()) == []
+
+
+class SummingToOne(Brightness):
+    def forward(self, images):
+        return super().forward(images) + 0.5
+
+
+class Quantised(Brightness):
+    def forward(self, images):
+        return super().forward((images * 8).round() / 8)
+
+
+@pytest.mark.parametrize("network", [Quantised(), nn.Sequential(Brightness(), nn.Hardtanh(-1e-3, 1e-3))])
+def test_hidden_gradients_are_found_out(network):
+    labels = network(IMAGES).argmax(dim=1)
+    assert "Gradients are zero" in titles(network, labels=labels)
+
+
+class Detached(Brightness):
+    def forward(self, images):
+        return super().forward(images.detach())
+
+
+def test_cut_gradients_are_found_out():
+    (finding,) = found(Detached())
+    assert finding.title == "Gradients are zero"
+    assert finding.evidence.startswith("64 of 64")
+
+
+def test_a_gradient_that_rounds_away_is_found_out():
+    def scaled(factor):
+        network = nn.Sequential(Brightness(), Scaled(factor))
+        return [(finding.level, finding.code) for finding in found(network)]
+
+    assert scaled(3) == []
+    assert scaled(1e5) == [("warning", "saturated-logits")]
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
+class Rejecting(nn.Module):
+    """Five levels of brightness, and a sixth class for what lies between."""
+
+    def forward(self, images):
+        levels = torch.tensor([0.3, 0.4, 0.5, 0.6, 0.7])
+        answers = -100 * (images.flatten(1).mean(dim=1, keepdim=True) - levels).square()
+        return torch.cat([answers, torch.full((len(images), 1), -0.1)], dim=1)
+
+
+def test_a_class_that_is_no_label_is_found_out():
+    images = uniform(0, torch.arange(300), (1, 2, 2))
+    labels = Rejecting()(images)[:, :5].argmax(dim=1)
+    assert "reject-class" in [finding.code for finding in found(Rejecting(), images=images, labels=labels)]
+
+
+def test_normalised_images_are_found_out():
+    (finding,) = found(Brightness(), images=IMAGES * 4 - 2, labels=(IMAGES.mean(dim=(1, 2, 3)) > 0.625).long())
+    assert finding.title == "Images outside [0, 1]"
+
+
+class Broken(Brightness):
+    def forward(self, images):
+        logits = super().forward(images)
+        return torch.where(images.amax(dim=(1, 2, 3)) < 0.9, logits.T, torch.nan).T
+
+
+def test_nan_is_found_out_and_counted():
+    (finding, *_) = found(Broken())
+    count = int((IMAGES.amax(dim=(1, 2, 3)) >= 0.9).sum())
+    assert finding.title == "The model answers NaN"
+    assert finding.evidence.startswith(f"{count} of 80")
+
+
+def test_a_model_of_other_data_is_found_out():
+    assert "The model does not know these images" in titles(Brightness(), labels=1 - LABELS)
+    assert titles(Brightness(), labels=torch.zeros(80, dtype=torch.int64)) == []
