@@ -90,8 +90,9 @@ class Verb(click.Command):
         outcome = job.run(config, setup)
         if outcome is None:  # one of several processes, and not the one that answers
             return
-        print_outcome(outcome, as_json=options["json"])
-        check_gates(outcome.results.scores, gates)
+        print_outcome(outcome, config, as_json=options["json"])
+        stopped = check_findings(outcome, options["fail_on"])
+        check_gates(outcome.results.scores, gates, failed=stopped)
 
     def _overrides(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that were given, by key; what may be given twice is joined."""
@@ -161,6 +162,7 @@ RUN_OPTIONS: list[click.Parameter] = [
     click.Option(["-j", "--workers"], type=click.IntRange(0), help="Threads that read images; else one a core."),
     click.Option(["--fail-under"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is below X."),
     click.Option(["--fail-over"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is above X."),
+    click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
     click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
     click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
@@ -505,14 +507,12 @@ def config_validate(verb: str, file: Path) -> None:
     click.echo(f"{file}: a valid configuration of advgan {verb}")
 
 
-def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
+def print_outcome(outcome: "Outcome", config: Any, *, as_json: bool) -> None:
     """Print the scores to stdout, as a table or as one JSON object."""
-    from evaluation.record.scores import score_to_json
-
     if as_json:
-        rows = [score_to_json(score) for score in outcome.results.scores]
-        run = str(outcome.folder) if outcome.folder else None
-        click.echo(json.dumps({"command": outcome.results.command, "run": run, "scores": rows}))
+        from evaluation.jobs.answers import plain_answer
+
+        click.echo(json.dumps(plain_answer(outcome, config)))
         return
     from evaluation.report.text import print_scores
 
@@ -533,9 +533,21 @@ def _gates(options: Mapping[str, Any], name: str) -> list[tuple[str, str, float]
     return gates
 
 
-def check_gates(scores: Sequence["Score"], gates: Sequence[tuple[str, str, float]]) -> None:
-    """Exit with 100 where a score misses a bound; a metric that was not computed is wrong usage, not a pass."""
-    failed = False
+def check_findings(outcome: "Outcome", level: str | None) -> bool:
+    """Say which findings the gate `--fail-on` stops at, with -q too, and whether there are any."""
+    from evaluation.jobs.answers import stopping
+
+    lines = stopping(outcome.results.findings, level)
+    for line in lines:
+        click.echo(f"Gate failed: {line}", err=True)
+    return bool(lines)
+
+
+def check_gates(scores: Sequence["Score"], gates: Sequence[tuple[str, str, float]], *, failed: bool = False) -> None:
+    """Exit with 100 where a score misses a bound, or something else `failed`.
+
+    A metric that was not computed is wrong usage, not a pass.
+    """
     for name, metric, bound in gates:
         found = [score for score in scores if score.metric == metric]
         if not found:

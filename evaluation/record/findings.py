@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+FAILURES = frozenset({"not-made"})
+"""Codes of findings that stand where a number or a picture is missing."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -18,3 +21,8 @@ class Finding:
     evidence: str
     advice: str
     code: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it stands in the place of what could not be made."""
+        return self.code in FAILURES
