@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from advgan.data.collection import UNSPLIT, Collection
+from advgan.data.reading.collection import UNSPLIT, Collection
 
 
 def read_digits() -> Collection:

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 
 from advgan.config import DataConfig
-from advgan.data.archive import SUFFIXES, is_archive
-from advgan.data.array_files import read_npz, read_pt
-from advgan.data.arrays import arrays_to_collection
-from advgan.data.collection import SPLITS, TRAIN, UNSPLIT, Collection, Labels
 from advgan.data.digits import read_digits
-from advgan.data.gather import Check, gather_archive, gather_folder
 from advgan.data.imageset import Data, ImageSet
-from advgan.data.pixels import fit_array
 from advgan.data.points import POINTS, draw_points
+from advgan.data.reading.archive import SUFFIXES, is_archive
+from advgan.data.reading.array_files import read_npz, read_pt
+from advgan.data.reading.arrays import arrays_to_collection
+from advgan.data.reading.collection import SPLITS, TRAIN, UNSPLIT, Collection, Labels
+from advgan.data.reading.gather import Check, gather_archive, gather_folder
+from advgan.data.reading.pixels import fit_array
+from advgan.data.reading.store import take
 from advgan.data.split import split_rows
 from advgan.data.stacked import PREFIX, stack_digits
-from advgan.data.store import take
 from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
 from advgan.storage.cache import cache_dir
 

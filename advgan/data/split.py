@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labelled, Labels
+from advgan.data.reading.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labelled, Labels
 from attacks.random import permutation
 
 Rows = tuple[Labels, Labels, Labels]

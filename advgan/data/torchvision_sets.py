@@ -11,13 +11,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from advgan.config import DataConfig
-from advgan.data.arrays import AnyArray
-from advgan.data.collection import TEST, TRAIN, VALIDATION, Collection
-from advgan.data.files import Files
-from advgan.data.gather import Check, decode_layout, decoding
-from advgan.data.layout import Layout
-from advgan.data.pixels import fit_array
-from advgan.data.store import stored
+from advgan.data.reading.arrays import AnyArray
+from advgan.data.reading.collection import TEST, TRAIN, VALIDATION, Collection
+from advgan.data.reading.files import Files
+from advgan.data.reading.gather import Check, decode_layout, decoding
+from advgan.data.reading.layout import Layout
+from advgan.data.reading.pixels import fit_array
+from advgan.data.reading.store import stored
 from advgan.storage.cache import cached
 
 Read = TypeVar("Read")

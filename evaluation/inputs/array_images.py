@@ -10,10 +10,10 @@ from torch import Tensor
 
 from advgan.config import DataConfig
 from advgan.data import ImageSet
-from advgan.data.array_files import read_npz, read_pt
-from advgan.data.arrays import AnyArray, arrays_to_collection, to_labels, to_pixels
-from advgan.data.collection import TRAIN, UNSPLIT
-from advgan.data.pixels import fit_array
+from advgan.data.reading.array_files import read_npz, read_pt
+from advgan.data.reading.arrays import AnyArray, arrays_to_collection, to_labels, to_pixels
+from advgan.data.reading.collection import TRAIN, UNSPLIT
+from advgan.data.reading.pixels import fit_array
 from evaluation.inputs.source import Rounding
 from evaluation.inputs.statistics import Statistics, is_statistics, read_statistics
 from evaluation.inputs.stored import Found

@@ -10,14 +10,14 @@ import torch
 
 from advgan.config import DataConfig
 from advgan.data import ImageSet
-from advgan.data.archive import base_name, is_archive, open_archive
-from advgan.data.collection import TRAIN, UNSPLIT, Collection
-from advgan.data.files import Files, printable
-from advgan.data.folder import list_folder
-from advgan.data.gather import decode_layout, decoding
-from advgan.data.layout import Layout, natural, read_layout
-from advgan.data.pixels import SUFFIXES
-from advgan.data.store import stored, take
+from advgan.data.reading.archive import base_name, is_archive, open_archive
+from advgan.data.reading.collection import TRAIN, UNSPLIT, Collection
+from advgan.data.reading.files import Files, printable
+from advgan.data.reading.folder import list_folder
+from advgan.data.reading.gather import decode_layout, decoding
+from advgan.data.reading.layout import Layout, natural, read_layout
+from advgan.data.reading.pixels import SUFFIXES
+from advgan.data.reading.store import stored, take
 from advgan.storage.cache import cache_dir
 from evaluation.inputs.stored import Found
 

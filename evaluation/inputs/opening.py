@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from advgan.config import DataConfig
 from advgan.data import KNOWN, Data, ImageSet, load_data
-from advgan.data.archive import is_archive
-from advgan.data.pixels import is_image
+from advgan.data.reading.archive import is_archive
+from advgan.data.reading.pixels import is_image
 from advgan.data.stacked import PREFIX
 from advgan.models.classifiers.python_source import is_python_source
 from advgan.sampling.stored import TrainedGan, load_gan

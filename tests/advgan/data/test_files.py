@@ -161,7 +161,7 @@ def test_the_second_load_reads_no_image(tmp_path: Path, monkeypatch: pytest.Monk
     folder = write_splits(tmp_path / "pets", "train", "test")
     archive = pack(folder, tmp_path / "pets.zip")
     before = [load(source, tmp_path).digest for source in (folder, archive)]
-    monkeypatch.setattr("advgan.data.decode.read_pixels", None)
+    monkeypatch.setattr("advgan.data.reading.decode.read_pixels", None)
     assert [load(source, tmp_path).digest for source in (folder, archive)] == before
     assert load(folder, tmp_path, seed=5).digest != before[0]
 
@@ -188,7 +188,7 @@ def test_a_changed_folder_is_read_anew(change: str, tmp_path: Path) -> None:
 def test_what_the_folders_show_to_be_wrong_is_said_before_any_image_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("advgan.data.decode.read_pixels", None)
+    monkeypatch.setattr("advgan.data.reading.decode.read_pixels", None)
     with pytest.raises(ValueError, match="one class only"):
         load(write_classes(tmp_path / "pets", ("cat",)), tmp_path)
 
@@ -235,8 +235,8 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
 def test_large_sets_are_mapped_and_equal_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, splits = write_classes(tmp_path / "pets"), write_splits(tmp_path / "split", "train", "val", "test")
     in_memory = [load(source, tmp_path) for source in (folder, splits)]
-    monkeypatch.setattr("advgan.data.store.MAPPED_ABOVE_BYTES", 0)
-    monkeypatch.setattr("advgan.data.store._COPIED_AT_ONCE", 200)
+    monkeypatch.setattr("advgan.data.reading.store.MAPPED_ABOVE_BYTES", 0)
+    monkeypatch.setattr("advgan.data.reading.store._COPIED_AT_ONCE", 200)
     for _ in range(2):
         mapped = [load(source, tmp_path) for source in (folder, splits)]
         assert [data.digest for data in mapped] == [data.digest for data in in_memory]
@@ -246,7 +246,7 @@ def test_large_sets_are_mapped_and_equal_those_in_memory(tmp_path: Path, monkeyp
 def test_writing_to_a_mapped_set_leaves_the_cache_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_splits(tmp_path / "pets", "train", "val", "test")
     before = load(folder, tmp_path).digest
-    monkeypatch.setattr("advgan.data.store.MAPPED_ABOVE_BYTES", 0)
+    monkeypatch.setattr("advgan.data.reading.store.MAPPED_ABOVE_BYTES", 0)
     load(folder, tmp_path).train.images.zero_()
     assert load(folder, tmp_path).digest == before
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from advgan.data.collection import TEST, TRAIN, UNSPLIT, VALIDATION
+from advgan.data.reading.collection import TEST, TRAIN, UNSPLIT, VALIDATION
 from advgan.data.split import split_rows, stratified
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advgan.data.arrays import CONVENTIONS, AnyArray
+from advgan.data.reading.arrays import CONVENTIONS, AnyArray
 
 _WANTED = {"classes"} | {key for convention in CONVENTIONS for keys in convention for key in (keys.images, keys.labels)}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from advgan.data.pixels import fit_array, is_image, read_pixels
+from advgan.data.reading.pixels import fit_array, is_image, read_pixels
 
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 

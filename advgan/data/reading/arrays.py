@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from advgan.data.collection import TEST, TRAIN, UNSPLIT, VALIDATION, Collection, Labels, check_classes
-from advgan.data.pixels import Pixels
+from advgan.data.reading.collection import TEST, TRAIN, UNSPLIT, VALIDATION, Collection, Labels, check_classes
+from advgan.data.reading.pixels import Pixels
 from advgan.ranges import to_bytes
 
 AnyArray = npt.NDArray[Any]

@@ -7,9 +7,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.collection import SHARES, SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labels, Origins, check_classes
-from advgan.data.files import Files, printable
-from advgan.data.pixels import SUFFIXES
+from advgan.data.reading.collection import (
+    SHARES,
+    SPLITS,
+    TEST,
+    TRAIN,
+    UNSPLIT,
+    VALIDATION,
+    Labels,
+    Origins,
+    check_classes,
+)
+from advgan.data.reading.files import Files, printable
+from advgan.data.reading.pixels import SUFFIXES
 
 _SPLIT_OF = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 

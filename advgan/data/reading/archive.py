@@ -12,8 +12,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from advgan.data.files import Files, hidden, printable
-from advgan.data.pixels import is_image
+from advgan.data.reading.files import Files, hidden, printable
+from advgan.data.reading.pixels import is_image
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advgan.data.collection import Collection, Labels
-from advgan.data.pixels import Pixels
+from advgan.data.reading.collection import Collection, Labels
+from advgan.data.reading.pixels import Pixels
 from advgan.storage.cache import cached
 
 FORMAT = 1  # raised whenever decoding changes, so that old folders are not read

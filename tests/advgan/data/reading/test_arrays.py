@@ -6,7 +6,7 @@ import torch
 
 from advgan.config import DataConfig
 from advgan.data import Data, load_data
-from advgan.data.arrays import to_pixels
+from advgan.data.reading.arrays import to_pixels
 from advgan.ranges import to_bytes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), dtype=np.uint8)

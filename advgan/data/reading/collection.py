@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.pixels import Pixels
+from advgan.data.reading.pixels import Pixels
 
 Labels = npt.NDArray[np.int64]
 Origins = npt.NDArray[np.uint8]

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from advgan.config import DataConfig
-from advgan.data.archive import base_name, open_archive
-from advgan.data.collection import Collection, Labelled
-from advgan.data.decode import decode
-from advgan.data.files import Files
-from advgan.data.folder import list_folder
-from advgan.data.layout import Layout, read_layout
-from advgan.data.store import open_images, stored, writing
+from advgan.data.reading.archive import base_name, open_archive
+from advgan.data.reading.collection import Collection, Labelled
+from advgan.data.reading.decode import decode
+from advgan.data.reading.files import Files
+from advgan.data.reading.folder import list_folder
+from advgan.data.reading.layout import Layout, read_layout
+from advgan.data.reading.store import open_images, stored, writing
 
 Stored = tuple[Collection, Path]
 Check = Callable[[Labelled], object]

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from advgan.data.files import Files
-from advgan.data.pixels import is_image
+from advgan.data.reading.files import Files
+from advgan.data.reading.pixels import is_image
 
 
 def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from advgan.data.files import Files, printable
-from advgan.data.pixels import Pixels, read_pixels
-from advgan.data.store import ImageWriter
+from advgan.data.reading.files import Files, printable
+from advgan.data.reading.pixels import Pixels, read_pixels
+from advgan.data.reading.store import ImageWriter
 
 _CHUNK = 64  # images a task: small enough for a smooth bar, large enough to hide the cost of a task
 

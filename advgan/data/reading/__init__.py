@@ -1,0 +1,1 @@
+"""Image files, archives and arrays, decoded to what every source becomes: a collection."""
