@@ -50,7 +50,7 @@ class SettingArgument(click.Argument):
 
 
 class Verb(click.Command):
-    """A verb that runs `evaluation.jobs.<name>.job.run` on its resolved configuration."""
+    """A verb that resolves its `evaluation.jobs.<name>.config` and hands it to `evaluation.jobs.<name>.job.run`."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Verb(click.Command):
         self.config = config
 
     def config_class(self) -> Any:
-        return getattr(import_module(f"evaluation.jobs.{self.name}.job"), self.config)
+        return getattr(import_module(f"evaluation.jobs.{self.name}.config"), self.config)
 
     def invoke(self, ctx: click.Context) -> None:
         from evaluation.jobs.setup import Setup

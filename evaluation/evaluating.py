@@ -9,12 +9,13 @@ import torch
 from advgan.data import Data
 from advgan.machine.precision import true_float32
 from evaluation.extractors import named_extractor
+from evaluation.features.defaults import NUM_REAL
 from evaluation.features.features import Extractor
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
 from evaluation.record.scores import Score
 from evaluation.scoring import check_same_form, score_source
-from evaluation.seeing.reference import NUM_REAL, Reference
+from evaluation.seeing.reference import Reference
 
 
 @true_float32()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import cli
+
 ROOT = Path(__file__).parent.parent
 LAYERS = ["attacks", "advgan", "evaluation", "cli"]  # each may import only what stands before it, and itself
 OURS = [ROOT / "cli.py", *(path for layer in LAYERS[:3] for path in sorted((ROOT / layer).rglob("*.py")))]
@@ -39,6 +41,7 @@ ROOMS = {
 """
 FULL = 21
 """Files that a folder holds at most, its `__init__.py` among them."""
+VERBS = sorted(cli.cli.commands)
 EMPTY_WORDS = re.compile(r"^(utils?|helpers?|common|base|misc|manager|worker|engine)$")
 
 
@@ -145,14 +148,16 @@ def test_tests_do_not_shadow_the_packages() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
-def test_help_loads_no_torch() -> None:
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_loads_no_torch(verb: str) -> None:
     code = (
         "import sys, cli\n"
         "try:\n"
-        "    cli.main(['--help'])\n"
+        f"    cli.main([*{verb!r}.split(), '--help'])\n"
         "except SystemExit as end:\n"
         "    assert end.code == 0\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        f"heavy |= set() if {verb!r} else {{'pydantic'}} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -65,9 +65,10 @@ def dump_yaml(config: Section) -> str:
 
 
 def default_of(kind: type[Section], key: str) -> Any:
-    """The default of a dotted key, for the help texts; None within a section that is None by default."""
-    value: Any = kind()
-    for name in key.split("."):
+    """The default of a dotted key, for the help texts, as it is written; None within a section that is None."""
+    first, *names = key.split(".")
+    value = kind.model_fields[first].get_default(call_default_factory=True)
+    for name in names:
         value = getattr(value, name) if value is not None else None
     return value
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from evaluation.features.defaults import PROTOCOL
 from evaluation.features.features import INCEPTION
 from evaluation.features.resizing import grid_bilinear, pillow_bicubic, tensorflow_bilinear, torch_bilinear
 
@@ -76,7 +77,7 @@ class Protocol:
         return (self.resize(images) - self.middle) / self.middle
 
 
-DEFAULT = "torch-fidelity"
+DEFAULT = PROTOCOL
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (

@@ -4,15 +4,18 @@ import difflib
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from torch import Tensor
 
 from advgan.config import Budget, Positive, Section
-from attacks import TABLE, Entry
 from evaluation.under_attack.budgets import CONVENTIONAL_EPS
-from evaluation.under_attack.trials import Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attacks import Entry
+    from evaluation.under_attack.trials import Trial
 
 FOOLBOX = "foolbox:"
 NOT_OPTIONS = {"classifier", "images", "labels", "eps", "norm", "indices", "batch_size", "compact", "kind"}
@@ -71,8 +74,10 @@ class AttackOptions(Section):
         """The budgets in force for images of so many channels, ascending."""
         return tuple(sorted(set(self.eps))) if self.eps else (CONVENTIONAL_EPS[self.norm, channels],)
 
-    def trials(self, channels: int) -> list[Trial]:
+    def trials(self, channels: int) -> "list[Trial]":
         """The attacks in order, bound, each with its budgets."""
+        from evaluation.under_attack.trials import Trial
+
         budgets = self.budgets(channels)
         return [Trial(name, bind(name, self), budgets if attack_entry(name).norms else None) for name in self.attacks]
 
@@ -86,12 +91,14 @@ class AttackOptions(Section):
         }
 
 
-def attack_entry(name: str) -> Entry:
+def attack_entry(name: str) -> "Entry":
     """The facts about an attack; ValueError, with the nearest name, for one that there is not."""
     if name.startswith(FOOLBOX):
         from attacks.foolbox import foolbox_entry
 
         return foolbox_entry(name.removeprefix(FOOLBOX))
+    from attacks.table import TABLE
+
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, n=1)
         hint = f"did you mean {near[0]}?" if near else "advgan ls attacks names them"
@@ -119,5 +126,5 @@ def format_eps(eps: float) -> str:
     return f"{levels}/255" if levels and abs(eps * 255 - levels) < 1e-6 and eps < 0.2 else f"{eps:g}"
 
 
-def _parameters(attack: Callable[..., Tensor]) -> set[str]:
+def _parameters(attack: Callable[..., "Tensor"]) -> set[str]:
     return set(inspect.signature(attack).parameters)

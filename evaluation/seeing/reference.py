@@ -8,6 +8,7 @@ from advgan.data import Data, ImageSet
 from advgan.machine.processes import Processes
 from advgan.machine.room import Room
 from advgan.ranges import to_unit
+from evaluation.features.defaults import NUM_REAL
 from evaluation.features.extractor_findings import batch_findings
 from evaluation.features.features import Extractor, Features
 from evaluation.features.seen import Sample
@@ -16,9 +17,6 @@ from evaluation.inputs.stored import Found, stored_source
 from evaluation.record.findings import Finding
 from evaluation.seeing.feature_cache import FeatureCache
 from evaluation.seeing.one_pass import Advance, look
-
-NUM_REAL = 10_000
-"""Real images that fakes are compared with, at most; more cost time and hardly narrow the intervals."""
 
 TRIED = 24
 """Real images by which a user's own extractor is tried."""

@@ -11,10 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from advgan.config import Section
 from advgan.data import ImageSet
 from advgan.gan.state import State
 from advgan.machine.precision import true_float32
@@ -39,22 +37,10 @@ from evaluation.modes.history import change
 from evaluation.modes.modes import modes
 from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.seeing.reference import Reference
+from evaluation.watching.diagnostics import Diagnostics
 from evaluation.watching.followed_distance import followed_distance
 
 Row = dict[str, Any]
-
-
-class Diagnostics(Section):
-    """How many images each diagnostic of a look is made of; all together take a few per cent of a training's time."""
-
-    judged: int = Field(default=500, ge=2)
-    """Training, held-out and generated images each that the discriminator judges."""
-    gradients: int = Field(default=64, ge=2)
-    """Of these, images at which its gradient is taken."""
-    redrawn: int = Field(default=128, ge=64)
-    """Latents that are drawn once more in train mode, and by the generator before averaging."""
-    brightness: int = Field(default=32, ge=1)
-    """Images whose mean pixel is logged, to see whether they still change."""
 
 
 class Look(NamedTuple):

@@ -35,7 +35,8 @@ from evaluation.jobs.train.job import TrainConfig
 from evaluation.jobs.train.loop import mean_row, train_watched
 from evaluation.seeing.reference import Reference
 from evaluation.watching.alarms import raised
-from evaluation.watching.monitor import Diagnostics, Monitor
+from evaluation.watching.diagnostics import Diagnostics
+from evaluation.watching.monitor import Monitor
 
 Row = dict[str, Any]
 Settings = dict[str, Any]

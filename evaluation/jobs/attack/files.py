@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
+from evaluation.jobs.attack.config import Format
 from evaluation.jobs.setup import log
 from evaluation.under_attack.adversarial_sets import outcome_batches, save_adversarial_set
 from evaluation.under_attack.outcomes import Outcome
 
-Format = Literal["png", "npz", "torchattacks", "autoattack"]
 _ENDINGS: dict[Format, str] = {
     "png": "",
     "npz": ".npz",

@@ -4,13 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from advgan.config import DataConfig, Number
+from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.split import stratified
 from advgan.machine.precision import precision_note, true_float32
@@ -20,14 +18,15 @@ from advgan.storage.checkpoints import parameters_digest
 from advgan.storage.runs import Run
 from attacks import Classifier
 from attacks.random import integers
+from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
-from evaluation.jobs.attack.files import Format, save_images
+from evaluation.jobs.attack.files import save_images
 from evaluation.jobs.attack.summary import groups, header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import AttackOptions, attack_entry
+from evaluation.jobs.suites import attack_entry
 from evaluation.record.scores import noted
 from evaluation.report.results import Results
 from evaluation.under_attack.chunks import Store, num_steps, run_trials
@@ -37,44 +36,12 @@ from evaluation.under_attack.rows import outcome_scores
 from evaluation.under_attack.search import Task
 from evaluation.under_attack.trials import Trial, outcomes_of
 
+__all__ = ["AttackConfig", "plan", "run"]
+
 CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
 TARGETS_STREAM = 1 << 32
 SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
-
-
-class AttackConfig(AttackOptions):
-    """What `advgan attack` attacks, and with what."""
-
-    model: str = "resnet"
-    data: DataConfig | None = None
-    """None: the data that the model's run was trained on, else the embedded digits."""
-    num_samples: int | None = Field(default=None, ge=1)
-    """Test images, drawn in proportion to their classes; None: all."""
-    curve_points: int = Field(default=8, ge=0)
-    """Budgets on the curve of accuracy against eps; 0 leaves it out."""
-    probes: int = Field(default=64, ge=0)
-    """Images on which the numbers themselves are questioned, with passes of their own; 0 leaves that out."""
-    save: tuple[Format, ...] = ()
-    """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
-    mean: tuple[Number, ...] | None = None
-    std: tuple[Number, ...] | None = None
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
-    """`auto` begins large and halves when memory runs out."""
-    chunk_size: int | None = Field(default=None, ge=1)
-    """Images that are attacked, kept and shared out together; None: a sixteenth of all, at least a batch."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
-    channels_last: bool = False
-    """Order the network's values so; pays off on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
-    compile: bool = False
-    """Let torch.compile make the network faster; pays off where an attack takes minutes."""
-
-    @model_validator(mode="after")
-    def _mean_with_std(self) -> "AttackConfig":
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("--mean and --std belong together: give both or neither")
-        return self
 
 
 def plan(config: AttackConfig, setup: Setup) -> list[str]:

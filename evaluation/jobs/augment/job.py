@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from advgan.config import DataConfig, Share
+from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.machine.precision import precision_note, true_float32
 from advgan.ranges import to_bytes, to_unit
@@ -19,11 +18,12 @@ from attacks.random import permutation
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.attack.job import choose_targets
 from evaluation.jobs.attack.threads import attacking_threads
+from evaluation.jobs.augment.config import AugmentConfig
 from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.sources import data_of
-from evaluation.jobs.suites import AttackOptions, bind, setting_name
+from evaluation.jobs.suites import bind, setting_name
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted, score_rows
 from evaluation.report.panels import Panel
@@ -32,29 +32,12 @@ from evaluation.report.results import Headline, Results
 from evaluation.statistics.intervals import Estimate, rate
 from evaluation.under_attack.outcomes import bound
 
+__all__ = ["AugmentConfig", "plan", "run"]
+
 GENERATED = "generated"
 DRAWS = 20
 """Generated images are given up once so many times the wanted number has been drawn."""
 SHOWN = 32
-
-
-class AugmentConfig(AttackOptions):
-    """What `advgan augment` adds to the training images."""
-
-    model: str = "cnn"
-    """The classifier that is attacked, and that judges generated images."""
-    data: DataConfig | None = None
-    """None: the data of the model's or the generator's run, else the embedded digits."""
-    attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
-    checkpoint: str | None = None
-    """Run of a GAN; None: no generated images."""
-    num_adversarial: int | None = Field(default=None, ge=1)
-    """For each attack and budget; None: every training image."""
-    num_generated: int | None = Field(default=None, ge=1)
-    """None: as many as there are training images."""
-    min_confidence: Share = 0.5
-    """Probability of its label, by the classifier, from which a generated image is kept."""
-    batch_size: int = Field(default=256, ge=1)
 
 
 def plan(config: AugmentConfig, setup: Setup) -> list[str]:

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import Field
-
-from advgan.config import Budget, ClassifierTraining, DataConfig, DefenseConfig, GanTraining, NetworkConfig, Section
+from advgan.config import ClassifierTraining, DefenseConfig, GanTraining, NetworkConfig
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.data import Data, load_data
 from advgan.storage.runs import Run
 from evaluation.jobs.attack import job as attack
 from evaluation.jobs.augment import job as augment
+from evaluation.jobs.demo.config import DemoConfig
 from evaluation.jobs.fit import job as fit
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.suites import format_eps, setting_name
@@ -28,26 +27,13 @@ from evaluation.report.text import format_value
 from evaluation.under_attack.budgets import CONVENTIONAL_EPS
 from evaluation.under_attack.rows import WORST_CASE
 
+__all__ = ["DemoConfig", "plan", "run"]
+
 SMALL = 16
 """Side in pixels up to which the `digits` preset of the GAN fits; above, `small`."""
 LARGEST = 64
 TINY_EPS = 0.15
 """Budget for tiny grey images, whose strokes are one pixel wide: 0.3 would paint another digit."""
-
-
-class DemoConfig(Section):
-    """How much of each stage `advgan demo` runs."""
-
-    data: DataConfig = DataConfig()
-    eps: Budget | None = None
-    """Linf budget of the attacks; None: 0.15 for tiny grey images, 0.3 for other grey ones, 8/255 for colour."""
-    classifier_steps: int = Field(default=600, ge=1)
-    hardening_steps: int = Field(default=600, ge=1)
-    gan_steps: int | None = Field(default=None, ge=1)
-    """None: as many as the GAN's preset says."""
-    num_samples: int = Field(default=1000, ge=1)
-    """Test images to attack, at most."""
-    seed: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)

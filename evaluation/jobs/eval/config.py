@@ -5,10 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from advgan.config import DataConfig, Section
-from evaluation.features.protocols import DEFAULT, PROTOCOLS
+from evaluation.features.defaults import NUM_REAL, PROTOCOL
 from evaluation.jobs.sources import data_of
-from evaluation.metric_words import wanted_metrics
-from evaluation.seeing.reference import NUM_REAL
 
 
 class EvalConfig(Section):
@@ -22,7 +20,7 @@ class EvalConfig(Section):
     """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
     features: tuple[str, ...] = ("auto",)
     """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
-    protocol: str = DEFAULT
+    protocol: str = PROTOCOL
     """Whose rules Inception follows."""
     metrics: tuple[str, ...] = ()
     """Names or groups of METRICS; empty: all but the costly ones."""
@@ -39,12 +37,16 @@ class EvalConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from evaluation.metric_words import wanted_metrics
+
         wanted_metrics(names)
         return names
 
     @field_validator("protocol")
     @classmethod
     def _known_protocol(cls, name: str) -> str:
+        from evaluation.features.protocols import PROTOCOLS
+
         if name not in PROTOCOLS:
             raise ValueError(f"no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
         return name

@@ -1,16 +1,12 @@
 """`advgan export`: a trained network for other tools, read back and compared; if asked for also on the hub."""
 
 import json
-import re
 from pathlib import Path
-from typing import Literal
 
-from pydantic import field_validator
-
-from advgan.config import Section
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import load_gan
 from advgan.storage.atomic import write_atomically
+from evaluation.jobs.export.config import ExportConfig
 from evaluation.jobs.export.formats import FORMATS, check_format
 from evaluation.jobs.export.hub import CARD, model_card, push, scores_of
 from evaluation.jobs.export.networks import Exportable, read_exportable
@@ -18,26 +14,9 @@ from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.pictures import image_grid
 from evaluation.report.results import Results
 
+__all__ = ["ExportConfig", "plan", "run"]
+
 PICTURE = "samples/grid.png"
-
-
-class ExportConfig(Section):
-    """What `advgan export` writes, and how."""
-
-    checkpoint: str | None = None
-    format: Literal["safetensors", "pt2", "onnx", "fidelity"] = "safetensors"
-    push_to_hub: str | None = None
-    """ORG/NAME on the Hugging Face hub; None: nothing leaves this machine."""
-    private: bool = False
-    """Make a new repository of the hub private."""
-    seed: int = 0
-
-    @field_validator("push_to_hub")
-    @classmethod
-    def _is_a_repository(cls, name: str | None) -> str | None:
-        if name is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise ValueError(f"push_to_hub {name!r} is no repository: write ORG/NAME")
-        return name
 
 
 def plan(config: ExportConfig, setup: Setup) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from advgan.classifier.mixing import steps_per_epoch
 from advgan.classifier.stored import load_state, load_trained, save_classifier
 from advgan.classifier.training import State, Step, start, train
-from advgan.config import ClassifierTraining, DataConfig, DefenseConfig, NetworkConfig, Section
+from advgan.config import DefenseConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
@@ -18,6 +18,7 @@ from advgan.storage.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.augmented import read_extra
+from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.fitting_threads import fitting_threads
 from evaluation.jobs.judges import remember
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
@@ -28,18 +29,10 @@ from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 from evaluation.under_attack.rows import robustness
 
+__all__ = ["FitConfig", "plan", "run"]
+
 VALIDATION_ATTACKED = 500  # images; enough to rank epochs
 TEST_STEPS = 40
-
-
-class FitConfig(Section):
-    """What `advgan fit` trains, on what and how."""
-
-    data: DataConfig = DataConfig()
-    network: NetworkConfig = NetworkConfig()
-    training: ClassifierTraining = ClassifierTraining()
-    extra: str | None = None
-    """Folder of further images to learn from, such as `advgan augment` writes."""
 
 
 def plan(config: FitConfig, setup: Setup) -> list[str]:

@@ -1,13 +1,14 @@
 """What `advgan sample` can be asked for."""
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field, field_validator, model_validator
-from torch import Tensor
 
 from advgan.config import DataConfig, Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MOST = 1_000_000
 """Indices that one command takes."""
@@ -68,14 +69,16 @@ class SampleConfig(Section):
             raise ValueError("--reject goes through the samples in order: give --num-samples instead of --indices")
         return self
 
-    def chosen(self, default: int, *, each: int = 1) -> Tensor:
+    def chosen(self, default: int, *, each: int = 1) -> "Tensor":
         """The sample indices: those given, else `each` for every one of `num_samples`."""
+        import torch
+
         if self.indices is not None:
-            return parse_indices(self.indices)
+            return torch.tensor(parse_indices(self.indices))
         return torch.arange((self.num_samples or default) * each)
 
 
-def parse_indices(text: str) -> Tensor:
+def parse_indices(text: str) -> list[int]:
     """Read `3,17,200-210`, both ends included, in the order given; what is named twice counts once."""
     found: dict[int, None] = {}
     for item in text.split(","):
@@ -86,4 +89,4 @@ def parse_indices(text: str) -> Tensor:
         if not 0 <= last - first < MOST:
             raise ValueError(f"--indices {text}: the range {item.strip()} must rise, by less than {MOST:,}")
         found.update(dict.fromkeys(range(first, last + 1)))
-    return torch.tensor(list(found))
+    return list(found)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from advgan.config import Baseline, GanNetworks, GanTraining
 from evaluation.jobs.watched import Watched
-from evaluation.watching.monitor import Diagnostics
+from evaluation.watching.diagnostics import Diagnostics
 
 
 class TrainConfig(Watched):

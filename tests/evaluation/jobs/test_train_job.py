@@ -35,7 +35,7 @@ from evaluation.jobs.train.loop import first_broken, looks, mean_row
 from evaluation.jobs.train.panels import training_panels
 from evaluation.jobs.train.start import newest_checkpoint, restarted_run
 from evaluation.report.panels import CurvePanel, Panel
-from evaluation.watching.monitor import Diagnostics
+from evaluation.watching.diagnostics import Diagnostics
 
 SMALL = Diagnostics(judged=60, gradients=16, redrawn=64, brightness=8)
 NETWORKS = GanNetworks(family="mlp", width=2, latent_dim=4)

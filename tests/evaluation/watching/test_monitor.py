@@ -31,7 +31,8 @@ from evaluation.game.spectra import largest_singular_values
 from evaluation.memorisation.copying import copied_share, nearest_distances
 from evaluation.modes.history import change
 from evaluation.seeing.reference import Reference
-from evaluation.watching.monitor import Diagnostics, Monitor
+from evaluation.watching.diagnostics import Diagnostics
+from evaluation.watching.monitor import Monitor
 
 SMALL = Diagnostics(judged=60, gradients=16, redrawn=64, brightness=8)
 

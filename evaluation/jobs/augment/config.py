@@ -1,0 +1,25 @@
+"""What `advgan augment` adds to the training images."""
+
+from pydantic import Field
+
+from advgan.config import DataConfig, Share
+from evaluation.jobs.suites import AttackOptions
+
+
+class AugmentConfig(AttackOptions):
+    """The settings of an augmented training set."""
+
+    model: str = "cnn"
+    """The classifier that is attacked, and that judges generated images."""
+    data: DataConfig | None = None
+    """None: the data of the model's or the generator's run, else the embedded digits."""
+    attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
+    checkpoint: str | None = None
+    """Run of a GAN; None: no generated images."""
+    num_adversarial: int | None = Field(default=None, ge=1)
+    """For each attack and budget; None: every training image."""
+    num_generated: int | None = Field(default=None, ge=1)
+    """None: as many as there are training images."""
+    min_confidence: Share = 0.5
+    """Probability of its label, by the classifier, from which a generated image is kept."""
+    batch_size: int = Field(default=256, ge=1)

@@ -1,0 +1,27 @@
+"""What `advgan export` writes, and how."""
+
+import re
+from typing import Literal
+
+from pydantic import field_validator
+
+from advgan.config import Section
+
+
+class ExportConfig(Section):
+    """The settings of an export."""
+
+    checkpoint: str | None = None
+    format: Literal["safetensors", "pt2", "onnx", "fidelity"] = "safetensors"
+    push_to_hub: str | None = None
+    """ORG/NAME on the Hugging Face hub; None: nothing leaves this machine."""
+    private: bool = False
+    """Make a new repository of the hub private."""
+    seed: int = 0
+
+    @field_validator("push_to_hub")
+    @classmethod
+    def _is_a_repository(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            raise ValueError(f"push_to_hub {name!r} is no repository: write ORG/NAME")
+        return name

@@ -1,0 +1,13 @@
+"""What `advgan fit` trains, on what and how."""
+
+from advgan.config import ClassifierTraining, DataConfig, NetworkConfig, Section
+
+
+class FitConfig(Section):
+    """The settings of a classifier's training."""
+
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: ClassifierTraining = ClassifierTraining()
+    extra: str | None = None
+    """Folder of further images to learn from, such as `advgan augment` writes."""

@@ -1,0 +1,18 @@
+"""How closely a training is looked at."""
+
+from pydantic import Field
+
+from advgan.config import Section
+
+
+class Diagnostics(Section):
+    """How many images each diagnostic of a look is made of; all together take a few per cent of a training's time."""
+
+    judged: int = Field(default=500, ge=2)
+    """Training, held-out and generated images each that the discriminator judges."""
+    gradients: int = Field(default=64, ge=2)
+    """Of these, images at which its gradient is taken."""
+    redrawn: int = Field(default=128, ge=64)
+    """Latents that are drawn once more in train mode, and by the generator before averaging."""
+    brightness: int = Field(default=32, ge=1)
+    """Images whose mean pixel is logged, to see whether they still change."""
