@@ -5,7 +5,7 @@ from collections.abc import Collection
 from advgan.machine.precision import precision_note, true_float32
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.seen import Row
-from evaluation.fidelity.frechet import frechet_from_statistics
+from evaluation.fidelity.frechet import frechet_from_statistics, frechet_to_statistics
 from evaluation.fidelity.frechet_floor import floor_from_covariance
 from evaluation.inputs import Source, Statistics, source_findings
 from evaluation.metric_words import wanted_metrics
@@ -47,14 +47,15 @@ def score_against_statistics(
     The features are not kept. Raises ValueError where the extractor gives another number of features than the file.
     """
     passed = stream(source, [extractor], lambda _: RunningMoments(), batch_size=batch_size, advance=advance)
-    moments = passed.collected[0].moments
-    if len(moments.mean) != len(real.mean):
+    collected: RunningMoments = passed.collected[0]
+    columns = collected.columns
+    if columns != len(real.mean):
         raise ValueError(
-            f"{real.name} has statistics of {len(real.mean)} features, {extractor.name} gives {len(moments.mean)}: "
+            f"{real.name} has statistics of {len(real.mean)} features, {extractor.name} gives {columns}: "
             "use the extractor that they were made with"
         )
     name = "fid" if extractor.name.partition("@")[0] == INCEPTION else f"fd[{extractor.name}]"
-    value = frechet_from_statistics((real.mean, real.covariance), (moments.mean, moments.covariance()))
+    value = _distance(real, collected)
     text = f"Fréchet distance in float64 to saved moments, covariances over N - 1 here; {NO_INTERVAL}"
     rows: list[Row] = [(name, Estimate(value, *UNKNOWN), source.count, f"{text}; {extractor.protocol}")]
     if real.num is not None:
@@ -71,5 +72,13 @@ def score_against_statistics(
         extractor=f"{extractor.name} {extractor.digest}",
         preparation=extractor.protocol,
     )
-    scores = noted(scores, precision_note(moments.mean.device))
+    scores = noted(scores, precision_note(collected.device))
     return scores, [*source_findings(real), *source_findings(source)]
+
+
+def _distance(real: Statistics, fake: RunningMoments) -> float:
+    saved = real.mean, real.covariance
+    if fake.few is not None and fake.count > 1:
+        return frechet_to_statistics(saved, fake.few)
+    moments = fake.moments
+    return frechet_from_statistics(saved, (moments.mean, moments.covariance()))

@@ -22,13 +22,7 @@ class Moments:
     @classmethod
     def of(cls, features: Tensor) -> "Moments":
         """Take the moments of (N, D) features, N at least 1. Raises ValueError for another shape, NaN or infinity."""
-        if features.ndim != 2 or len(features) == 0:
-            raise ValueError(f"features are {tuple(features.shape)}: moments need at least one row of (N, D)")
-        if not bool(features.isfinite().all()):
-            raise ValueError("features hold NaN or infinity: the images or the extractor are broken")
-        rows = as_double(features)
-        mean = rows.mean(dim=0)
-        rows = rows - mean
+        mean, rows = centred(features)
         return cls(len(rows), mean, rows.T @ rows)
 
     def __add__(self, other: "Moments") -> "Moments":
@@ -52,3 +46,17 @@ class Moments:
         if self.count <= ddof:
             raise ValueError(f"{self.count} row is too few for a covariance over N - {ddof}: give more images")
         return self.scatter / (self.count - ddof)
+
+
+def centred(features: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (D,) of (N, D) features and their deviations from it (N, D), in float64.
+
+    Raises ValueError for another shape, no rows, NaN or infinity.
+    """
+    if features.ndim != 2 or len(features) == 0:
+        raise ValueError(f"features are {tuple(features.shape)}: moments need at least one row of (N, D)")
+    if not bool(features.isfinite().all()):
+        raise ValueError("features hold NaN or infinity: the images or the extractor are broken")
+    rows = as_double(features)
+    mean = rows.mean(dim=0)
+    return mean, rows - mean

@@ -5,18 +5,14 @@ symmetric definite problem and the last trace is the sum of the roots of p. With
 the singular values of AB' too, which is exact for singular covariances as well, at several times the cost.
 """
 
-import math
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from evaluation.features.features import as_double, check_features
-from evaluation.features.moments import Moments
-
-Matrix = NDArray[np.float64]
+from evaluation.features.moments import Moments, centred
+from evaluation.fidelity.factors import Matrix, factor_of_covariance, factor_of_rows
 
 _DOUBTFUL = 1e-12
 """A smallest eigenvalue below this share of the largest may be rounding."""
@@ -55,29 +51,43 @@ def frechet_from_statistics(real: tuple[Tensor, Tensor], fake: tuple[Tensor, Ten
             f"covariances {tuple(first.shape)} and {tuple(second.shape)} of means with {len(real_mean)} and "
             f"{len(fake_mean)} entries: use statistics of one extractor"
         )
-    if not all(bool(part.isfinite().all()) for part in (real_mean, first, fake_mean, second)):
-        raise ValueError("statistics hold NaN or infinity: make them again, from two images at least")
+    _check_finite(real_mean, first, fake_mean, second)
     alive = (first.diagonal() > 0) & (second.diagonal() > 0)
     kept = [first, second] if bool(alive.all()) else [part[alive][:, alive] for part in (first, second)]
     covariances = [part.cpu().numpy() for part in kept]
     root = root_of_definite(*covariances)
     if root is None:
-        root = _root_of_factors(*(_factor(covariance) for covariance in covariances))
+        root = _root_of_factors(*(factor_of_covariance(covariance) for covariance in covariances))
     gap = float((real_mean - fake_mean.to(real_mean.device)).square().sum())
     return max(0.0, gap + float(first.trace()) + float(second.trace()) - 2 * root)
+
+
+def frechet_to_statistics(real: tuple[Tensor, Tensor], fake_features: Tensor) -> float:
+    """The distance of features (N, D) to precomputed statistics, without a covariance of the features.
+
+    The roots of the N x N products of the rows through the real covariance are those of the trace: for no more rows
+    than columns. Raises ValueError where something is not finite.
+    """
+    real_mean, covariance = (as_double(part) for part in real)
+    _check_finite(real_mean, covariance)
+    fake_mean, rows = centred(fake_features)
+    products = (rows @ covariance.to(rows.device) @ rows.T / (len(rows) - 1)).cpu().numpy()
+    with threadpool_limits(limits=1):
+        squares = linalg.eigvalsh(products, check_finite=False)
+    squares = squares[squares > len(squares) * np.finfo(np.float64).eps * squares[-1]]
+    gap = float((real_mean.to(rows.device) - fake_mean).square().sum())
+    spread = float(covariance.trace()) + float(rows.square().sum()) / (len(rows) - 1)
+    return max(0.0, gap + spread - 2 * float(np.sqrt(squares).sum()))
+
+
+def _check_finite(*parts: Tensor) -> None:
+    if not all(bool(part.isfinite().all()) for part in parts):
+        raise ValueError("statistics hold NaN or infinity: make them again, from two images at least")
 
 
 def varies(features: Tensor) -> Tensor:
     """Which columns of (N, D) are not constant: (D,) bool."""
     return features.amax(dim=0) > features.amin(dim=0)
-
-
-def factor_of_rows(rows: Matrix) -> Matrix:
-    """Any A with A'A = covariance and as few rows as possible, from deviations (N, D) from the mean."""
-    scaled = rows / math.sqrt(len(rows) - 1)
-    if len(scaled) <= scaled.shape[1]:
-        return scaled
-    return np.asarray(linalg.qr(scaled, mode="r", check_finite=False)[0], dtype=np.float64)[: scaled.shape[1]]
 
 
 def root_of_definite(first: Matrix, second: Matrix) -> float | None:
@@ -110,11 +120,3 @@ def _root_of_features(real: Tensor, fake: Tensor) -> float:
 def _root_of_factors(first: Matrix, second: Matrix) -> float:
     with threadpool_limits(limits=1):
         return float(linalg.svdvals(first @ second.T, check_finite=False, overwrite_a=True).sum())
-
-
-def _factor(covariance: Matrix) -> Matrix:
-    """A with A'A = covariance up to rounding, which may be singular."""
-    with threadpool_limits(limits=1):
-        values, vectors = linalg.eigh(covariance, check_finite=False)
-    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
-    return np.sqrt(values[kept])[:, None] * vectors[:, kept].T

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.features.moments import Moments
-from evaluation.fidelity.population_spectrum import Spectrum, spectrum_behind
+from evaluation.fidelity.population_spectrum import Spectrum, spectrum_behind, spectrum_of
 from evaluation.statistics.intervals import NORMAL, UNKNOWN, Estimate
 
 _NODES = 400
@@ -32,8 +31,8 @@ def frechet_floor(real_features: Tensor, num_fake: int) -> float:
 
 def frechet_floor_estimate(real_features: Tensor, num_fake: int) -> Estimate:
     """The floor that real features (N, D) tell, and how well they tell it: see `floor_from_covariance`."""
-    moments = Moments.of(real_features)
-    return floor_from_covariance(moments.covariance(), moments.count, num_fake)
+    _check(len(real_features), num_fake)
+    return _floor(spectrum_of(real_features), real_features.shape[1], len(real_features), num_fake)
 
 
 def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> Estimate:
@@ -45,14 +44,8 @@ def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> E
     show by how much. The interval says how well this sample tells the Gaussian expectation: to a few per cent where
     rows are fewer than columns. Raises ValueError for fewer than two samples of either.
     """
-    if min(num_real, num_fake) < 2:
-        raise ValueError(f"{num_real} real and {num_fake} fake samples: a Fréchet distance needs two of each")
-    spectrum = spectrum_behind(covariance, num_real)
-    if len(spectrum.counts) == 0:
-        return Estimate(0.0, *UNKNOWN)
-    value = expected_distance(spectrum, num_real, num_fake)
-    margin = NORMAL * value * _relative_error(spectrum, num_real - 1, len(covariance))
-    return Estimate(value, max(0.0, value - margin), value + margin)
+    _check(num_real, num_fake)
+    return _floor(spectrum_behind(covariance, num_real), len(covariance), num_real, num_fake)
 
 
 def expected_distance(spectrum: Spectrum, num_real: int, num_fake: int) -> float:
@@ -62,6 +55,19 @@ def expected_distance(spectrum: Spectrum, num_real: int, num_fake: int) -> float
     root = float(_limit(curve)) + _real_entries(curve, num_real - 1, num_fake - 1)
     root += _real_entries(_swapped(curve), num_fake - 1, num_real - 1)
     return (1 / num_real + 1 / num_fake) * spectrum.trace + 2 * (spectrum.trace - root)
+
+
+def _check(num_real: int, num_fake: int) -> None:
+    if min(num_real, num_fake) < 2:
+        raise ValueError(f"{num_real} real and {num_fake} fake samples: a Fréchet distance needs two of each")
+
+
+def _floor(spectrum: Spectrum, columns: int, num_real: int, num_fake: int) -> Estimate:
+    if len(spectrum.counts) == 0:
+        return Estimate(0.0, *UNKNOWN)
+    value = expected_distance(spectrum, num_real, num_fake)
+    margin = NORMAL * value * _relative_error(spectrum, num_real - 1, columns)
+    return Estimate(value, max(0.0, value - margin), value + margin)
 
 
 class _Curve(NamedTuple):

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from attacks.random import uniform
 from evaluation.features.features import check_features
-from evaluation.features.moments import Moments
 from evaluation.fidelity.frechet import frechet_distance
 from evaluation.fidelity.frechet_floor import expected_distance
 from evaluation.fidelity.frechet_interval import frechet_noise
-from evaluation.fidelity.population_spectrum import Vector, spectrum_behind
+from evaluation.fidelity.population_spectrum import Vector, spectrum_of
 from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import UNKNOWN, Estimate, Interval, student
 
@@ -96,8 +95,7 @@ def infinity_findings(limit: Estimate, *, num_real: int, num_fake: int, columns:
 
 def _points(real: Tensor, fake: Tensor, seed: int) -> tuple[Vector, Vector]:
     """Floor and mean distance of the parts at each share."""
-    moments = Moments.of(real)
-    spectrum = spectrum_behind(moments.covariance(), moments.count)
+    spectrum = spectrum_of(real)
     if len(spectrum.counts) == 0:
         raise ValueError("real features do not vary: there is nothing to extrapolate in; look at the images")
     fewest = min(len(real), len(fake))

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from attacks.random import permutation
 from evaluation.features.features import as_double, check_features
-from evaluation.fidelity.frechet import Matrix, factor_of_rows, frechet_distance, varies
+from evaluation.fidelity.factors import Matrix, factor_of_rows
+from evaluation.fidelity.frechet import frechet_distance, varies
 from evaluation.statistics.intervals import UNKNOWN, Estimate, student
 
 LEAST = 8

@@ -7,10 +7,14 @@ Stieltjes transform is known, so the law is a non-negative least-squares fit (af
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import linalg, optimize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
+
+from evaluation.features.moments import Moments, centred
+from evaluation.fidelity.factors import factor_of_covariance
 
 Vector = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -33,11 +37,24 @@ class Spectrum(NamedTuple):
         return float(self.counts @ self.eigenvalues)
 
 
+def spectrum_of(features: Tensor) -> Spectrum:
+    """Recover the population's spectrum from features (N, D), N at least 2; see `population_spectrum`.
+
+    No more rows than columns have no more eigenvalues than rows, which are those of the rows' own products (N, N).
+    """
+    if len(features) > features.shape[1]:
+        moments = Moments.of(features)
+        return spectrum_behind(moments.covariance(), moments.count)
+    _, rows = centred(features)
+    return _behind(rows @ rows.T / (len(rows) - 1), len(rows))
+
+
 def spectrum_behind(covariance: Tensor, num_samples: int) -> Spectrum:
     """Recover the population's spectrum from a sample's covariance (D, D) over N - 1; see `population_spectrum`."""
-    with threadpool_limits(limits=1):
-        eigenvalues = linalg.eigvalsh(covariance.cpu().numpy(), check_finite=False)
-    return population_spectrum(np.clip(eigenvalues, 0, None), num_samples - 1)
+    if num_samples > len(covariance):
+        return _behind(covariance, num_samples)
+    factor = torch.from_numpy(factor_of_covariance(covariance.cpu().numpy()))
+    return _behind(factor @ factor.T, num_samples)
 
 
 def population_spectrum(sample_eigenvalues: Vector, degrees: int) -> Spectrum:
@@ -61,6 +78,12 @@ def population_spectrum(sample_eigenvalues: Vector, degrees: int) -> Spectrum:
         bias = companion_bias(atoms, counts, companion - bias, degrees)
     found = Spectrum(atoms[counts > 0], counts[counts > 0])
     return Spectrum(found.eigenvalues * (sample.sum() / found.trace), found.counts)
+
+
+def _behind(products: Tensor, num_samples: int) -> Spectrum:
+    with threadpool_limits(limits=1):
+        eigenvalues = linalg.eigvalsh(products.cpu().numpy(), check_finite=False)
+    return population_spectrum(np.clip(eigenvalues, 0, None), num_samples - 1)
 
 
 def companion_bias(atoms: Vector, counts: Vector, companion: Complex, degrees: int) -> Complex:

@@ -1,6 +1,8 @@
 """What is kept of the features that stream by in one pass: all of them, or their moments alone."""
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any, Protocol
 
 import torch
@@ -50,22 +52,67 @@ class Kept:
 
 @dataclass
 class RunningMoments:
-    """Mean and covariance alone: memory of the size of one covariance, whatever the number of images."""
+    """Mean and covariance alone; of no more images than features the features themselves, which take less memory.
 
-    moments: Moments | None = None
+    So it never holds more than one covariance does, whatever the number of images.
+    """
+
+    blocks: list[list[Tensor]] = field(default_factory=list)
+    """Features (N, D) by block and batch, as long as they are few."""
+    folded: Moments | None = None
+    """The moments, once there are more images than features."""
+
+    @property
+    def few(self) -> Tensor | None:
+        """All features (N, D), where they are no more than their columns; else None."""
+        return torch.cat([batch for block in self.blocks for batch in block]) if self.blocks else None
+
+    @property
+    def moments(self) -> Moments:
+        """The moments of all images, batch after batch within a block and block after block."""
+        return self.folded or reduce(add, (reduce(add, map(Moments.of, block)) for block in self.blocks))
 
     def add(self, values: Tensor, probabilities: Tensor) -> None:
         """Take in a batch."""
-        part = Moments.of(values)
-        self.moments = part if self.moments is None else self.moments + part
+        if self.folded is None:
+            self.blocks = [[*(self.blocks[0] if self.blocks else ()), values]]
+            self._fold()
+        else:
+            self.folded = self.folded + Moments.of(values)
 
     def join(self, later: "RunningMoments") -> "RunningMoments":
         """Both together, in this order."""
-        if self.moments is None or later.moments is None:
-            return later if self.moments is None else self
-        return RunningMoments(self.moments + later.moments)
+        if not self.count or not later.count:
+            return self if self.count else later
+        if self.folded or later.folded:
+            return RunningMoments(folded=self.moments + later.moments)
+        both = RunningMoments([*self.blocks, *later.blocks])
+        both._fold()
+        return both
 
     def to(self, device: torch.device) -> "RunningMoments":
         """Move them."""
-        found = self.moments
-        return RunningMoments(found and Moments(found.count, found.mean.to(device), found.scatter.to(device)))
+        found = self.folded
+        return RunningMoments(
+            [[batch.to(device) for batch in block] for block in self.blocks],
+            found and Moments(found.count, found.mean.to(device), found.scatter.to(device)),
+        )
+
+    @property
+    def count(self) -> int:
+        """Images so far."""
+        return self.folded.count if self.folded else sum(len(batch) for block in self.blocks for batch in block)
+
+    @property
+    def columns(self) -> int:
+        """Features of an image."""
+        return len(self.folded.mean) if self.folded else self.blocks[0][0].shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.folded.mean.device if self.folded else self.blocks[0][0].device
+
+    def _fold(self) -> None:
+        if self.count > self.columns:
+            self.blocks, self.folded = [], self.moments

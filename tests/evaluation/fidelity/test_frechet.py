@@ -5,7 +5,12 @@ from scipy import linalg
 
 from attacks.random import normal
 from evaluation.features.moments import Moments
-from evaluation.fidelity.frechet import frechet_distance, frechet_from_statistics, frechet_of_moments
+from evaluation.fidelity.frechet import (
+    frechet_distance,
+    frechet_from_statistics,
+    frechet_of_moments,
+    frechet_to_statistics,
+)
 
 
 def gaussian(seed, count, dim, *, decay=0.0, shift=0.0):
@@ -144,3 +149,17 @@ def test_statistics_that_cannot_be_compared_are_refused():
         frechet_from_statistics(good, (torch.zeros(5), torch.eye(5)))
     with pytest.raises(ValueError, match="NaN or infinity"):
         frechet_from_statistics(good, (torch.zeros(4), torch.full((4, 4), torch.nan)))
+
+
+@pytest.mark.parametrize("counts", [(20, 30), (200, 30), (200, 48), (20, 2)])
+def test_few_features_are_as_far_from_statistics_as_their_own_covariance_is(counts):
+    real, fake = gaussian(0, counts[0], 48, decay=1), gaussian(1, counts[1], 48, decay=1, shift=0.1)
+    assert frechet_to_statistics(statistics(real), fake) == pytest.approx(frechet_distance(real, fake), rel=1e-6)
+    both = [statistics(features) for features in (real, fake)]
+    assert frechet_from_statistics(*both) == pytest.approx(frechet_distance(real, fake), rel=1e-6)
+
+
+def test_few_features_against_broken_statistics_are_refused():
+    mean, covariance = statistics(gaussian(0, 20, 8))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        frechet_to_statistics((mean * float("nan"), covariance), gaussian(1, 5, 8))

@@ -173,3 +173,37 @@ def test_a_covariance_is_enough_and_less_than_two_samples_are_refused():
     assert floor_from_covariance(covariance, 50, 30).value == pytest.approx(frechet_floor(features, 30))
     with pytest.raises(ValueError, match="50 real and 1 fake samples"):
         frechet_floor(features, 1)
+
+
+WIDE = 12_288
+"""Features of an image of 64x64 pixels in colour: a matrix of all of them has 1.1 GiB."""
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """No product of rows may be as large as the covariance of all features."""
+    product = torch.Tensor.__matmul__
+
+    def watched(left, right):
+        assert left.shape[0] < WIDE
+        return product(left, right)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", watched)
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_fewer_rows_than_columns_need_no_matrix_of_the_columns(narrow, count):
+    rows = torch.randn(count, WIDE, generator=seeded())
+    found = frechet_floor_estimate(rows, 30)
+    assert found.low < found.value < found.high < math.inf
+    assert found.value == pytest.approx(2 * WIDE, rel=0.2), "both spans are orthogonal: the traces alone are left"
+
+
+@pytest.mark.parametrize("counts", [(20, 30), (48, 48), (20, 100)])
+def test_rows_and_their_covariance_tell_the_same_floor(counts):
+    features = drawn(counts[0], SPECTRA["1/k"](48), seeded()) + 3
+    covariance = torch.from_numpy(np.cov(features.numpy(), rowvar=False))
+    eigenvalues = np.clip(np.linalg.eigvalsh(covariance.numpy()), 0, None)
+    expected = expected_distance(population_spectrum(eigenvalues, counts[0] - 1), *counts)
+    assert frechet_floor(features, counts[1]) == pytest.approx(expected, rel=1e-6)
+    assert floor_from_covariance(covariance, *counts).value == pytest.approx(expected, rel=1e-6)

@@ -140,6 +140,28 @@ def test_moments_alone_are_those_of_the_features() -> None:
         torch.testing.assert_close(collector.moments.covariance(), whole.covariance())
 
 
+def test_no_more_images_than_features_are_kept_themselves() -> None:
+    """Their covariance would take more memory; one image more, and it takes less."""
+    extractors = [Spy("a").extractor()]
+    columns = look(source(), extractors)[0].features.values.shape[1]
+    for count in (columns, columns + 1):
+        images = draw(torch.arange(count), 1)
+        passed = stream(source(images), extractors, lambda one: RunningMoments(), batch_size=4, batches_a_block=2)
+        (kept,) = passed.collected
+        values = look(source(images), extractors)[0].features.values
+        assert (kept.count, kept.columns) == (count, columns)
+        assert kept.few is None if count > columns else torch.equal(kept.few, values)
+        expected = Moments.of(values[:4]) + Moments.of(values[4:8])
+        for start in range(8, count, 8):
+            expected += sum_of_moments(values[start : start + 8])
+        assert torch.equal(kept.moments.scatter, expected.scatter), "and the moments are added up in the same order"
+
+
+def sum_of_moments(rows: Tensor) -> Moments:
+    first, *rest = (Moments.of(batch) for batch in rows.split(4))
+    return sum(rest, start=first)
+
+
 @dataclass
 class Sums:
     """A running sum whose last bits tell the order of additions."""
