@@ -34,6 +34,7 @@ def uniform_noise(
     """
     norm = named_norm(norm)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=False, indices=indices)
+    images = samples.images
     return _of_size(norm, samples, 2 * random.uniform(seed, samples.indices, images.shape[1:], dtype=images.dtype) - 1)
 
 
@@ -54,6 +55,7 @@ def gaussian_noise(
     """
     norm = named_norm(norm)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=False, indices=indices)
+    images = samples.images
     return _of_size(norm, samples, random.normal(seed, samples.indices, images.shape[1:], dtype=images.dtype))
 
 

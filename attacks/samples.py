@@ -9,6 +9,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from attacks.arrays import as_tensor
 from attacks.norms import Budget, Norm
 from attacks.objectives import Loss, fooled, log_odds
 
@@ -39,15 +40,17 @@ class Samples:
     ) -> "Samples":
         """Check what a caller passes at the border of an attack, and complete it; no `eps` is an infinite one.
 
-        This is the one place where an attack waits for the device before its first pass, and it does so once.
+        Arrays and lists become tensors. This is the one place where an attack waits for the device before its first
+        pass, and it does so once.
         """
+        images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
         _check_form(images)
         count, device = len(images), images.device
         if labels.shape != (count,) or labels.is_floating_point() or labels.dtype == torch.bool:
             raise ValueError(f"labels must be ({count},) whole numbers; got {tuple(labels.shape)} {_dtype(labels)}")
         labels = labels.to(device, torch.int64)
         rows = torch.arange(count, device=device)
-        indices = rows if indices is None else indices.to(device)
+        indices = rows if indices is None else as_tensor(indices, "indices").to(device)
         if indices.shape != (count,) or indices.is_floating_point():
             raise ValueError(f"indices must be ({count},) whole numbers; got {tuple(indices.shape)} {_dtype(indices)}")
         values = images.new_full((count,), torch.inf) if eps is None else _spread(eps, images, norm, option="eps")
@@ -151,7 +154,7 @@ def _spread(eps: Budget, images: Tensor, norm: Norm, *, option: str) -> Tensor:
     if _is_number(eps):
         _check_budget(eps, eps, norm, option=option)
         return images.new_full((len(images),), eps)
-    values = torch.as_tensor(eps, dtype=images.dtype, device=images.device).detach()
+    values = as_tensor(eps, option).detach().to(images.device, images.dtype)
     if values.ndim > 0 and values.shape != (len(images),):
         raise ValueError(f"{option} must be a number or have one entry a sample; got {tuple(values.shape)}")
     return values.expand(len(images))

@@ -68,6 +68,7 @@ def bandits(
         raise ValueError(f"exploration, radius and learning_rate must be above 0; got {', '.join(map(str, rates))}")
     plan = Plan.of(queries, 1)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
     size = images.shape[2:]
     shape = (images.shape[1], -(-size[0] // tile), -(-size[1] // tile))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attacks import random
+from attacks.arrays import as_tensor
 from attacks.classifier import Classifier
 from attacks.norms import Norm
 from attacks.objectives import fooled
@@ -191,6 +192,7 @@ def checked_starts(starts: Tensor | None, images: Tensor) -> Tensor | None:
     """The starts as the images are, one for each; ValueError where they are not."""
     if starts is None:
         return None
+    starts = as_tensor(starts, "starts")
     if starts.shape != images.shape:
         raise ValueError(f"starts must be one image a sample, {tuple(images.shape)}; got {tuple(starts.shape)}")
     check_images(starts)

@@ -45,6 +45,7 @@ def nes(
         raise ValueError(f"radius must be above 0 and momentum in [0, 1); got radius={radius}, momentum={momentum}")
     plan = Plan.of(queries, pairs)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
 
     def draw(indices: Tensor, stream: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ def one_pixel(
     if population < 4:
         raise ValueError(f"population must be 4 or more, so that a child has three parents; got {population}")
     samples = Samples.of(images, labels, eps=eps, norm=L0, targeted=targeted, indices=indices)
+    images = samples.images
     samples = _in_pixels(samples, pixels)
     most = int(samples.eps.max()) if len(samples) else 0
     genes = (most, 2 + images.shape[1])

@@ -51,6 +51,7 @@ def salt_and_pepper(
     if queries < 1:
         raise ValueError(f"queries must be 1 or more; got {queries}")
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=targeted, indices=indices)
+    images = samples.images
     places = images.shape[-2] * images.shape[-1]
 
     def noisy(samples: Samples, draw: Tensor, pixels: Tensor) -> Tensor:

@@ -72,6 +72,7 @@ def simba(
     if queries < 1:
         raise ValueError(f"queries must be 1 or more; got {queries}")
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     if step_size is not None:
         lengths = budgets(step_size, images, norm, option="step_size")
     else:

@@ -47,6 +47,7 @@ def spsa(
         raise ValueError(f"radius must be above 0; got {radius}")
     plan = Plan.of(queries, pairs)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths = plan.step_size(samples.eps) if step_size is None else budgets(step_size, images, norm, option="step_size")
     if norm.name == "l2":
         lengths = lengths / max(images[0:1].numel(), 1) ** 0.5  # of a pixel, where all move alike

@@ -66,6 +66,7 @@ def corruption(
     if severity not in SEVERITIES:
         raise ValueError(f"severity must be a whole number from 1 to 5; got {severity}")
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=False, indices=indices)
+    images = samples.images
     if images.shape[1] not in (1, 3) or min(images.shape[-2:]) < SMALLEST:
         raise ValueError(
             f"corruptions need 1 or 3 channels and at least {SMALLEST} pixels a side; got {tuple(images.shape[1:])}"

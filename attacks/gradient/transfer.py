@@ -62,6 +62,7 @@ def transfer(
     _check(steps=steps, scales=scales, neighbours=neighbours, kernel=kernel)
     _check_numbers(momentum=momentum, diversity=diversity, smallest=smallest, radius=radius)
     whole = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = whole.images
     lengths = whole.eps / steps if step_size is None else budgets(step_size, images, norm, option="step_size")
     smoothing = gaussian_smoothing(whole.images, kernel) if kernel > 1 else None
     result = whole.images.clone()

@@ -44,6 +44,7 @@ def ddn(
     norm = named_norm(norm)
     _check(norm, steps=steps, gamma=gamma, start_size=start_size, search_steps=search_steps)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths = cosine(1.0, 0.01, steps, images)
     with classifier.frozen():
         states = drive(

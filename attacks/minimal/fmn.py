@@ -54,6 +54,7 @@ def fmn(
     norm = named_norm(norm)
     _check(norm, steps=steps, step_size=step_size, gamma=gamma, search_steps=search_steps)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths, shares = cosine(step_size, step_size / 100, steps, images), cosine(gamma, 0.001, steps, images)
     with classifier.frozen():
         states = drive(

@@ -54,6 +54,7 @@ def jsma(
     if search_steps < 0:
         raise ValueError(f"search_steps must be 0 or more; got {search_steps}")
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     steps = max(int(gamma * images.shape[1:].numel() / 2), 1)
     with classifier.frozen():
         states = drive(

@@ -47,6 +47,7 @@ def sigma_zero(
     norm = named_norm(norm)
     _check(norm, steps=steps, step_size=step_size, sigma=sigma, search_steps=search_steps)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
+    images = samples.images
     lengths = cosine(step_size, step_size / 10, steps, images)
     with classifier.frozen():
         states = drive(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attacks import random
+from attacks.arrays import as_tensor
 from attacks.classifier import Classifier
 from attacks.gradient.ascent import unit_mean
 from attacks.norms import LINF
@@ -83,6 +84,7 @@ def patch(
     Placements depend on (seed, index, step) alone. Patches start grey and move by `step_size` along the sign of the
     gradients, which `momentum` adds up: it averages over the placements of about ten steps.
     """
+    images = as_tensor(images, "images")
     plan = _Plan(_side(area, images), random_placement, max_rotation, min_scale, steps, step_size, momentum, seed)
     _check(plan)
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=targeted, indices=indices)
@@ -129,6 +131,7 @@ def trained_patch(
     indices: Tensor | None = None,
 ) -> Tensor:
     """Train the one patch (1, C, side, side) that `patch` with `shared` places on all images; its options are those."""
+    images = as_tensor(images, "images")
     plan = _Plan(_side(area, images), True, max_rotation, min_scale, steps, step_size, momentum, seed)
     _check(plan)
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=targeted, indices=indices)

@@ -55,6 +55,7 @@ def spatial(
     """
     _check(max_rotation, max_translation, rotations, translations, tries, padding)
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=targeted, indices=indices)
+    images = samples.images
     height, width = images.shape[-2:]
     reach = images.new_tensor([max_rotation, max_translation * height, max_translation * width])
     shares = _grid(rotations, translations).to(reach)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from attacks.arrays import as_tensor
 from attacks.classifier import Classifier
 from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples, budgets
@@ -42,7 +43,7 @@ def universal(
         targeted=targeted,
         batch_size=batch_size,
     )
-    norm = named_norm(norm)
+    norm, images = named_norm(norm), as_tensor(images, "images")
     return norm.project(images.detach() + delta, images.detach(), budgets(eps, images, norm))
 
 
@@ -73,6 +74,7 @@ def universal_perturbation(
     norm = named_norm(norm)
     _check(norm, steps, cap)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=None)
+    images = samples.images
     delta = samples.images.new_zeros(1, *images.shape[1:])
     if len(samples) == 0:
         return delta

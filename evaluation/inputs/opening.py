@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from advgan.config import DataConfig
 from advgan.data import KNOWN, Data, ImageSet, load_data
 from advgan.data.reading.archive import is_archive
+from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.pixels import is_image
 from advgan.data.stacked import PREFIX
 from advgan.models.classifiers.python_source import is_python_source
 from advgan.sampling.stored import TrainedGan, load_gan
+from attacks.arrays import as_tensor
 from evaluation.inputs.array_images import found_array, read_array_file
 from evaluation.inputs.exported import exported_source, is_exported
 from evaluation.inputs.generated import function_source, gan_source, module_source
@@ -151,15 +153,17 @@ class _Opening:
 
 
 def _found_object(spec: Any, name: str, *, points: bool) -> Found:
-    """A tensor or array of images, or a pair of them and their labels."""
-    if isinstance(spec, (tuple, list)):
-        if len(spec) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in spec):
-            raise ValueError(f"a {name} of {len(spec)} cannot be scored: give a tensor, or a pair (images, labels)")
-        images, labels = spec
-    else:
-        images, labels = spec, None
-    arrays = [part.detach().cpu().numpy() if isinstance(part, Tensor) else part for part in (images, labels)]
-    return found_array(name, arrays[0], arrays[1], DataConfig(), points=points)
+    """A tensor, an array or a list of images, or a pair of them and their labels."""
+    parts = [_array(part, name) for part in spec] if isinstance(spec, (tuple, list)) and len(spec) == 2 else []
+    if parts and 0 < parts[1].ndim < min(parts[0].ndim, 3):
+        return found_array(name, parts[0], parts[1], DataConfig(), points=points)
+    if isinstance(spec, tuple) or (isinstance(spec, list) and not spec):
+        raise ValueError(f"a {name} of {len(spec)} cannot be scored: give a tensor, or a pair (images, labels)")
+    return found_array(name, _array(spec, name), None, DataConfig(), points=points)
+
+
+def _array(values: Any, name: str) -> AnyArray:
+    return values if isinstance(values, np.ndarray) else as_tensor(values, name).detach().cpu().numpy()
 
 
 def _check_fits(source: Source, data: Data | None) -> None:

@@ -40,20 +40,25 @@ def robustness(
 ) -> list[Score]:
     """Attack a classifier and score what is left of it.
 
-    `images` are (N, C, H, W) in [0, 1], on any device, `labels` (N,) their true classes. `attacks` maps the name of a
-    setting, such as `pgd-linf-0.3`, to an attack that lacks no option. Only images that are classified correctly are
-    attacked; with `cascade` each attack gets only those that the ones before it left, which gives the same worst case
-    for less. `targets` (N,) go to the attacks that are bound with `targeted=True`. `seed` is recorded, not used: an
+    `images` are (N, C, H, W) in [0, 1], on any device, `labels` (N,) their true classes; arrays and lists of numbers
+    become tensors. `attacks` maps the name of a setting, such as `pgd-linf-0.3`, to an attack that lacks no option.
+    Only images that are classified correctly are attacked; with `cascade` each attack gets only those that the ones
+    before it left, which gives the same worst case for less. `targets` (N,) go to the attacks that are bound with
+    `targeted=True`; an attack of your own says by such a binding which it wants. `seed` is recorded, not used: an
     attack brings its own. The facts for each image, rather than their counts: `evaluation.under_attack.trials`.
     """
     from advgan.machine.precision import precision_note
     from advgan.machine.room import Room
+    from attacks import check_images
+    from attacks.arrays import as_tensor
     from evaluation.under_attack.outcomes import bound, clean_outcome
-    from evaluation.under_attack.trials import attack_outcome
+    from evaluation.under_attack.trials import attack_outcome, checked_targets
     from evaluation.under_attack.trials import cascade as in_a_row
 
-    room = Room.of(batch_size)
+    room, images, labels = Room.of(batch_size), as_tensor(images, "images"), as_tensor(labels, "labels")
+    check_images(images)
     clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
+    targets = checked_targets(attacks.values(), clean.labels, targets)
     if cascade:
         outcomes = in_a_row(classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=room)
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from advgan.machine.room import Room
 from attacks import Attack, Classifier
+from attacks.arrays import as_tensor
+from attacks.table import entry_of
 from evaluation.under_attack.outcomes import Clean, Outcome, bound, clean_outcome
 from evaluation.under_attack.search import Search, Task, search
 
@@ -42,7 +45,7 @@ def attack_outcome(
     """
     task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
     aims = task.targets if bound(attack, "targeted") else None
-    return search(task, attack, None).outcome(0, images, task.clean, aims)
+    return search(task, attack, None).outcome(0, task.images, task.clean, aims)
 
 
 def sweep(
@@ -86,7 +89,7 @@ def cascade(
     found: Search | None = None
     for name, attack in attacks.items():
         found = search(task, attack, None, found)
-        outcomes[name] = found.outcome(0, images, task.clean, task.targets if bound(attack, "targeted") else None)
+        outcomes[name] = found.outcome(0, task.images, task.clean, task.targets if bound(attack, "targeted") else None)
     return outcomes
 
 
@@ -107,6 +110,7 @@ def _task(
     batch_size: int | Literal["auto"] | Room,
 ) -> Task:
     room = Room.of(batch_size)
+    images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
     clean = clean or room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     return Task(
         classifier=classifier,
@@ -119,14 +123,30 @@ def _task(
 
 
 def checked_targets(attacks: Iterable[Attack], labels: Tensor, targets: Tensor | None) -> Tensor | None:
-    """The targets on the CPU; ValueError where they and the attacks' `targeted` do not go together."""
+    """The targets on the CPU; ValueError where they and the attacks' `targeted` do not go together.
+
+    What is not in the table has to say whether it is targeted: else nobody knows which of the two it wants to be given.
+    """
+    attacks = list(attacks)
     wanted = [bound(attack, "targeted") for attack in attacks]
     if targets is None:
         if any(wanted):
             raise ValueError("a targeted attack needs targets: the classes to reach, one an image")
         return None
-    if wanted and not any(wanted) and False in wanted:
-        raise ValueError("targets were given to an attack with targeted=False: bind targeted=True")
-    if targets.shape != labels.shape or bool((targets.cpu() == labels.cpu()).any()):
+    for attack, aim in zip(attacks, wanted, strict=True):
+        if aim is None and entry_of(attack) is None:
+            raise ValueError(
+                f"targets were given, and {_name(attack)} does not say whether it wants them: give it an option "
+                "targeted, and bind it with functools.partial(..., targeted=True), or False for the true labels"
+            )
+    if wanted and not any(wanted):
+        raise ValueError("targets were given, but no attack wants them: bind targeted=True with functools.partial")
+    targets = as_tensor(targets, "targets")
+    if targets.is_floating_point() or targets.shape != labels.shape or bool((targets.cpu() == labels.cpu()).any()):
         raise ValueError("targets must be one class an image, each other than the image's label")
     return targets.cpu().to(torch.int64)
+
+
+def _name(attack: object) -> str:
+    function = attack.func if isinstance(attack, partial) else attack
+    return str(getattr(function, "__name__", None) or type(function).__name__)

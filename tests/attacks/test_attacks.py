@@ -174,6 +174,23 @@ def test_normalised_images_are_refused(name, norm, targeted, rowwise, images, la
         bound(name, norm, targeted, eps=0.3)(rowwise, (images - 0.5) / 0.2, labels)
 
 
+@pytest.mark.parametrize(("name", "norm"), [(name, norm) for name, entry in TABLE.items() for norm in entry.norms])
+def test_arrays_and_lists_are_taken_as_tensors_are(name, norm, rowwise, images, labels) -> None:
+    attack, indices = bound(name, norm, False, eps=EPS[norm]), INDICES[:2]
+    expected = attack(rowwise, images[:2], labels[:2], indices=indices)
+    found = attack(rowwise, images[:2].numpy(), labels[:2].tolist(), indices=list(indices))
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TABLE.items() if not entry.norms])
+def test_attacks_without_a_ball_take_arrays_too(name, draw) -> None:
+    images, labels = draw(2, (3, 8, 8)), [0, 1]
+    classifier = Classifier(nn.Flatten())
+    options = {"steps": 2, "queries": 3} if name in ("patch", "salt-and-pepper") else {}
+    attack = bound(name, "", False, **options)
+    assert torch.equal(attack(classifier, images.tolist(), labels), attack(classifier, images, torch.tensor(labels)))
+
+
 @every_attack
 def test_an_empty_batch_gives_an_empty_result(name, norm, targeted, rowwise, images, labels) -> None:
     adversarial = bound(name, norm, targeted, eps=0.3)(rowwise, images[:0], labels[:0])

@@ -170,6 +170,19 @@ def test_classes_of_an_npz_are_matched_by_name(tmp_path: Path) -> None:
     assert source.labels.tolist() == [2, 0, 0]
 
 
+def test_lists_and_pairs_with_lists_are_images_too() -> None:
+    images, labels = pixels(3), [0, 1, 2]
+    for given in (list(images), [image.numpy() for image in images], images.numpy().tolist()):
+        whole = torch.tensor(given, dtype=torch.float32) / 255 if isinstance(given[0], list) else given
+        assert torch.equal(all_of(opened(whole)), images)
+        labelled = opened((whole, labels))
+        assert labelled.labels is not None
+        assert labelled.labels.tolist() == labels
+    assert opened(list(images[:2])).labels is None  # two images are no image with its labels
+    with pytest.raises(ValueError, match="list must be a tensor, an array, or lists of numbers of one shape"):
+        open_source([images[0], images[0, :, :4]])
+
+
 def test_a_draw_of_stored_images_is_seeded_and_without_replacement() -> None:
     images, labels = pixels(30), torch.arange(30) % 7
     sources = [opened((images, labels), num_samples=10, seed=seed) for seed in (0, 0, 1)]

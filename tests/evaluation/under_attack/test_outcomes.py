@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from attacks import Classifier, fgsm, pgd, uniform_noise
+from evaluation import robustness
 from evaluation.under_attack.eps_curve import eps_curve
 from evaluation.under_attack.outcomes import bound, clean_outcome
 from evaluation.under_attack.trials import attack_outcome, sweep
@@ -132,6 +133,52 @@ def test_targets_and_targeted_go_together():
         attack_outcome(classifier(), images, labels, partial(pgd, eps=0.1, targeted=False), targets=1 - labels)
     with pytest.raises(ValueError, match="other than the image's label"):
         attack_outcome(classifier(), images, labels, partial(pgd, eps=0.1, targeted=True), targets=labels)
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_nobody_is_given_the_true_labels_for_targets(cascade):
+    """A function of one's own that reaches for a class would defend the model if it were given the class to leave."""
+    images, labels = plain(0.2, 0.8), torch.tensor([0, 1])
+
+    def towards(model, images, labels, *, indices=None):
+        return pgd(model, images, labels, eps=0.4, targeted=True, indices=indices)
+
+    right = {"to": partial(pgd, eps=0.4, targeted=True)}
+    for own in (towards, partial(towards)):
+        with pytest.raises(ValueError, match="targets were given, and towards does not say whether it wants them"):
+            robustness(classifier(), images, labels, {**right, "own": own}, targets=1 - labels, cascade=cascade)
+    for attacks in ({"pgd": partial(pgd, eps=0.1)}, {"pgd": partial(pgd, eps=0.1, targeted=False)}):
+        with pytest.raises(ValueError, match="no attack wants them: bind targeted=True"):
+            robustness(classifier(), images, labels, attacks, targets=1 - labels, cascade=cascade)
+
+
+def test_a_function_of_ones_own_says_that_it_wants_the_true_labels():
+    images, labels, given = plain(0.2, 0.8), torch.tensor([0, 1]), []
+
+    def own(model, images, labels, *, targeted=False, indices=None):
+        given.append(labels.tolist())
+        return images
+
+    attacks = {"to": partial(own, targeted=True), "from": partial(own, targeted=False)}
+    robustness(classifier(), images, labels, attacks, targets=1 - labels)
+    assert given == [[1, 0], [0, 1]]
+
+
+def test_arrays_and_lists_are_scored_as_tensors_are():
+    images, labels = plain(0.2, 0.45, 0.8), torch.tensor([0, 0, 1])
+    attacks = {"pgd": partial(pgd, eps=0.1)}
+    expected = robustness(classifier(), images, labels, attacks)
+    assert robustness(classifier(), images.numpy(), labels.tolist(), attacks) == expected
+    assert robustness(classifier(), list(images), labels.numpy(), attacks) == expected
+    for call in (attack_outcome, partial(sweep, eps_values=[0.1])):
+        attack = attacks["pgd"] if call is attack_outcome else pgd
+        assert call(classifier(), images.numpy(), labels.tolist(), attack)
+    with pytest.raises(ValueError, match="images must be a tensor, an array"):
+        robustness(classifier(), "digits", labels, attacks)
+    with pytest.raises(ValueError, match=r"images must be \(N, C, H, W\)"):
+        robustness(classifier(), images[0].numpy(), labels, attacks)
+    with pytest.raises(ValueError, match="divide by 255"):
+        robustness(classifier(), (images * 255).to(torch.uint8).numpy(), labels, attacks)
 
 
 def test_a_sweep_attacks_only_what_smaller_budgets_left():
