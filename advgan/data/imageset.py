@@ -95,6 +95,8 @@ class Data:
     skipped: tuple[str, ...] = ()
     parts: "Data | None" = None
     """The images that these are put together of, where they are: stacked digits."""
+    note: str = ""
+    """How the splits differ from those that the source names, in words."""
 
     @property
     def size(self) -> int:
@@ -140,7 +142,9 @@ class Data:
             return f"{self.name}: {counts} points of {self.channels} coordinate(s), {modes}, hash {self.digest}"
         kind = "grey" if self.channels == 1 else "colour"
         left_out = f", {len(self.skipped):,} left out" if self.skipped else ""
+        left_out += f" ({self.note})" if self.note else ""
+        classes = f"{self.num_classes} class{'' if self.num_classes == 1 else 'es'}" if self.classes else "no classes"
         return (
             f"{self.name}: {counts} images of {self.size}x{self.size} pixels ({kind}), "
-            f"{self.num_classes} classes{left_out}, hash {self.digest}"
+            f"{classes}{left_out}, hash {self.digest}"
         )

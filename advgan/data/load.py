@@ -14,27 +14,31 @@ from advgan.data.digits import read_digits
 from advgan.data.imageset import Data, ImageSet
 from advgan.data.points import POINTS, draw_points
 from advgan.data.reading.archive import SUFFIXES, is_archive
-from advgan.data.reading.array_files import read_npz, read_pt
+from advgan.data.reading.array_files import READERS
 from advgan.data.reading.arrays import arrays_to_collection
-from advgan.data.reading.collection import SPLITS, TRAIN, UNSPLIT, Collection, Labels
+from advgan.data.reading.collection import SPLITS, Collection, Labels
+from advgan.data.reading.files import is_table
 from advgan.data.reading.gather import Check, gather_archive, gather_folder
-from advgan.data.reading.pixels import fit_array
+from advgan.data.reading.pixels import fit_array, is_image
 from advgan.data.reading.store import take
-from advgan.data.split import split_rows
+from advgan.data.split import roles, rows_to_learn, split_rows
 from advgan.data.stacked import PREFIX, stack_digits
 from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
+from advgan.data.uses import LEARNING, Use
 from advgan.storage.cache import cache_dir
 
 KNOWN = ("digits", *TORCHVISION, *POINTS)
 
 
-def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> Data:
+def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None, use: Use = LEARNING) -> Data:
     """Read a source and split it into train, validation and test.
 
     `digits` and the names of torchvision come before a path of the same name (write ./mnist for that). Splits that the
-    source brings are kept; a missing validation split is a stratified tenth of the training images, or as
-    `config.validation` says, and a source without splits is divided 70/10/20. Points and stacked digits are drawn anew
-    each time.
+    source brings are kept; validation images stand in for missing test images, a missing validation split is a
+    stratified tenth of the training images, or as `config.validation` says, and a source without splits, or with
+    training images alone, is divided 70/10/20. Points and stacked digits are drawn anew each time.
+    `use` says what the source must have: a Data without classes has labels 0, and one of test images alone has empty
+    splits beside them.
     `workers` threads decode image files, into `cache` (None: `cache_dir()`), so the second time they are only mapped or
     read.
     Raises ValueError, in one line with the way out, for whatever is wrong with the source.
@@ -42,14 +46,15 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
     drawn = _draw(config, workers=workers, cache=cache)
     if drawn:
         return drawn
-    split = partial(split_rows, seed=config.seed, source=config.source, validation=config.validation)
+    split = partial(split_rows, seed=config.seed, source=config.source, validation=config.validation, use=use)
     collection, folder = _collect(config, workers=workers, cache=cache, check=split)
     aside = "" if config.validation is None else f"-{config.validation:g}"
     train, validation, test = (
         _image_set(collection, chosen, folder, part=f"{part}-{config.seed}{aside}")
         for part, chosen in zip(SPLITS, split(collection), strict=True)
     )
-    return Data(collection.name, train, validation, test, collection.skipped)
+    note = roles(collection.origin, source=config.source, use=use)[1]
+    return Data(collection.name, train, validation, test, collection.skipped, note=note)
 
 
 def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | None:
@@ -76,21 +81,27 @@ def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: P
     Classes are matched by name; plain numbers 0, 1, ... also match by number. Raises ValueError where a class is
     unknown or the images have another size or number of channels.
     """
-    drawn = _draw(config, workers=workers, cache=cache)
-    extra = drawn.train if drawn else _every_training_image(config, workers=workers, cache=cache)
+    extra = load_images(config, workers=workers, cache=cache)
     if extra.images.shape[1:] != like.images.shape[1:]:
         raise ValueError(
             f"{config.source}: images have {extra.channels} channel(s) and {extra.size}x{extra.size} pixels, those of "
             f"{like.name} {like.channels} and {like.size}x{like.size}; set resize and channels of the extra images"
         )
+    if not extra.classes:
+        raise ValueError(
+            f"{config.source}: extra images need a class each: sort them into class folders, or add labels"
+        )
     numbers = _match_classes(config.source, extra.classes, like)
     return ImageSet(extra.images, torch.from_numpy(numbers)[extra.labels], like.classes, extra.name)
 
 
-def _every_training_image(config: DataConfig, *, workers: int, cache: Path | None) -> ImageSet:
+def load_images(config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> ImageSet:
+    """Read a source as one set: its training split where it has one, else all of it; without classes labels are 0."""
+    drawn = _draw(config, workers=workers, cache=cache)
+    if drawn:
+        return drawn.train
     collection, folder = _collect(config, workers=workers, cache=cache, check=lambda _: None)
-    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
-    return _image_set(collection, rows, folder, part="extra")
+    return _image_set(collection, rows_to_learn(collection.origin), folder, part="extra")
 
 
 def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Check) -> tuple[Collection, Path | None]:
@@ -106,11 +117,11 @@ def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Che
         return gather_folder(path, config, cache=cache, workers=workers, check=check)
     if is_archive(path):
         return gather_archive(path, config, cache=cache, workers=workers, check=check)
-    readers = {".npz": read_npz, ".pt": read_pt, ".pth": read_pt}
-    reader = readers.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
+        inside = "give the folder that it lies in" if is_table(path.name) or is_image(path.name) else "give a folder"
         raise ValueError(
-            f"{config.source} is no source of images: give a folder, {', '.join(SUFFIXES)}, .npz, .pt or one of "
+            f"{config.source} is no source of images: {inside}, {', '.join(SUFFIXES)}, .npz, .npy, .pt or one of "
             f"{', '.join(KNOWN)}"
         )
     return _fitted(arrays_to_collection(str(path), path.stem, reader(path)), config), None

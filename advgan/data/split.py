@@ -5,7 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.reading.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labelled, Labels
+from advgan.data.reading.collection import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION, Labelled, Labels, Origins
+from advgan.data.uses import LEARNING, Use
 from attacks.random import permutation
 
 Rows = tuple[Labels, Labels, Labels]
@@ -13,29 +14,66 @@ Rows = tuple[Labels, Labels, Labels]
 _STREAM = 1 << 40  # far from those of the epochs, whose seed may be the same
 
 
-def split_rows(labelled: Labelled, *, seed: int, source: str, validation: float | None = None) -> Rows:
+def split_rows(
+    labelled: Labelled, *, seed: int, source: str, validation: float | None = None, use: Use = LEARNING
+) -> Rows:
     """Give the rows of train, validation and test, each in stored order.
 
-    What the source splits stays so; the rest is a stratified draw that depends on the seed and the labels alone.
-    `validation` is the share of the training images that is set aside, instead of the usual one.
-    Raises ValueError, naming the `source`, where there are too few images to set any aside, or training lacks a class.
+    What the source splits stays so, as `roles` says; the rest is a stratified draw that depends on the seed and the
+    labels alone. `validation` is the share of the training images that is set aside, instead of the usual one.
+    Raises ValueError, naming the `source`, where there is not what the `use` wants, too few images to set any aside, or
+    training lacks a class.
     """
-    labels, origin, (validation_share, test_share) = labelled.labels, labelled.origin, labelled.shares
+    labels, (validation_share, test_share) = labelled.labels, labelled.shares
+    _check_classes(labelled, source, use)
+    origin = roles(labelled.origin, source=source, use=use)[0]
     part = origin.copy()
     order = permutation(seed, len(labels), stream=_STREAM).numpy()
     unsplit = order[origin[order] == UNSPLIT]
     if len(unsplit):
         test = stratified(labels[unsplit], test_share)
         part[unsplit] = np.where(test, TEST, TRAIN)
-    if not (part == VALIDATION).any():
+    if not (part == VALIDATION).any() and (part == TRAIN).any():
         train = order[part[order] == TRAIN]
         # A share of the whole where the test images were drawn too, else of the training images that the source gives.
         share = validation_share * (len(unsplit) or len(train)) / max(1, len(train))
         share = share if validation is None else validation
         part[train] = np.where(stratified(labels[train], share), VALIDATION, TRAIN)
     rows = np.flatnonzero(part == TRAIN), np.flatnonzero(part == VALIDATION), np.flatnonzero(part == TEST)
-    _check(labelled, rows, source)
+    if len(rows[0]):
+        _check(labelled, rows, source)
     return rows
+
+
+def roles(origin: Origins, *, source: str, use: Use) -> tuple[Origins, str]:
+    """What part each image plays, by the split that the source gives it; and in words, where the two differ.
+
+    Validation images stand in for missing test images, and training images alone are as good as unsplit. What becomes
+    of the others alone is for the `use` to say. Raises ValueError where it wants training images and there are none.
+    """
+    there = set(np.unique(origin).tolist())
+    if there == {TRAIN}:
+        return np.full_like(origin, UNSPLIT), "without a test split, so divided by seed"
+    if VALIDATION in there and TEST not in there and there & {TRAIN, UNSPLIT}:
+        return np.where(origin == VALIDATION, TEST, origin).astype(origin.dtype), "its validation split as test images"
+    if there & {TRAIN, UNSPLIT}:
+        return origin, ""
+    words = " and ".join(f"a {split} split" for number, split in enumerate(SPLITS) if number in there)
+    if use.alone == "divided":
+        return np.full_like(origin, UNSPLIT), f"{words} alone, divided by seed"
+    if use.alone == "tested":
+        tested = np.full_like(origin, TEST) if TEST not in there else origin
+        return tested, f"{words} alone"
+    raise ValueError(
+        f"{source} has {words} but no train split, and there is nothing to learn from: add one, or give the images "
+        "without a split, which are then divided by seed"
+    )
+
+
+def rows_to_learn(origin: Origins) -> Labels:
+    """The rows of a source of which all is taken but what it holds back: training images, or where it has none, all."""
+    rows = np.flatnonzero((origin == TRAIN) | (origin == UNSPLIT))
+    return rows if len(rows) else np.arange(len(origin))
 
 
 def stratified(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
@@ -56,13 +94,22 @@ def stratified(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
     return marked
 
 
+def _check_classes(labelled: Labelled, source: str, use: Use) -> None:
+    if len(labelled.labels) == 0:
+        raise ValueError(f"{source} holds no images")
+    if not use.why_classes:
+        return
+    if not labelled.classes:
+        raise ValueError(f"{source}: {use.why_classes}, but {labelled.unlabelled}")
+    present = np.unique(labelled.labels)
+    if len(present) == 1:
+        raise ValueError(
+            f"{source} has one class only ({labelled.classes[present[0]]}); {use.why_classes}: give two at least"
+        )
+
+
 def _check(labelled: Labelled, rows: Rows, source: str) -> None:
     classes, labels = labelled.classes, labelled.labels
-    if len(labels) == 0:
-        raise ValueError(f"{source} holds no images")
-    present = np.unique(labels)
-    if len(present) == 1:
-        raise ValueError(f"{source} has one class only ({classes[present[0]]}); a classifier needs at least two")
     for split, chosen in zip(SPLITS, rows, strict=True):
         if len(chosen) == 0:
             raise ValueError(f"{source} has too few images ({len(labels)}) to set some aside for {split}")

@@ -1,8 +1,6 @@
 """Images in arrays: `.npz`, `.npy` and `.pt` files, tensors and numpy arrays, with labels or without."""
 
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +8,10 @@ from torch import Tensor
 
 from advgan.config import DataConfig
 from advgan.data import ImageSet
-from advgan.data.reading.array_files import read_npz, read_pt
+from advgan.data.reading.array_files import READERS
 from advgan.data.reading.arrays import AnyArray, arrays_to_collection, to_labels, to_pixels
-from advgan.data.reading.collection import TRAIN, UNSPLIT
 from advgan.data.reading.pixels import fit_array
+from advgan.data.split import rows_to_learn
 from evaluation.inputs.source import Rounding
 from evaluation.inputs.statistics import Statistics, is_statistics, read_statistics
 from evaluation.inputs.stored import Found
@@ -30,15 +28,10 @@ def read_array_file(path: Path, config: DataConfig, *, name: str, points: bool) 
 
     Raises ValueError in one line where it is damaged, could run code, or holds no images.
     """
-    if path.suffix.lower() == ".npz":
-        arrays = read_npz(path)
-        if is_statistics(arrays):
-            return read_statistics(path, name=name)
-        return _named(path, arrays, config, points=points)
-    single = _read_npy(path) if path.suffix.lower() == ".npy" else _read_tensor(path)
-    if single is None:
-        return _named(path, read_pt(path), config, points=points)
-    return found_array(str(path), single, None, config, points=points)
+    arrays = READERS[path.suffix.lower()](path)
+    if is_statistics(arrays):
+        return read_statistics(path, name=name)
+    return _named(path, arrays, config, points=points)
 
 
 def found_array(
@@ -75,14 +68,15 @@ def _named(path: Path, arrays: dict[str, AnyArray], config: DataConfig, *, point
         if images in arrays and (labels in arrays or images != "adv_inputs"):
             found = found_array(f"{path}", arrays[images], arrays.get(labels), config, points=points)
             return _with_names(path, found, arrays)
-    if not any(key.startswith(("x_", "train_")) for key in arrays):
+    if not any(key.startswith(("x_", "train_", "test_", "val_")) for key in arrays):
         held = ", ".join(sorted(arrays)) or "nothing"
         raise ValueError(f"{path} holds no images: name the array images or arr_0 (it holds {held})")
     collection = arrays_to_collection(str(path), path.stem, arrays)
-    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
+    rows = rows_to_learn(collection.origin)
     pixels = torch.from_numpy(_square(str(path), collection.images[rows], config))
     labels_of_rows = torch.from_numpy(collection.labels[rows])
-    return Found(ImageSet(pixels, labels_of_rows, collection.classes, collection.name), True, named=True)
+    labelled = len(collection.classes) > 0
+    return Found(ImageSet(pixels, labels_of_rows, collection.classes, collection.name), labelled, named=labelled)
 
 
 def _with_names(path: Path, found: Found, arrays: dict[str, AnyArray]) -> Found:
@@ -120,36 +114,3 @@ def _points(what: str, images: AnyArray) -> Tensor:
     if not np.isfinite(flat).all():
         raise ValueError(f"{what} holds NaN or infinity")
     return torch.from_numpy(flat)[:, :, None, None]
-
-
-def _read_npy(path: Path) -> AnyArray:
-    try:
-        with path.open("rb") as stream:
-            array: AnyArray = np.lib.format.read_array(stream, allow_pickle=False)
-    except Exception as error:  # a damaged file can raise nearly anything
-        if "pickle" in str(error):
-            raise ValueError(f"{path} holds Python objects, which are refused; save numbers") from None
-        words = "is empty" if path.stat().st_size == 0 else "is damaged or no .npy file"
-        raise ValueError(f"{path} {words}: save it again with numpy.save") from None
-    return array
-
-
-def _read_tensor(path: Path) -> AnyArray | None:
-    """The one tensor of a `.pt` file, or None where it is something else, which `read_pt` reads or refuses."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(member.endswith("constants.pkl") for member in archive.namelist()):
-                raise ValueError(f"{path} is TorchScript, which is deprecated: export it as .pt2 or .onnx instead")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # read_pt says why
-        return None
-    return content.detach().float().numpy() if _is_half(content) else _array(content)
-
-
-def _is_half(content: Any) -> bool:
-    return isinstance(content, Tensor) and content.dtype == torch.bfloat16
-
-
-def _array(content: Any) -> AnyArray | None:
-    return content.detach().numpy() if isinstance(content, Tensor) else None

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from advgan.config import DataConfig
 from advgan.data import ImageSet
 from advgan.data.reading.archive import base_name, is_archive, open_archive
-from advgan.data.reading.collection import TRAIN, UNSPLIT, Collection
+from advgan.data.reading.collection import Collection
 from advgan.data.reading.files import Files, printable
 from advgan.data.reading.folder import list_folder
 from advgan.data.reading.gather import decode_layout, decoding
-from advgan.data.reading.layout import Layout, natural, read_layout
+from advgan.data.reading.layout import Layout, read_flat, read_layout
 from advgan.data.reading.pixels import SUFFIXES
 from advgan.data.reading.store import stored, take
+from advgan.data.split import rows_to_learn
 from advgan.storage.cache import cache_dir
 from evaluation.inputs.stored import Found
 
@@ -28,9 +28,9 @@ _COUNT_FILE = "lossy.txt"
 def read_image_files(path: Path, config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> Found:
     """Read a folder or an archive, decoded once into the cache, and again when a file in it has changed.
 
-    Folders in it are classes, or splits of class folders, of which the training images are taken; images that lie in
-    one place have no classes. Raises ValueError in one line where there are none, or where some cannot be read, differ
-    in size or colour, or lie both beside folders and in them.
+    Folders in it are classes, or splits, of which the training images are taken, or all where there are none; images
+    that lie in one place have the classes of a table beside them, or none. Raises ValueError in one line where there
+    are no images, or where some cannot be read, differ in size or colour, or lie both beside folders and in them.
     """
 
     def build(folder: Path) -> Collection:
@@ -44,7 +44,7 @@ def read_image_files(path: Path, config: DataConfig, *, workers: int = 0, cache:
 
     key = ["scored", str(path.resolve()), _state_of(path), *decoding(config)]
     collection, folder = stored(cache or cache_dir(), key, build)
-    rows = np.flatnonzero((collection.origin == TRAIN) | (collection.origin == UNSPLIT))
+    rows = rows_to_learn(collection.origin)
     images = ImageSet(
         take(collection, rows, folder=folder, part="scored"),
         torch.from_numpy(collection.labels[rows]),
@@ -56,13 +56,12 @@ def read_image_files(path: Path, config: DataConfig, *, workers: int = 0, cache:
 
 
 def layout_to_score(files: Files) -> Layout:
-    """The layout of class folders, or where all images lie in one place, one without classes."""
+    """The layout of class folders; where all images lie in one place, classes are those of a table beside them."""
     if not files.images:
         raise ValueError(f"{files.name} holds no images ({', '.join(suffix[1:] for suffix in SUFFIXES)})")
     places = sorted({name.rpartition("/")[0] for name in files.images})
     if len(places) == 1:
-        names = sorted(files.images, key=natural)
-        return Layout(names, np.zeros(len(names), np.int64), np.full(len(names), UNSPLIT, np.uint8), ())
+        return read_flat(files)
     if places[0] == "":
         raise ValueError(
             f"{files.name} holds images beside folders of images, such as {printable(places[1])}/: name the folder "

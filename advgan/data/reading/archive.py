@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from advgan.data.reading.files import Files, hidden, printable
+from advgan.data.reading.files import Files, hidden, is_table, printable
 from advgan.data.reading.pixels import is_image
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
@@ -114,9 +114,10 @@ def _files(path: Path, names: Iterable[tuple[str, bool]], open_member: Callable[
             continue
         if is_folder:
             folders.add(clean)
-        elif is_image(clean):
+        elif is_image(clean) or is_table(clean):
             stored[clean] = name
-    return Files(str(path), sorted(stored), sorted(folders), lambda name: open_member(stored[name]))
+    images, tables = (sorted(filter(kind, stored)) for kind in (is_image, is_table))
+    return Files(str(path), images, sorted(folders), lambda name: open_member(stored[name]), tables)
 
 
 def _damaged(path: Path, error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""Read `.npz` and `.pt` files to named arrays, without ever running what a file could hold."""
+"""Read `.npz`, `.npy` and `.pt` files to named arrays, without ever running what a file could hold."""
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,28 @@ def read_npz(path: Path) -> dict[str, AnyArray]:
         return wanted or dict.fromkeys(file.files, np.zeros(0))
 
 
+def read_npy(path: Path) -> dict[str, AnyArray]:
+    """Read the one array of an `.npy`, as `images`."""
+    try:
+        with path.open("rb") as stream:
+            array: AnyArray = np.lib.format.read_array(stream, allow_pickle=False)
+    except Exception as error:  # a damaged file can raise nearly anything
+        if "pickle" in str(error):
+            raise ValueError(f"{path} holds Python objects, which are refused; save numbers") from None
+        words = "is empty" if path.stat().st_size == 0 else "is damaged or no .npy file"
+        raise ValueError(f"{path} {words}: save it again with numpy.save") from None
+    return {"images": array}
+
+
 def read_pt(path: Path) -> dict[str, AnyArray]:
-    """Read the tensors of a dictionary saved with `torch.save`; anything but tensors and plain values is refused."""
+    """Read the tensors of a dictionary saved with `torch.save`, or one tensor, as `images`.
+
+    Anything but tensors and plain values is refused.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.endswith("constants.pkl") for member in archive.namelist()):
+                raise ValueError(f"{path} is TorchScript, which is deprecated: export it as .pt2 or .onnx instead")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -41,6 +62,8 @@ def read_pt(path: Path) -> dict[str, AnyArray]:
         ) from None
     except Exception as error:  # a damaged file can raise nearly anything
         raise ValueError(_damaged(path, error)) from None
+    if isinstance(content, Tensor):
+        return {"images": _to_array(path, "images", content)}
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}; a dictionary of images and labels is needed")
     wanted = {str(name): _to_array(path, name, value) for name, value in content.items() if name in _WANTED}
@@ -64,6 +87,10 @@ def _to_array(path: Path, name: str, value: Any) -> AnyArray:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: {name} cannot be read as numbers ({_one_line(error)})") from None
+
+
+READERS = {".npz": read_npz, ".npy": read_npy, ".pt": read_pt, ".pth": read_pt}
+"""By the suffix of the file, in small letters."""
 
 
 def _damaged(path: Path, error: Exception) -> str:

@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from advgan.data.reading.collection import TEST, TRAIN, UNSPLIT, VALIDATION, Collection, Labels, check_classes
+from advgan.data.reading.collection import (
+    TEST,
+    TRAIN,
+    UNSPLIT,
+    VALIDATION,
+    Collection,
+    Labels,
+    check_classes,
+)
 from advgan.data.reading.pixels import Pixels
 from advgan.ranges import to_bytes
 
@@ -43,11 +51,16 @@ def arrays_to_collection(source: str, name: str, arrays: Mapping[str, AnyArray])
     """Check named arrays and join them; `classes`, where it is among them, holds the names of the classes.
 
     Images are (N,H,W,C), (N,C,H,W) or (N,H,W), with 1 or 3 channels, as uint8 or as floats in [0, 1], which are rounded
-    to 8 bits. Labels are whole numbers from 0, (N,) or (N,1). Raises ValueError, naming the source and the array.
+    to 8 bits. Labels are whole numbers from 0, (N,) or (N,1); without any there are no classes. Raises ValueError,
+    naming the source and the array.
     """
     parts = _parts(source, arrays)
     images = [to_pixels(f"{source}: {keys.images}", arrays[keys.images]) for keys in parts]
-    labels = [to_labels(f"{source}: {keys.labels}", arrays[keys.labels]) for keys in parts]
+    labelled = parts[0].labels in arrays
+    labels = [
+        to_labels(f"{source}: {keys.labels}", arrays[keys.labels]) if labelled else np.zeros(len(pixels), np.int64)
+        for keys, pixels in zip(parts, images, strict=True)
+    ]
     for keys, pixels, numbers in zip(parts, images, labels, strict=True):
         if len(pixels) != len(numbers):
             raise ValueError(
@@ -63,29 +76,28 @@ def arrays_to_collection(source: str, name: str, arrays: Mapping[str, AnyArray])
         images=images[0] if len(images) == 1 else np.concatenate(images),
         labels=joined,
         origin=np.concatenate(origin),
-        classes=_classes(source, arrays, joined),
+        classes=_classes(source, arrays, joined) if labelled else (),
+        unlabelled=""
+        if labelled
+        else f"it holds {parts[0].images} without labels: save them with it as {parts[0].labels}",
     )
 
 
 def _parts(source: str, arrays: Mapping[str, AnyArray]) -> list[_Keys]:
-    """Find the convention that the arrays follow."""
-    for convention in CONVENTIONS:
-        parts = [keys for keys in convention if keys.images in arrays]
-        if not parts or (convention[0].origin == UNSPLIT and parts[0].labels not in arrays):
-            continue
-        for keys in parts:
-            if keys.labels not in arrays:
-                raise ValueError(f"{source} has {keys.images} but no {keys.labels}")
-        for needed in (TRAIN, TEST):
-            wanted = next((keys for keys in convention if keys.origin == needed), None)
-            if wanted and wanted not in parts:
-                raise ValueError(
-                    f"{source} has {parts[0].images} but no {wanted.images}; "
-                    "without splits, name the arrays images and labels"
-                )
-        return parts
+    """Find the convention that the arrays follow, one with labels before one without."""
+    for with_labels in (True, False):
+        for convention in CONVENTIONS:
+            parts = [keys for keys in convention if keys.images in arrays]
+            if not parts or any(keys.labels in arrays for keys in parts) != with_labels:
+                continue
+            for keys in parts:
+                if with_labels and keys.labels not in arrays:
+                    raise ValueError(f"{source} has {keys.images} but no {keys.labels}")
+            return parts
     found = ", ".join(sorted(arrays)) or "nothing"
-    raise ValueError(f"{source} must hold images and labels (or x_train, y_train, x_test and y_test); it holds {found}")
+    raise ValueError(
+        f"{source} must hold images, with labels or without (or x_train, y_train, x_test and y_test); it holds {found}"
+    )
 
 
 def to_pixels(what: str, images: AnyArray) -> Pixels:

@@ -13,6 +13,8 @@ Origins = npt.NDArray[np.uint8]
 
 TRAIN, VALIDATION, TEST, UNSPLIT = range(4)
 SPLITS = ("train", "validation", "test")
+SPLIT_OF = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+"""The words by which people call them, in small letters."""
 SHARES = (0.1, 0.2)  # validation and test
 
 
@@ -24,7 +26,15 @@ class Labelled(Protocol):
     @property
     def origin(self) -> Origins: ...
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """Their names; none where the source does not say which image is of which."""
+        ...
+
+    @property
+    def unlabelled(self) -> str:
+        """Why there are no classes, and what would make some, as the end of a sentence about the source."""
+        ...
+
     @property
     def shares(self) -> tuple[float, float]:
         """How much to set aside for validation and for test where the source leaves that to us."""
@@ -35,7 +45,8 @@ class Labelled(Protocol):
 class Collection:
     """Images as uint8 (N,C,H,W), with labels, class names and the split that the source gives to each.
 
-    `skipped` names the images that were left out, with why.
+    Without classes every label is 0, and `unlabelled` says why. `skipped` names the images that were left out, with
+    why.
     """
 
     name: str
@@ -45,6 +56,7 @@ class Collection:
     classes: tuple[str, ...]
     shares: tuple[float, float] = SHARES
     skipped: tuple[str, ...] = ()
+    unlabelled: str = ""
 
     def __post_init__(self) -> None:
         assert self.images.dtype == np.uint8

@@ -16,11 +16,18 @@ class Files:
     folders: Sequence[str]
     """Every folder, the empty ones too; none ends in a slash, and the root is not among them."""
     open: Callable[[str], Path | IO[bytes]]
+    tables: Sequence[str] = ()
+    """Files that may say which class each image is of: .csv and .tsv."""
 
 
 def hidden(name: str) -> bool:
     """Tell whether a path is one that people do not see: a dot file, or what macOS adds to its archives."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def is_table(name: str) -> bool:
+    """Tell by the suffix whether a file is a table."""
+    return name.lower().endswith((".csv", ".tsv"))
 
 
 def printable(text: str) -> str:

@@ -4,27 +4,28 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from advgan.data.reading.files import Files
+from advgan.data.reading.files import Files, is_table
 from advgan.data.reading.pixels import is_image
 
 
 def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:
-    """List the image files and folders below `root`; also (name, bytes, nanoseconds of change) of each image.
+    """List the images, tables and folders below `root`; also (name, bytes, nanoseconds of change) of each file.
 
     Symbolic links are followed, hidden files and folders left out. Raises ValueError where a folder cannot be read.
     """
-    images, folders = list[tuple[str, int, int]](), list[str]()
+    found, folders = list[tuple[str, int, int]](), list[str]()
     try:
         for entry, name in _walk(root, "", (os.stat(root),)):
             if entry.is_dir():
                 folders.append(name)
-            elif is_image(name):
+            elif is_image(name) or is_table(name):
                 status = entry.stat() if entry.is_file() else None  # a link to nothing is an image that cannot be read
-                images.append((name, status.st_size, status.st_mtime_ns) if status else (name, -1, -1))
+                found.append((name, status.st_size, status.st_mtime_ns) if status else (name, -1, -1))
     except OSError as error:
         raise ValueError(f"cannot read {error.filename or root} ({error.strerror})") from None
-    images.sort()
-    return Files(str(root), [image[0] for image in images], folders, lambda name: root / name), images
+    found.sort()
+    images, tables = ([name for name, _, _ in found if kind(name)] for kind in (is_image, is_table))
+    return Files(str(root), images, folders, lambda name: root / name, tables), found
 
 
 def _walk(

@@ -74,6 +74,7 @@ def decode_layout(
         origin=kept.origin,
         classes=kept.classes,
         skipped=decoded.skipped,
+        unlabelled=kept.unlabelled,
     )
 
 

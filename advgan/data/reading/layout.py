@@ -1,4 +1,4 @@
-"""What the folders of an image source mean: classes, and splits where it brings them."""
+"""What the folders of an image source, or a table in it, mean: classes, and splits where it brings them."""
 
 import re
 from collections.abc import Iterable
@@ -7,21 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.reading.collection import (
-    SHARES,
-    SPLITS,
-    TEST,
-    TRAIN,
-    UNSPLIT,
-    VALIDATION,
-    Labels,
-    Origins,
-    check_classes,
-)
+from advgan.data.reading.collection import SHARES, SPLIT_OF, UNSPLIT, Labels, Origins, check_classes
 from advgan.data.reading.files import Files, printable
 from advgan.data.reading.pixels import SUFFIXES
+from advgan.data.reading.tables import said_by_tables
 
-_SPLIT_OF = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+_WAY_OUT = "sort them into class folders, such as {}cat/ and {}dog/, or add labels.csv with the columns file and label"
 
 
 class Layout(NamedTuple):
@@ -32,6 +23,7 @@ class Layout(NamedTuple):
     origin: Origins
     classes: tuple[str, ...]
     shares: tuple[float, float] = SHARES
+    unlabelled: str = ""
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> "Layout":
         """Leave out the others."""
@@ -40,33 +32,62 @@ class Layout(NamedTuple):
 
 
 def read_layout(files: Files) -> Layout:
-    """Read `train/` and `test/` (and `validation/`, `val/` or `valid/`) of class folders, or class folders alone.
+    """Read splits (`train/`, `test/`, and `validation/`, `val/` or `valid/`) and class folders, with either or without.
 
     A class is named by its folder and holds every image below it; classes are sorted as people count (2 before 10).
-    Folders around the whole are looked through. Images beside the class folders have no label and are ignored.
-    Raises ValueError where a split is missing, a class folder is empty, or there are no class folders.
+    Folders around the whole are looked through. Images beside the class folders have no label and are ignored. Images
+    without class folders have the labels of a table beside them (see `said_by_tables`), or none.
+    Raises ValueError where there are no images, a class folder is empty, or splits do not fit each other.
     """
+    if not files.images:
+        raise ValueError(f"{files.name} holds no images ({', '.join(suffix[1:] for suffix in SUFFIXES)})")
     tree = _Tree(files)
     root = _unwrap(tree)
+    kinds = tree.children(root)
     splits = _splits(tree, root)
     if not splits:
-        return _classes_alone(tree, root)
-    _check_splits(files, splits)
-    classes = tree.children(splits[TRAIN])
-    parts = []
+        return _without_class_folders(tree) or _classes_alone(tree, root, kinds)
+    sorted_by = next((splits[split] for split in sorted(splits) if tree.subfolders[splits[split]]), None)
+    if sorted_by is None:
+        return read_flat(files, {split: tree.below[folder] for split, folder in splits.items()})
+    classes, parts = tree.children(sorted_by), []
     for split in sorted(splits):
         folder = splits[split]
         found = tree.children(folder)
         if not found:
-            raise ValueError(f"{files.name}: {printable(folder)}/ holds no class folders")
+            raise ValueError(
+                f"{files.name}: {printable(folder)}/ holds no class folders, as {printable(sorted_by)}/ does: sort it "
+                f"likewise, or give {printable(sorted_by)}/ alone"
+            )
         unknown = [kind for kind in found if kind not in classes]
         if unknown:
             raise ValueError(
                 f"{files.name}: {printable(folder)}/ has the class {printable(unknown[0])}, which "
-                f"{printable(splits[TRAIN])}/ lacks"
+                f"{printable(sorted_by)}/ lacks"
             )
         parts += [(split, classes.index(kind), f"{folder}/{kind}") for kind in found]
     return _arrange(tree, parts, classes)
+
+
+def read_flat(files: Files, splits: dict[int, list[str]] | None = None) -> Layout:
+    """Read images that are in no class folders: with the labels of a table beside them, or without.
+
+    `splits` gives the images of each where folders do.
+    """
+    said, reason = said_by_tables(files)
+    origin = {image: split for split, images in (splits or {}).items() for image in images}
+    origin |= {image: what.split for image, what in said.items() if what.split is not None}
+    classes = tuple(sorted({what.label for what in said.values()}, key=natural))
+    check_classes(files.name, classes)
+    number = {image: classes.index(what.label) for image, what in said.items()}
+    rows = sorted((origin.get(name, UNSPLIT), number.get(name, 0), natural(name), name) for name in files.images)
+    return Layout(
+        [name for *_, name in rows],
+        np.array([label for _, label, _, _ in rows], np.int64),
+        np.array([split for split, *_ in rows], np.uint8),
+        classes,
+        unlabelled="" if classes else reason or _where(files),
+    )
 
 
 class _Tree:
@@ -111,50 +132,55 @@ def _unwrap(tree: _Tree) -> str:
     while len(tree.subfolders[root]) == 1 and not tree.direct.get(root):
         (only,) = tree.subfolders[root]
         inner = f"{root}/{only}" if root else only
-        if only.lower() in _SPLIT_OF or tree.direct.get(inner) or not tree.subfolders[inner]:
+        if only.lower() in SPLIT_OF or tree.direct.get(inner) or not tree.subfolders[inner]:
             break
         root = inner
     return root
 
 
 def _splits(tree: _Tree, root: str) -> dict[int, str]:
-    """Find the folders of the splits. A folder `train` with images directly in it is a class of that name."""
-    folders = {kind: f"{root}/{kind}" if root else kind for kind in tree.children(root) if kind.lower() in _SPLIT_OF}
-    if not any(tree.subfolders[folder] and not tree.direct.get(folder) for folder in folders.values()):
+    """Find the folders of the splits.
+
+    A folder `train` with images directly in it is a class of that name, unless there are no folders but of splits.
+    """
+    kinds = tree.children(root)
+    folders = {kind: f"{root}/{kind}" if root else kind for kind in kinds if kind.lower() in SPLIT_OF}
+    flat = bool(kinds) and len(folders) == len(kinds) and not any(tree.subfolders[each] for each in folders.values())
+    if not flat and not any(tree.subfolders[each] and not tree.direct.get(each) for each in folders.values()):
         return {}
     splits: dict[int, str] = {}
     for kind, folder in folders.items():
-        split = _SPLIT_OF[kind.lower()]
+        split = SPLIT_OF[kind.lower()]
         if split in splits:
             raise ValueError(f"{tree.files.name} has two folders for one split: {splits[split]}/ and {folder}/")
         splits[split] = folder
     return splits
 
 
-def _check_splits(files: Files, splits: dict[int, str]) -> None:
-    for needed in (TRAIN, TEST):
-        if needed not in splits:
-            found = " and ".join(f"{printable(folder)}/" for folder in splits.values())
-            raise ValueError(
-                f"{files.name} has {found} but no {SPLITS[needed]}/; add it, "
-                "or give class folders without splits, which are then split by seed"
-            )
+def _without_class_folders(tree: _Tree) -> Layout | None:
+    """The layout of images that lie in one place; None where folders name classes."""
+    places = {name.rpartition("/")[0] for name in tree.files.images}
+    if len(places) > 1:
+        return None
+    found = read_flat(tree.files)
+    return found if found.classes or places == {""} else None
 
 
-def _classes_alone(tree: _Tree, root: str) -> Layout:
-    files, kinds = tree.files, tree.children(root)
-    if kinds and all(kind.lower() in _SPLIT_OF for kind in kinds) and files.images:
+def _where(files: Files) -> str:
+    places = sorted({name.rpartition("/")[0] for name in files.images})
+    inside = [f"{printable(place)}/" if place else "it" for place in places[:3]]
+    first = inside[0].removesuffix("it")
+    way_out = _WAY_OUT.format(first, first)
+    return f"{len(files.images):,} images lie directly in {' and '.join(inside)}, without a label: {way_out}"
+
+
+def _classes_alone(tree: _Tree, root: str, kinds: list[str]) -> Layout:
+    beside = sum(count for folder, count in tree.direct.items() if folder == root)
+    if beside and (len(kinds) == 1 or 2 * beside > len(tree.files.images)):
         raise ValueError(
-            f"{files.name}: the images lie directly in {printable(kinds[0])}/, without a label; "
-            f"sort them into class folders, such as {printable(kinds[0])}/cat/"
+            f"{tree.files.name} holds {beside:,} images beside folders of images, such as {printable(kinds[0])}/: name "
+            "the folder that is meant, or move one of the two elsewhere"
         )
-    if not kinds and files.images:
-        raise ValueError(
-            f"{files.name}: {len(files.images):,} images lie directly in it, without a label; "
-            "sort them into class folders, such as cat/ and dog/"
-        )
-    if not files.images:
-        raise ValueError(f"{files.name} holds no images ({', '.join(suffix[1:] for suffix in SUFFIXES)})")
     parts = [(UNSPLIT, label, f"{root}/{kind}" if root else kind) for label, kind in enumerate(kinds)]
     return _arrange(tree, parts, kinds)
 

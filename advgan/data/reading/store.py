@@ -80,6 +80,7 @@ def save(folder: Path, collection: Collection) -> None:
         "classes": collection.classes,
         "shares": collection.shares,
         "skipped": collection.skipped,
+        "unlabelled": collection.unlabelled,
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
@@ -96,6 +97,7 @@ def load(folder: Path) -> Collection:
             classes=tuple(about["classes"]),
             shares=(about["shares"][0], about["shares"][1]),
             skipped=tuple(about["skipped"]),
+            unlabelled=about.get("unlabelled", ""),
         )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise ValueError(f"the cache folder {folder} is damaged ({error}); delete it to make it anew") from None
@@ -113,7 +115,10 @@ def take(collection: Collection, rows: Labels, *, folder: Path | None, part: str
 
     The copy of a large set is written to `folder` (which is in the cache) as `part`, and mapped from there.
     """
-    images, first = collection.images, int(rows[0])
+    images = collection.images
+    if not len(rows):
+        return torch.from_numpy(images[:0].copy())
+    first = int(rows[0])
     if len(rows) == int(rows[-1]) + 1 - first:
         return torch.from_numpy(images[first : first + len(rows)])
     if folder is None or images.nbytes <= MAPPED_ABOVE_BYTES:

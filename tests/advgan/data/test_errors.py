@@ -137,12 +137,6 @@ def only_test(root: Path) -> str:
     return "."
 
 
-def no_test(root: Path) -> str:
-    write_classes(root / "train")
-    write_classes(root / "val")
-    return "."
-
-
 def empty_test(root: Path) -> str:
     write_classes(root / "train")
     (root / "test").mkdir()
@@ -374,12 +368,31 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
     ("oblong", oblong_images, {}, ["must be square, cat/0.png is 12x8; --resize 8 takes the middle square"]),
     ("empty class", empty_class_folder, {}, ["the class folder emu/ holds no images; fill or delete it"]),
     ("class without images", class_folder_without_images, {}, ["the class folder emu/ holds no images"]),
-    ("one class", one_class, {}, ["has one class only (cat); a classifier needs at least two"]),
+    (
+        "one class",
+        one_class,
+        {},
+        ["has one class only (cat); a classifier learns to tell classes apart: give two at least"],
+    ),
     ("no images", no_images, {}, ["holds no images (png, jpg"]),
-    ("no classes", images_without_classes, {}, ["1 images lie directly in it, without a label; sort them into class"]),
-    ("no classes in splits", splits_without_classes, {}, ["the images lie directly in test/, without a label"]),
-    ("test without train", only_test, {}, ["has test/ but no train/; add it"]),
-    ("train without test", no_test, {}, ["has train/ and val/ but no test/; add it, or give class folders"]),
+    (
+        "no classes",
+        images_without_classes,
+        {},
+        ["1 images lie directly in it, without a label: sort them into class folders, such as cat/"],
+    ),
+    (
+        "no classes in splits",
+        splits_without_classes,
+        {},
+        ["10 images lie directly in test/ and train/, without a label: sort them into class folders, such as test/"],
+    ),
+    (
+        "test without train",
+        only_test,
+        {},
+        ["has a test split but no train split, and there is nothing to learn from: add one"],
+    ),
     ("empty test", empty_test, {}, ["test/ holds no class folders"]),
     ("two validation folders", two_validations, {}, ["two folders for one split: val/ and validation/"]),
     ("unknown class in test", another_class_in_test, {}, ["test/ has the class emu, which train/ lacks"]),
@@ -432,7 +445,7 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
     ("empty npz", lambda root: touch(root, "set.npz"), {}, ["set.npz is empty"]),
     ("empty pt", lambda root: touch(root, "set.pt"), {}, ["set.pt is empty"]),
     ("text as pt", lambda root: write(root, "set.pt", b"hello"), {}, ["set.pt is damaged or no .pt file"]),
-    ("pt is a tensor", lambda root: pt(root, torch.zeros(2)), {}, ["set.pt holds a Tensor; a dictionary of images"]),
+    ("pt is a tensor", lambda root: pt(root, torch.zeros(2)), {}, ["set.pt: images has 1 dimensions"]),
     (
         "pt labels are words",
         lambda root: pt(root, {"images": torch.zeros(20, 1, 8, 8), "labels": ["cat", "dog"] * 10}),
@@ -443,7 +456,7 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
         "missing keys",
         lambda root: npz(root, pictures=images(), truth=labels()),
         {},
-        ["must hold images and labels (or x_train, y_train, x_test and y_test); it holds pictures, truth"],
+        ["must hold images, with labels or without (or x_train, y_train, x_test and y_test); it holds pictures"],
     ),
     (
         "missing labels",
@@ -451,7 +464,8 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
         {},
         ["has x_train but no y_train"],
     ),
-    ("missing test", lambda root: npz(root, x_train=images(), y_train=labels()), {}, ["has x_train but no x_test"]),
+    ("missing labels", lambda root: npz(root, x_train=images(), x_test=images(), y_test=labels()), {}, ["no y_train"]),
+    ("no labels", lambda root: npz(root, images=images()), {}, ["images without labels: save them with it as labels"]),
     (
         "floats beyond 1",
         lambda root: npz(root, images=images(dtype=np.float32) + 200, labels=labels()),
