@@ -204,7 +204,7 @@ def _of_gan(
         scores += own_scores(gan, data, fakes, fake.labels, subject=subject, name=reference.name, seed=seen.seed)
     if _any(wanted, "latent"):
         rows = latent_rows(gan, reference.extractor, seen, wanted, batch_size=reference.batch_size)
-        seer = f"{reference.extractor.name} {reference.extractor.digest}"
+        seer = reference.extractor.title
         scores += score_rows(rows, setting=reference.extractor.name, extractor=seer, **details)  # type: ignore[arg-type]
         findings += latent_findings(rows, gan, seen)
     if gan.discriminator is None or not _any(wanted, "discriminator"):

@@ -1,6 +1,5 @@
 """Trained classifiers on disk: written during training, read back to attack, to score with or to train on."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,7 @@ from pydantic import ValidationError
 from advgan.classifier.training import State, assemble
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.models.classifiers.architectures import build_network
-from advgan.storage.cache import cache_dir
 from advgan.storage.checkpoints import (
-    SUFFIX,
     Checkpoint,
     find_checkpoint,
     load_checkpoint,
@@ -103,11 +100,6 @@ def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
     """
     checkpoint = load_checkpoint(path, kind=KIND)
     return _restore(checkpoint, _read_recipe(checkpoint), device)
-
-
-def cached_classifier_path(name: str, data_digest: str) -> Path:
-    """Where a classifier that was fitted on the way, for a user who had none, is kept for the next time."""
-    return cache_dir() / "classifiers" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}-{data_digest}{SUFFIX}"
 
 
 def _read_recipe(checkpoint: Checkpoint) -> _Recipe:

@@ -115,6 +115,13 @@ class Data:
         return self.train.num_classes
 
     @cached_property
+    def held_out(self) -> ImageSet:
+        """The images of validation and test together: what nothing was trained on."""
+        images = torch.cat([self.validation.images, self.test.images])
+        labels = torch.cat([self.validation.labels, self.test.labels])
+        return ImageSet(images, labels, self.classes, self.validation.name)
+
+    @cached_property
     def digest(self) -> str:
         """Name the content of all three splits in 12 hex digits."""
         parts = (self.train.digest, self.validation.digest, self.test.digest)

@@ -22,6 +22,24 @@ def extractor_findings(real: Features, fake: Features) -> list[Finding]:
     return [finding for finding in found if finding is not None]
 
 
+def judge_findings(extractor: Extractor) -> list[Finding]:
+    """Whether the classifier that judges knows the data well enough for its features and classes to carry scores."""
+    known = extractor.held_out
+    if known is None or not known.is_weak:
+        return []
+    return [
+        Finding(
+            "warning",
+            "A weak judge",
+            f"Images are judged by {extractor.name} {extractor.digest}, {known.words}; always naming the commonest "
+            f"class is right in {known.guess:.1%}.",
+            "Distances, precision, recall and classes mean no more than it knows of the images: fit a better one with "
+            "advgan fit and give its run as --features, or use --features inception.",
+            code="weak-judge",
+        )
+    ]
+
+
 def constant_columns(features: Tensor) -> Tensor:
     """Which features have one value in all rows: (N, D) to (D,) bool."""
     return (features.amax(dim=0) == features.amin(dim=0)).cpu()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from advgan.ranges import to_bytes, to_unit
 from advgan.storage.checkpoints import parameters_digest
 from attacks import Classifier
+from evaluation.features.held_out import HeldOut
 
 Look = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -30,8 +31,20 @@ class Extractor:
     """Whether images are rounded to 8 bits before. False for points, which may leave [0, 1] too."""
     confidence: float = 0.0
     """The least probability with which an image counts as one of its most probable class."""
+    held_out: HeldOut | None = None
+    """Of a classifier that judges: how well it names images that it has not learnt from; None where nobody tried."""
     is_foreign: bool = False
     """Whether it is a user's own, of whose modes nothing is known: it is tried before its features are believed."""
+
+    @property
+    def title(self) -> str:
+        """Name and digest of the weights, as results call it."""
+        return f"{self.name} {self.digest}".rstrip()
+
+    @property
+    def words(self) -> str:
+        """How it sees images, for protocols."""
+        return self.protocol or f"features of {self.title}"
 
 
 @dataclass(frozen=True)
@@ -106,11 +119,14 @@ def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_si
     )
 
 
-def classifier_extractor(classifier: Classifier, *, name: str | None = None, digest: str | None = None) -> Extractor:
+def classifier_extractor(
+    classifier: Classifier, *, name: str | None = None, digest: str | None = None, held_out: HeldOut | None = None
+) -> Extractor:
     """Look through a classifier of the user's own domain: its features are what goes into its last linear layer.
 
-    `name` (by default the classifier's) goes into the names of the metrics, `digest` (by default of the weights) into
-    the protocol. Raises ValueError where the network has no linear layer that gives its logits.
+    `name` (by default the classifier's) goes into the names of the metrics, `digest` (by default of the weights) and
+    what `held_out` says of its accuracy into the protocol. Raises ValueError where the network has no linear layer that
+    gives its logits.
     """
     linear = [module for module in classifier.network.modules() if isinstance(module, nn.Linear)]
     name = name or classifier.name
@@ -136,7 +152,8 @@ def classifier_extractor(classifier: Classifier, *, name: str | None = None, dig
         return last["input"].float(), as_double(logits).softmax(dim=1)
 
     digest = digest or parameters_digest(classifier.network.state_dict())
-    return Extractor(name, digest, look, f"input of the last linear layer of {name} {digest}")
+    told = f", {held_out.words}" if held_out else ""
+    return Extractor(name, digest, look, f"input of the last linear layer of {name} {digest}{told}", held_out=held_out)
 
 
 def metric_name(metric: str, features: Features) -> str:

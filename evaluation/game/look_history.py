@@ -44,6 +44,17 @@ class History(NamedTuple):
         return all(distances[look] < min(distances[:look]) for look in late)
 
 
+def by_one_judge(rows: Sequence[Row], judge: str | None = None) -> list[Row]:
+    """The looks among the rows of a log that were judged by `judge`, or else by the judge of the last look.
+
+    Distances and classes that two networks see are not of one scale: a run that goes on beside another judge begins its
+    comparisons anew. Logs of before judges were named in them agree with each other alone.
+    """
+    looks = [row for row in rows if "distance" in row]
+    wanted = looks[-1].get("judge") if looks and judge is None else judge
+    return [row for row in looks if row.get("judge") == wanted]
+
+
 def value_of(row: Row, path: Sequence[str]) -> float | None:
     """The number at a path of keys; None where the row lacks it."""
     found: Any = row

@@ -13,6 +13,7 @@ from advgan.storage.runs import Run
 from evaluation.features.features import Extractor, Features
 from evaluation.game.discriminator import Answers, Judgements, View, examine, view_of
 from evaluation.game.discriminator_fit import FitConfig
+from evaluation.game.look_history import by_one_judge
 from evaluation.game.wasserstein import slopes_between
 
 GRADIENTS = 256
@@ -105,9 +106,9 @@ class Match:
 
     @cached_property
     def looks(self) -> list[dict[str, Any]]:
-        """The evaluated rows of the run's log, up to the step of this checkpoint."""
+        """The evaluated rows of the run's log, up to the step of this checkpoint, by the judge of the last."""
         rows = self.run.rows() if self.run else []
-        return [row for row in rows if "distance" in row and row["step"] <= self.gan.step]
+        return by_one_judge([row for row in rows if row["step"] <= self.gan.step])
 
     @property
     def snapshots(self) -> list[Path]:

@@ -71,19 +71,24 @@ def _hopping(match: Match) -> list[Row]:
             f"{len(counts)} looks of the log, {size} images each; about {found.floor:.2g} by chance where a look is a "
         )
         text += "new draw, less with common latents, for which the interval is too wide"
+        text += f"; classes by {match.looks[-1]['judge']}" if "judge" in match.looks[-1] else ""
     else:
         classes, num_classes, steps = _snapshot_classes(match)
         if len(steps) < 2:
             return []
         found, size = hopping_of_samples(classes, num_classes=num_classes, seed=match.seed), classes.shape[1]
         counts = [torch.bincount(one, minlength=num_classes).tolist() for one in classes]
-        text = f"checkpoints of steps {', '.join(map(str, steps))}, {size} common latents"
+        text = f"checkpoints of steps {', '.join(map(str, steps))}, {size} common latents{_seer(match)}"
     interval = "mean total variation of neighbours; parametric bootstrap interval about the expectation at these sizes"
     changed = float(modes_changed(counts))
     return [
         ("mode_hopping", mean_hopping(found), size, f"{text}; {interval}"),
         ("modes_changed", Estimate(changed, *UNKNOWN), size, f"{text}; a rare class may be missed, so no interval"),
     ]
+
+
+def _seer(match: Match) -> str:
+    return f"; classes by {match.extractor.title}" if match.extractor else ""
 
 
 def _snapshot_classes(match: Match) -> tuple[Tensor, int, list[int]]:
@@ -150,7 +155,7 @@ def _consistency(match: Match) -> list[Row]:
     unit = spread(chosen, torch.zeros(len(chosen), dtype=torch.int64), num_classes=1).overall
     real_mean = real.values.double().mean(dim=0)
     own = _seen(match, _drawn(match, generator))
-    text = f"{len(own)} latents, features of {match.extractor.name}, unit {unit:.4g}"
+    text = f"{len(own)} latents, unit {unit:.4g} of the features; {match.extractor.words}"
     distances = f"{text}; t interval over batches of {BATCH}"
     means = f"{text}; jackknife interval about the expectation at this size"
 

@@ -1,31 +1,25 @@
-"""Classifiers by bare name: those that a user trained, found again, or one fitted on the way and kept for later."""
+"""Who judges: the classifier or extractor that a user names, or the one that the fixed recipe makes of the data."""
 
-import math
-import shutil
 from pathlib import Path
 
-from advgan.classifier.mixing import steps_per_epoch
 from advgan.classifier.sources import load_classifier
-from advgan.classifier.stored import cached_classifier_path, load_trained, save_classifier
-from advgan.classifier.training import start, train
-from advgan.config import ClassifierTraining, NetworkConfig
+from advgan.classifier.stored import load_trained
+from advgan.config.resolve import read_yaml
 from advgan.data import Data
 from advgan.models.classifiers.architectures import CLASSIFIERS
-from advgan.storage.atomic import replacing
+from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
 from evaluation.extractors import is_extractor, named_extractor
 from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.features.protocols import DEFAULT
-from evaluation.jobs.fitting_threads import fitting_threads
-from evaluation.jobs.setup import Setup, log, progress
+from evaluation.jobs.fixed_recipe import STEPS, fixed_classifier, tried
+from evaluation.jobs.setup import Setup, log
 from evaluation.modes.points import points_extractor
 from evaluation.modes.stacked import stacked_extractor
 
 EMBEDDED = "digits"
 JUDGE = "cnn"
 """The architecture that scores generators where the user names none."""
-STEPS = 600
-"""Enough for the small images that this is for; at least one pass over the images."""
 
 
 def choose_classifier(
@@ -37,19 +31,13 @@ def choose_classifier(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> Classifier:
-    """Load the classifier that a string names; a bare `resnet` is the one trained on these data.
+    """Load the classifier that a string names; a bare `resnet` is the one that the fixed recipe makes of the digits.
 
-    On the embedded digits a missing one is fitted and kept; on other data, which `given` spells as the user did, a
-    ValueError names the command to type.
+    It stays that one, whatever `advgan fit` trains: what a user fitted is named by its run. On other data than the
+    embedded digits, which `given` spells as the user did, a ValueError says how to get a run to name.
     """
-    is_missing = source in CLASSIFIERS and not cached_classifier_path(source, data.digest).is_file()
-    if is_missing and data.name != EMBEDDED:
-        raise ValueError(
-            f"--model {source}: none is trained on {data.name} yet; "
-            f"type: advgan fit --data {given or data.name} --model {source}"
-        )
     classifier = load_classifier(
-        str(fitted_classifier(source, data, setup)) if source in CLASSIFIERS else source,
+        str(_by_name(source, data, setup, given)) if source in CLASSIFIERS else source,
         num_classes=data.num_classes,
         size=data.size,
         channels=data.channels,
@@ -66,7 +54,8 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
 
     That may be `inception`, under the protocol given, or `file.py:object` too. Points are always seen by their
     coordinates; stacked digits, unless by a named extractor, through a classifier of single digits, which `auto` fits
-    on the digits that they are made of.
+    on the digits that they are made of. A classifier is tried on images that it has not learnt from, and what it
+    reached stands in the protocol of every score.
     """
     if data.train.are_points:
         if features != "auto":
@@ -77,34 +66,63 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
         return named_extractor(features, device=setup.torch_device(), protocol=protocol)
     if data.parts is not None:
         return stacked_extractor(choose_extractor(features, data.parts, setup))
-    path = fitted_classifier(JUDGE, data, setup) if features == "auto" else Path(features)
+    return _judge(data, setup) if features == "auto" else _judge_of_run(features, data, setup)
+
+
+def labelling_judge(data: Data, setup: Setup) -> Classifier:
+    """The judge of the data, to name the classes of images without labels; its own name says which it is."""
+    path, held_out = fixed_classifier(JUDGE, data, setup)
     classifier, info = load_trained(path, device=setup.torch_device())
+    classifier.name = f"{info.name} {info.digest}, {held_out.words},"
+    return classifier
+
+
+def own_run(name: str, data: Data) -> Path | None:
+    """The newest run of `advgan fit` here whose network is of that architecture and learnt from these images."""
+    for file in sorted(Path("runs/fit").glob("*/config.yaml"), reverse=True):
+        try:
+            network = read_yaml(file).get("network") or {}
+            if network.get("name") == name:
+                learnt = load_checkpoint(find_checkpoint(file.parent)).config["data"]["digest"]
+                if learnt == data.digest:
+                    return file.parent
+        except (ValueError, KeyError, TypeError, AttributeError):  # a run that is not whole is none to name
+            continue
+    return None
+
+
+def _judge(data: Data, setup: Setup) -> Extractor:
+    path, held_out = fixed_classifier(JUDGE, data, setup)
+    classifier, info = load_trained(path, device=setup.torch_device())
+    return classifier_extractor(classifier, name=info.name, digest=info.digest, held_out=held_out)
+
+
+def _judge_of_run(features: str, data: Data, setup: Setup) -> Extractor:
+    classifier, info = load_trained(Path(features), device=setup.torch_device())
     if (info.size, info.channels, info.classes) != (data.size, data.channels, data.classes):
         raise ValueError(
             f"--features {features}: was trained on {info.data_name} ({info.size}x{info.size}, {len(info.classes)} "
             f"classes), not on images like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"
         )
-    return classifier_extractor(classifier, name=info.name, digest=info.digest)
+    known = "" if info.data_digest == data.digest else " of other data than it learnt from"
+    held_out = tried(classifier, data.test, called=f"test images{known}")
+    return classifier_extractor(classifier, name=info.name, digest=info.digest, held_out=held_out)
 
 
-def fitted_classifier(name: str, data: Data, setup: Setup) -> Path:
-    """The checkpoint of a classifier of these very images; fitted now, by the plain recipe, where there is none yet."""
-    path = cached_classifier_path(name, data.digest)
-    if path.is_file():
-        return path
-    epochs = max(1, math.ceil(STEPS * ClassifierTraining().batch_size / len(data.train)))
-    training, network = ClassifierTraining(epochs=epochs), NetworkConfig(name=name)
-    log.info("no %s is trained on %s yet: fitting one for %d epochs, kept in %s", name, data.name, epochs, path)
-    state = start(network, training, data.train, device=setup.torch_device())
-    threads = fitting_threads(network, training, state, data.train)
-    with threads, progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
-        for _ in train(state, data.train, training):
-            bar.update()
-    save_classifier(path, state, network, training, data=data.describe())
+def _by_name(source: str, data: Data, setup: Setup, given: str) -> Path:
+    """What a bare name means; said each time, since a network that the user fitted may be meant."""
+    own = own_run(source, data)
+    if (given or data.name).lower() != EMBEDDED:
+        way_out = (
+            f"give its run, --model {own}"
+            if own
+            else f"type: advgan fit --data {given or data.name} --model {source}, and then give its run as --model"
+        )
+        raise ValueError(
+            f"--model {source}: an architecture, which is fitted on the way to the embedded digits alone, not to "
+            f"{data.name}; {way_out}"
+        )
+    path, held_out = fixed_classifier(source, data, setup)
+    mine = f" One that you fitted is --model {own}." if own else ""
+    log.info("--model %s: the one of the fixed recipe (%d steps, seed 0), %s.%s", source, STEPS, held_out.words, mine)
     return path
-
-
-def remember(checkpoint: Path, name: str, data: Data) -> None:
-    """Let `--model NAME` on these data mean this checkpoint from now on."""
-    with replacing(cached_classifier_path(name, data.digest)) as temporary:
-        shutil.copyfile(checkpoint, temporary)

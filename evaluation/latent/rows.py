@@ -84,10 +84,10 @@ def _path_length(generator: Generator, extractor: Extractor, num_paths: int, see
     ends = draw_ends(generator, num_paths, seed=seed)
     lengths = path_lengths(generator, extractor, ends, seed=seed, batch_size=batch_size)
     protocol = (
-        f"squared distance of {extractor.name} features per squared step of {STEP:g} of the {way_of(generator.space)} "
+        f"squared distance of features per squared step of {STEP:g} of the {way_of(generator.space)} "
         f"between two latents, anywhere on it, of {num_paths} paths; float images; mean from the 1st to the 99th "
         "percentile (lower, higher), bootstrap interval over paths, none where all are alike, about its expectation at "
-        "this number"
+        f"this number; {extractor.words}"
     )
     return "path_length", path_length(lengths, seed=seed), num_paths, protocol
 
@@ -96,11 +96,13 @@ def _ways(
     features: Tensor, generator: Generator, extractor: Extractor, seen: Seen, wanted: Collection[str]
 ) -> Iterator[Row]:
     count = len(features)
-    ways = f"{STEPS} equal steps of the {way_of(generator.space)} between two latents, seen by {extractor.name}"
+    ways = f"{STEPS} equal steps of the {way_of(generator.space)} between two latents"
     if "interpolation_jump" in wanted:
         still = count - len(jumps(features))
         moving = f"; {still} of {count} ways, on which nothing moves, left out" if still else ""
-        protocol = f"largest over mean of {ways}; mean over ways{moving}; bootstrap interval over ways"
+        protocol = (
+            f"largest over mean of {ways}; mean over ways{moving}; bootstrap interval over ways; {extractor.words}"
+        )
         yield "interpolation_jump", interpolation_jump(features, seed=seen.seed), count - still, protocol
     if "interpolation_precision" in wanted:
         real = seen.real.features.values
@@ -109,7 +111,7 @@ def _ways(
         protocol = (
             f"share of images between {ways}, within neighbour {MANIFOLD_NEIGHBOURS} of one of {len(real)} real images "
             f"({float(near[:, [0, -1]].double().mean()):.4f} at the ends, which are samples); Wilson interval at the "
-            f"effective number of independent images, {count} ways, given the real ones"
+            f"effective number of independent images, {count} ways, given the real ones; {extractor.words}"
         )
         yield "interpolation_precision", interpolation_precision(near), count * (STEPS - 1), protocol
 
@@ -124,8 +126,8 @@ def _sensitivity(features: Tensor, ends: Ends, extractor: Extractor, seed: int) 
         return latent_sensitivity(images, codes, apart=len(chosen))
 
     protocol = (
-        f"distance of {extractor.name} features over that of the latents, mean over {len(ends)} independent pairs of "
-        "one label; jackknife interval over pairs"
+        f"distance of features over that of the latents, mean over {len(ends)} independent pairs of "
+        f"one label; jackknife interval over pairs; {extractor.words}"
     )
     return "latent_sensitivity", jackknife(statistic, torch.arange(len(ends)), seed=seed), len(ends), protocol
 

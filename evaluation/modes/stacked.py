@@ -19,4 +19,4 @@ def stacked_extractor(digit: Extractor) -> Extractor:
         first, second, third = digits.unflatten(0, (-1, 3)).unbind(dim=1)
         return values.unflatten(0, (-1, 3)).flatten(1), torch.einsum("na,nb,nc->nabc", first, second, third).flatten(1)
 
-    return Extractor(digit.name, digit.digest, look, f"each channel apart; {digit.protocol}")
+    return Extractor(digit.name, digit.digest, look, f"each channel apart; {digit.protocol}", held_out=digit.held_out)

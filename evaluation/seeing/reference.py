@@ -2,14 +2,12 @@
 
 from functools import cached_property
 
-import torch
-
 from advgan.data import Data, ImageSet
 from advgan.machine.processes import Processes
 from advgan.machine.room import Room
 from advgan.ranges import to_unit
 from evaluation.features.defaults import NUM_REAL
-from evaluation.features.extractor_findings import batch_findings
+from evaluation.features.extractor_findings import batch_findings, judge_findings
 from evaluation.features.features import Extractor, Features
 from evaluation.features.seen import Sample
 from evaluation.inputs import Source
@@ -76,7 +74,7 @@ class Reference:
     @cached_property
     def held_out_images(self) -> ImageSet:
         """Everything that no generator of these data was trained on."""
-        return _joined(self.data.validation, self.data.test)
+        return self.data.held_out
 
     @cached_property
     def sample(self) -> Sample:
@@ -105,11 +103,11 @@ class Reference:
 
     @cached_property
     def extractor_findings(self) -> list[Finding]:
-        """What is to be said of the extractor itself, for which a user's own is tried on some of the real images."""
-        images = self.sample.images
+        """What is to be said of the extractor itself; a user's own is tried on some of the real images for that."""
+        found, images = judge_findings(self.extractor), self.sample.images
         if images is None or not self.extractor.is_foreign:
-            return []
-        return batch_findings(self.extractor, to_unit(images[:TRIED]))
+            return found
+        return [*found, *batch_findings(self.extractor, to_unit(images[:TRIED]))]
 
     def see(self, processes: Processes, advance: Advance = lambda count: None) -> None:
         """Look at all of them now, with every process of torchrun; the first one keeps what was seen."""
@@ -133,8 +131,3 @@ class Reference:
             cache=self._cache,
             advance=advance,
         )
-
-
-def _joined(first: ImageSet, second: ImageSet) -> ImageSet:
-    images, labels = torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
-    return ImageSet(images, labels, first.classes, first.name)

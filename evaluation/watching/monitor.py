@@ -76,6 +76,7 @@ class Monitor:
         fake = extract(self.reference.extractor, fakes, batch_size=self.reference.batch_size)
         drawn = modes(self.reference.real, fake)
         row: Row = {
+            "judge": self.reference.extractor.title,
             "distance": followed_distance(self.reference, fake),
             "modes_covered": drawn.covered,
         }

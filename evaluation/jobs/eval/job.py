@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from advgan.classifier.stored import load_trained
 from advgan.data import Data, load_data
 from advgan.machine.precision import true_float32
 from advgan.machine.processes import Processes, joined
@@ -25,7 +24,7 @@ from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval.config import EvalConfig
 from evaluation.jobs.eval.panels import comparison_panel, scored_parts
 from evaluation.jobs.eval.statistics import against_statistics
-from evaluation.jobs.judges import JUDGE, choose_extractor, fitted_classifier
+from evaluation.jobs.judges import choose_extractor, labelling_judge
 from evaluation.jobs.looking_threads import looking_threads
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.metric_words import wanted_metrics
@@ -226,7 +225,7 @@ def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup:
     """A classifier of the data, where images without labels are to be learnt from."""
     if source.labels is not None or data is None or data.train.are_points or USE_METRICS.keys().isdisjoint(wanted):
         return None
-    return load_trained(fitted_classifier(JUDGE, data, setup), device=setup.torch_device())[0]
+    return labelling_judge(data, setup)
 
 
 def _of_form(wanted: Collection[str], source: Source, config: EvalConfig) -> Collection[str]:

@@ -14,13 +14,13 @@ from advgan.data import Data, ImageSet, load_data
 from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
 from advgan.machine.room import Room
+from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.storage.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.augmented import read_extra
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.fitting_threads import fitting_threads
-from evaluation.jobs.judges import remember
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.suites import setting_name
 from evaluation.record.scores import Score
@@ -61,14 +61,19 @@ def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None,
             _train(run, state, config, data, extra)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every whole epoch is kept: advgan fit --resume {run.folder} goes on.") from None
-    if config.training.defense.name == "none" and extra is None:
-        remember(run.best, config.network.name, data)
     classifier, info = load_trained(run.best, device=state.device)
     subject = f"{info.name} {info.digest}"
     scores = _test(classifier, data, config, subject)
     results = _results(run, config, data, subject, scores)
     keep(run, results)
-    return finish(run, with_panels(results, {"The curves of training": lambda: _curves(run)}), summary=scores)
+    outcome = finish(run, with_panels(results, {"The curves of training": lambda: _curves(run)}), summary=scores)
+    log.info("attack it by its run: advgan attack --model %s%s", run.folder, _not_by_name(config.network.name))
+    return outcome
+
+
+def _not_by_name(name: str) -> str:
+    """A bare name means the network of the fixed recipe, before and after every fit."""
+    return f" (--model {name} alone is the one of the fixed recipe, not this one)" if name in CLASSIFIERS else ""
 
 
 def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:

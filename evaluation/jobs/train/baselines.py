@@ -20,6 +20,7 @@ from advgan.sampling.stored import load_gan, load_vae_state, save_baseline
 from advgan.storage.atomic import write_atomically
 from advgan.storage.runs import Run
 from evaluation.features.features import extract
+from evaluation.game.look_history import by_one_judge
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
@@ -137,7 +138,8 @@ def _mixture_steps(data: Data, baseline: Baseline) -> Iterator[Progress]:
 
 def _fit(run: Run, steps: Iterator[Progress], config: BaselineConfig, reference: Reference, *, first: int) -> None:
     baseline, rows = config.baseline, list[dict[str, Any]]()
-    best = min((row["distance"] for row in run.rows() if "distance" in row), default=math.inf)
+    earlier = by_one_judge(run.rows(), reference.extractor.title)
+    best = min((row["distance"] for row in earlier), default=math.inf)
     keep = partial(save_baseline, baseline=baseline, data=reference.data.describe())
     with progress(baseline.steps, baseline.kind, initial=first) as bar:
         for step in steps:
@@ -185,7 +187,11 @@ def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference
     columns = grid_columns(reference.data.num_classes)
     grid = image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns)
     write_atomically(run.samples / f"step-{step.step:07d}.png", grid)
-    return {"distance": followed_distance(reference, fake), "modes_covered": modes(reference.real, fake).covered}
+    return {
+        "judge": reference.extractor.title,
+        "distance": followed_distance(reference, fake),
+        "modes_covered": modes(reference.real, fake).covered,
+    }
 
 
 def _recipe(baseline: Baseline) -> str:

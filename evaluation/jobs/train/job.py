@@ -148,7 +148,7 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
-        findings=_findings(looks(rows), config, scored.findings),
+        findings=(*_findings(looks(rows), config, scored.findings), *_two_judges(rows)),
         versions=versions(),
     )
     keep(run, results)
@@ -177,6 +177,25 @@ def _findings(evaluations: list[Row], config: TrainConfig, scored: tuple[Finding
             )
         )
     return (*found, *(finding for finding in scored if not finding.code or finding.code not in codes))
+
+
+def _two_judges(rows: list[Row]) -> list[Finding]:
+    """Say so where earlier looks were left out, since another network judged them."""
+    judged, kept = [row for row in rows if "distance" in row], looks(rows)
+    if len(judged) == len(kept):
+        return []
+    return [
+        Finding(
+            "warning",
+            "Two judges in one training",
+            f"{len(judged) - len(kept)} of {len(judged)} looks were judged by another network than "
+            f"{kept[-1].get('judge')}, the judge since step {kept[0]['step']:,}: their distances are not compared, so "
+            "the best checkpoint, alarms and patience count from there.",
+            "Go on with a run on the machine and with the cache that it began with, or score its checkpoints anew with "
+            "advgan eval.",
+            code="two-judges",
+        )
+    ]
 
 
 def _check_batch(config: TrainConfig, data: Data) -> None:

@@ -17,6 +17,7 @@ from advgan.machine.processes import Processes
 from advgan.sampling.stored import save_gan
 from advgan.storage.atomic import copy_atomically, write_atomically
 from advgan.storage.runs import Run
+from evaluation.game.look_history import by_one_judge
 from evaluation.jobs.setup import log, progress
 from evaluation.jobs.train.board import Board
 from evaluation.jobs.train.config import TrainConfig
@@ -111,8 +112,8 @@ def train_watched(
 
 
 def looks(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a log that hold an evaluation."""
-    return [row for row in rows if "distance" in row]
+    """The rows of a log that hold an evaluation, by the judge of the last."""
+    return by_one_judge(rows)
 
 
 def out_of_patience(evaluations: Sequence[Row], patience: int | None) -> bool:
@@ -144,7 +145,7 @@ def _look(run: Run, state: State, config: TrainConfig, monitor: Monitor, row: Ro
 
     The order makes a crash harmless: until the last file is there, a resumed run comes back to this look.
     """
-    before = looks(run.rows())
+    before = by_one_judge(run.rows(), monitor.reference.extractor.title)
     seen = monitor.reference.room.within(lambda _: monitor.look(state, before[-1] if before else None))
     row |= seen.row
     history = [*before, row]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from advgan.classifier.stored import cached_classifier_path, load_state, load_trained, save_classifier
+from advgan.classifier.stored import load_state, load_trained, save_classifier
 from advgan.classifier.training import State, start, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import ImageSet
@@ -163,10 +163,3 @@ def test_a_pickle_under_the_name_of_a_checkpoint_is_refused_unrun(tmp_path: Path
     assert not mark.exists()
     pickle.loads(path.read_bytes())
     assert mark.exists()  # the trap was live
-
-
-def test_cached_classifiers_are_kept_apart_by_network_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(tmp_path))
-    path = cached_classifier_path("resnet", "0123456789ab")
-    assert path == tmp_path / "classifiers" / "resnet-0123456789ab.safetensors"
-    assert cached_classifier_path("torchvision:a/b", "0" * 12).parent == path.parent

@@ -82,7 +82,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, digits: Data, fakes: Tensor) 
     (folder / "network.py").write_text(NETWORK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADVGAN_CACHE_DIR", str(folder / "cache"))
-        patch.setattr("evaluation.jobs.judges.STEPS", 5)
+        patch.setattr("evaluation.jobs.fixed_recipe.STEPS", 5)
         patch.setattr("evaluation.jobs.setup.write_report", lambda folder: folder / "report.html")
         yield folder
 
