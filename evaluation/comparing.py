@@ -93,8 +93,33 @@ def difference_scores(found: Sequence[Difference]) -> list[Score]:
     ]
 
 
-def comparison_findings(found: Sequence[Difference]) -> list[Finding]:
-    """Name the differences that these numbers of images cannot show."""
+def comparison_findings(found: Sequence[Difference], runs: Sequence[Sequence[Score]] = ()) -> list[Finding]:
+    """Name the differences that these numbers of images cannot show, and the scores that nobody may compare."""
+    return [*_two_judges(runs), *_unclear(found)]
+
+
+def _two_judges(runs: Sequence[Sequence[Score]]) -> list[Finding]:
+    """Metrics that several judges gave: one network's distance, precision or class is not of another's scale."""
+    judges: dict[tuple[str, str, str], set[str]] = {}
+    for score in (score for scores in runs for score in scores if score.extractor):
+        judges.setdefault((score.metric, score.setting, score.data), set()).add(score.extractor)
+    apart = {metric: sorted(names) for (metric, _, _), names in judges.items() if len(names) > 1}
+    if not apart:
+        return []
+    names = sorted({name for several in apart.values() for name in several})
+    return [
+        Finding(
+            "warning",
+            "Scores of two judges are not compared",
+            f"{', '.join(list(apart)[:5])}{' and more' * (len(apart) > 5)} were seen by {' and '.join(names)}: "
+            "networks of other weights, whose features have scales of their own.",
+            "Score all generators in one call of advgan eval, or name one judge for all, --features RUN.",
+            code="two-judges",
+        )
+    ]
+
+
+def _unclear(found: Sequence[Difference]) -> list[Finding]:
     unclear = [one for one in found if not one.is_significant and one.samples_needed]
     if not unclear:
         return []

@@ -18,9 +18,9 @@ _STYLES = ("solid", "dashed", "dotted")
 class Row(NamedTuple):
     """One number in every run that has it (None in the others).
 
-    `note` says what sets the row apart from others of the same metric and setting; `alone` that data or protocol do,
-    so that the rows must not be compared. `best` is the place of the run that is better than each other one by more
-    than their intervals, None where no run is.
+    `note` says what sets the row apart from others of the same metric and setting; `alone` that data, judge (what saw
+    the images, by its weights) or protocol do, so that the rows must not be compared. `best` is the place of the run
+    that is better than each other one by more than their intervals, None where no run is.
     """
 
     metric: str
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def pivot(runs: Sequence[Sequence[Score]]) -> list[Row]:
-    """Put scores into one row only where metric, setting, data and protocol agree.
+    """Put scores into one row only where metric, setting, data, judge and protocol agree.
 
     A run that has several such scores (of several models, say) gets a row for each of them, aligned with the rows of
     other runs by the subject without its hash, or where that is not enough by the whole subject or the seed.
@@ -72,7 +72,12 @@ _SPLITS: tuple[dict[str, Callable[[Score], str]], ...] = (
 def _rows(metric: str, setting: str, runs: Sequence[Sequence[Score]]) -> list[Row]:
     here = [[score for score in scores if (score.metric, score.setting) == (metric, setting)] for scores in runs]
     for split in _SPLITS:
-        details = {"data": lambda score: score.data, "protocol": lambda score: score.protocol, **split}
+        details = {
+            "data": lambda score: score.data,
+            "judge": lambda score: score.extractor,
+            "protocol": lambda score: score.protocol,
+            **split,
+        }
         cells: dict[tuple[str, ...], list[list[Score]]] = {}
         for place, scores in enumerate(here):
             for score in scores:
@@ -81,7 +86,7 @@ def _rows(metric: str, setting: str, runs: Sequence[Sequence[Score]]) -> list[Ro
         if all(len(cell) < 2 for row in cells.values() for cell in row):
             break
     differing = [name for place, name in enumerate(details) if len({variant[place] for variant in cells}) > 1]
-    alone = "data" in differing or "protocol" in differing
+    alone = not {"data", "judge", "protocol"}.isdisjoint(differing)
     rows = []
     for variant, row in cells.items():
         described = dict(zip(details, variant, strict=True))

@@ -115,3 +115,14 @@ def test_the_number_of_images_that_is_named_is_enough() -> None:
     (finding,) = comparison_findings([found])
     assert f"{needed:,}" in finding.evidence
     assert finding.code == "unclear-differences"
+
+
+def test_two_judges_are_not_compared_and_that_is_said() -> None:
+    runs = [[score("a", 5, 0.1, extractor="cnn 0123")], [score("b", 1, 0.1, extractor="cnn 4567")]]
+    assert differences(runs) == []
+    (finding,) = comparison_findings([], runs)
+    assert (finding.level, finding.code) == ("warning", "two-judges")
+    assert "fd[cnn] were seen by cnn 0123 and cnn 4567" in finding.evidence
+    alike = [[score("a", 5, 0.1, extractor="cnn 0123")], [score("b", 1, 0.1, extractor="cnn 0123")]]
+    assert len(differences(alike)) == 1
+    assert comparison_findings([], alike) == []

@@ -119,7 +119,8 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
     run = setup.create_run("eval", name, config.complete())
-    compared = differences([one.scores for one in scored]) if config.compare else []
+    sides = [one.scores for one in scored] if config.compare else []
+    compared = differences(sides)
     results = Results(
         command="eval",
         title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
@@ -134,7 +135,7 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
         ),
         headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
         scores=(*(score for one in scored for score in one.scores), *difference_scores(compared)),
-        findings=(*_findings(scored), *comparison_findings(compared)),
+        findings=(*_findings(scored), *comparison_findings(compared, sides)),
         panels=(comparison_panel(compared),) if compared else (),
         versions=versions(),
     )

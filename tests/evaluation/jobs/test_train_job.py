@@ -25,6 +25,7 @@ from advgan.sampling.stored import load_gan
 from advgan.storage.checkpoints import load_checkpoint
 from advgan.storage.runs import Run
 from evaluation.features.features import Extractor
+from evaluation.game.look_history import by_one_judge
 from evaluation.jobs.setup import Outcome, Setup
 from evaluation.jobs.train import board as train_board
 from evaluation.jobs.train import job as train
@@ -505,6 +506,16 @@ def test_scalars_are_the_numbers_of_a_row_alone() -> None:
 
 def test_looks_are_the_rows_with_an_evaluation() -> None:
     assert looks([{"step": 1}, {"step": 2, "distance": 1.0}]) == [{"step": 2, "distance": 1.0}]
+
+
+def test_looks_by_another_judge_are_left_out_and_said() -> None:
+    rows = [{"step": step, "distance": 1.0, "judge": judge} for step, judge in enumerate(("cnn 0", "cnn 0", "cnn 1"))]
+    assert looks(rows) == rows[2:]
+    assert by_one_judge(rows, "cnn 0") == rows[:2]
+    assert by_one_judge(rows, "cnn 2") == []
+    (finding,) = train._two_judges(rows)
+    assert "2 of 3 looks were judged by another network than cnn 1, the judge since step 2" in finding.evidence
+    assert train._two_judges(rows[:2]) == train._two_judges([{"step": 1, "distance": 1.0}]) == []
 
 
 def test_the_time_of_evaluations_is_told_and_not_logged(

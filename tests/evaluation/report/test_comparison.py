@@ -33,12 +33,13 @@ def test_the_same_measurement_stands_in_one_row(make_score: Make) -> None:
     assert (row.note, row.alone) == ("", False)
 
 
-@pytest.mark.parametrize("field", ["data", "protocol"])
+@pytest.mark.parametrize("field", ["data", "protocol", "extractor"])
 def test_other_data_or_another_protocol_stand_apart_with_a_note(field: str, make_score: Make) -> None:
     first, second = make_score("fid", 1.0, **{field: "one"}), make_score("fid", 2.0, **{field: "two"})
     rows = pivot([[first], [second]])
     assert [row.cells for row in rows] == [(first, None), (None, second)]
-    assert [row.note for row in rows] == [f"{field}: one", f"{field}: two"]
+    name = "judge" if field == "extractor" else field
+    assert [row.note for row in rows] == [f"{name}: one", f"{name}: two"]
     assert all(row.alone for row in rows)
     assert all(row.best is None for row in rows)
 
