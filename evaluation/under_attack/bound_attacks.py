@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from attacks import Attack, Norm, named_norm
+from attacks import Attack, Norm, named_norm, pgd
 from attacks.table import entry_of
 from evaluation.under_attack.outcomes import Outcome, bound
 
@@ -18,12 +18,15 @@ class Threat:
     """The budget at which gradient attacks are questioned, and what they left of it."""
 
     name: str
-    """The setting of the strongest of them."""
+    """The setting of the strongest of those that spend the budget; "pgd" where none does."""
     attack: Attack
+    """Theirs, else PGD: the iterates of an attack that looks for the nearest image need not use the budget."""
     norm: Norm
     eps: float
     survivors: Tensor
     """(N,) bool: correct, and broken by no untargeted gradient attack of this norm and budget."""
+    stands_in: bool = False
+    """Whether `attack` is PGD for want of one of the evaluation's own."""
 
 
 def norm_of(attack: object) -> Norm | None:
@@ -64,10 +67,20 @@ def scaled(attack: Callable[..., Tensor], **options: Any) -> "partial[Tensor]":
 
 
 def uses_gradients(attack: object) -> bool:
-    """Whether the table says that an attack climbs gradients away from the label, within a budget of one number."""
+    """Whether the table says that an attack climbs gradients away from the label, within a budget of one number.
+
+    One image at a time: a change shared by many images answers another question.
+    """
     entry = entry_of(attack)
-    untargeted = not bound(attack, "targeted")
-    return entry is not None and entry.knowledge == "gradients" and untargeted and eps_of(attack) is not None
+    if entry is None or entry.knowledge != "gradients" or not entry.per_sample:
+        return False
+    return not bound(attack, "targeted") and eps_of(attack) is not None
+
+
+def spends_budget(attack: object) -> bool:
+    """Whether an attack goes for the strongest image within the budget, not for the nearest that fools."""
+    entry = entry_of(attack)
+    return entry is not None and entry.aim == "budget"
 
 
 def same_ball(one: object, other: object) -> bool:
@@ -87,23 +100,29 @@ def hardest_threat(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack
         if uses_gradients(attacks.get(name)) and norm is not None and eps:
             groups.setdefault((norm.name, eps), []).append(name)
     threats = [_threat(names, outcomes, attacks) for names in groups.values()]
-    return min(threats, key=lambda threat: (_imbalance(threat, outcomes), -threat.eps), default=None)
+    correct = max((int(outcome.clean.correct.sum()) for outcome in outcomes.values()), default=0)
+    return min(threats, key=lambda threat: (_imbalance(threat, correct), -threat.eps), default=None)
 
 
 def _threat(names: list[str], outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> Threat:
-    # Of equals, one that iterates: it can be asked for more steps.
-    strongest = min(names, key=lambda name: (int(outcomes[name].robust.sum()), not option_of(attacks[name], "steps")))
-    survivors = outcomes[strongest].robust.clone()
+    survivors = outcomes[names[0]].robust.clone()
     for name in names:
         survivors &= outcomes[name].robust
-    norm, eps = norm_of(attacks[strongest]), eps_of(attacks[strongest])
+    norm, eps = norm_of(attacks[names[0]]), eps_of(attacks[names[0]])
     assert norm is not None
     assert eps is not None
+    # Of equals, one that iterates: it can be asked for more steps.
+    strongest = min(
+        (name for name in names if spends_budget(attacks[name])),
+        key=lambda name: (int(outcomes[name].robust.sum()), not option_of(attacks[name], "steps")),
+        default=None,
+    )
+    if strongest is None:
+        return Threat("pgd", with_options(pgd, norm=norm, eps=eps), norm, eps, survivors, stands_in=True)
     return Threat(strongest, attacks[strongest], norm, eps, survivors)
 
 
-def _imbalance(threat: Threat, outcomes: Mapping[str, Outcome]) -> float:
-    correct = int(outcomes[threat.name].clean.correct.sum())
+def _imbalance(threat: Threat, correct: int) -> float:
     return abs(int(threat.survivors.sum()) / max(correct, 1) - 0.5)
 
 

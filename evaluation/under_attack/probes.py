@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from attacks import Classifier, Gradient, log_odds
+from attacks import Classifier, Gradient, Norm, log_odds
 from attacks.random import permutation
 from evaluation.under_attack.outcomes import Clean
 
@@ -60,6 +60,12 @@ class Probes:
         """(n,) bool on the CPU: no longer classified correctly. Costs one pass."""
         logits = self.classifier.logits(adversarial)
         return ((logits.argmax(dim=1) != self.labels) & ~logits.isnan().any(dim=1)).cpu()
+
+    def within(self, images: Tensor, norm: Norm, eps: float, *, rows: Tensor | None = None) -> Tensor:
+        """(n,) bool: images (n, C, H, W), of these probes or of those numbered `rows`, lie in ball and bounds."""
+        originals = self.images if rows is None else self.images[rows]
+        in_ball = norm.size(images - originals) <= eps * (1 + 1e-4) + 1e-6
+        return in_ball & ((images >= 0) & (images <= 1)).flatten(1).all(dim=1)
 
     @cached_property
     def found(self) -> Gradient | None:

@@ -24,7 +24,7 @@ from evaluation.under_attack.bound_attacks import Threat
 from evaluation.under_attack.classifier_findings import classifier_findings
 from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.probes import Probes
-from evaluation.under_attack.trials import attack_outcome
+from evaluation.under_attack.trials import attack_outcome, cascade
 from evaluation.under_attack.trust import trust_findings
 from evaluation.under_attack.trust.convergence import convergence_findings
 
@@ -49,7 +49,7 @@ SUITE: dict[str, Attack] = {
 }
 
 
-def judged(network: nn.Module, *, attacks: dict[str, Attack] = SUITE, seed: int = 0) -> list[Finding]:
+def judged(network: nn.Module, *, attacks: dict[str, Attack] = SUITE, num_probes: int = 64) -> list[Finding]:
     """Attack a network on the first 200 test images, and ask whether the numbers can be trusted."""
     images, labels = (values[-400:-200] for values in digits())
     classifier = Classifier(network)
@@ -60,7 +60,7 @@ def judged(network: nn.Module, *, attacks: dict[str, Attack] = SUITE, seed: int 
     return [
         *classifier_findings(classifier, images, labels, clean),
         *outcome_findings(outcomes, attacks),
-        *trust_findings(classifier, images, labels, clean, outcomes, attacks, seed=seed),
+        *trust_findings(classifier, images, labels, clean, outcomes, attacks, num_probes=num_probes),
     ]
 
 
@@ -259,3 +259,31 @@ def test_an_attack_that_wastes_twice_the_budget_is_found_out(network):
     probes = Probes.of(classifier, images, labels, clean, count=64, seed=0)
     threat = Threat("shrinking", attack, LINF, EPS, outcome.robust)
     assert "larger-eps-weaker" in warnings(convergence_findings(probes, threat, {"shrinking": outcome}))
+
+
+NEAREST: dict[str, Attack] = {
+    "fmn": partial(TABLE["fmn"].attack, eps=0.08, steps=20),
+    "fab": partial(TABLE["fab"].attack, eps=0.08, steps=5),
+    "deepfool": partial(TABLE["deepfool"].attack, eps=0.08, norm="linf"),
+    "ddn": partial(TABLE["ddn"].attack, eps=0.5, steps=20),
+}
+
+
+@pytest.mark.parametrize("name", NEAREST)
+def test_an_attack_that_looks_for_the_nearest_image_raises_no_warning_on_a_sound_network(name, network):
+    assert warnings(judged(network, attacks={name: NEAREST[name]}, num_probes=24)) == set()
+
+
+def test_a_cascade_that_ends_with_the_nearest_image_raises_no_warning_on_a_sound_network(network):
+    images, labels = (values[-400:-300] for values in digits())
+    classifier = Classifier(network)
+    attacks = {"pgd": partial(pgd, eps=0.08, steps=10, loss="margin"), "fmn": NEAREST["fmn"]}
+    clean = clean_outcome(classifier, images, labels)
+    outcomes = cascade(classifier, images, labels, attacks, clean=clean)
+    found = trust_findings(classifier, images, labels, clean, outcomes, attacks, num_probes=24)
+    assert warnings([*outcome_findings(outcomes, attacks), *found]) == set()
+
+
+def test_what_more_steps_break_is_no_merit_of_another_way(network):
+    found = judged(network, attacks={"fgsm": partial(fgsm, eps=0.8, norm="l2")}, num_probes=32)
+    assert "transfer-beats-direct" not in warnings(found)

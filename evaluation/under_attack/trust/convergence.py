@@ -1,6 +1,7 @@
 """Do attacks get to the end of their way? Give them more steps, more room, and watch what they pass through."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from evaluation.statistics.significance import beats
 from evaluation.under_attack.bound_attacks import Threat, eps_of, norm_of, option_of, scaled, with_options
 from evaluation.under_attack.outcomes import Outcome, bound
 from evaluation.under_attack.probes import Probes, enough
+from evaluation.under_attack.trust.ledger import Ledger
 from evaluation.under_attack.trust.watching import watch
 
 MORE = 4
@@ -32,20 +34,24 @@ IDLE = 0.1
 """Rise of the loss as share of what the gradient promises for the budget. Sound networks give 0.5 and more."""
 
 
-def convergence_findings(probes: Probes, threat: Threat, outcomes: Mapping[str, Outcome]) -> list[Finding]:
+def convergence_findings(
+    probes: Probes, threat: Threat, outcomes: Mapping[str, Outcome], ledger: Ledger | None = None
+) -> list[Finding]:
     """Question the strongest gradient attack: more steps, more budget, no budget, and the course of its loss."""
     found = [
-        _not_converged(probes, threat),
-        _larger_is_weaker(probes, threat, outcomes[threat.name]),
+        _not_converged(probes, threat, ledger or Ledger()),
+        _larger_is_weaker(probes, threat, outcomes.get(threat.name)),
         _unbounded(probes, threat),
         *_course(probes, threat),
     ]
     return [finding for finding in found if finding is not None]
 
 
-def silent_findings(probes: Probes, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> list[Finding]:
+def silent_findings(
+    probes: Probes, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack], ledger: Ledger | None = None
+) -> list[Finding]:
     """Repeat the cheap attacks on the probes that they left, and see whether they passed by something that fools."""
-    found, left = [], float(WATCHED)
+    found, left, ledger = [], float(WATCHED), ledger or Ledger()
     for name, outcome in outcomes.items():
         attack = attacks.get(name)
         norm, eps = norm_of(attack), eps_of(attack)
@@ -57,12 +63,14 @@ def silent_findings(probes: Probes, outcomes: Mapping[str, Outcome], attacks: Ma
             left -= cost
             result, note = watch(survivors, attack, norm=norm, eps=eps)
             lost = int((note.fooled.cpu() & ~survivors.broken_by(result)).sum())
+            if bool(note.fooled.any()):
+                ledger.take(survivors.select(note.fooled), note.example[note.fooled], norm=norm, eps=eps)
             if lost > LOST * len(probes):
                 found.append(_silent(name, lost, len(probes)))
     return found
 
 
-def longer(threat: Threat, *, seed_shift: int = 1) -> Attack:
+def longer(threat: Threat, *, seed_shift: int = 1) -> "partial[Tensor]":
     """The strongest attack with more steps and another seed; PGD where it has no steps."""
     steps = option_of(threat.attack, "steps")
     more = min(MORE * (steps or 10), MOST_STEPS)
@@ -71,29 +79,65 @@ def longer(threat: Threat, *, seed_shift: int = 1) -> Attack:
     return scaled(base, steps=more, seed=seed)
 
 
-def _not_converged(probes: Probes, threat: Threat) -> Finding | None:
+def _not_converged(probes: Probes, threat: Threat, ledger: Ledger) -> Finding | None:
     survivors = probes.select(threat.survivors[probes.indices.cpu()])
     steps = option_of(threat.attack, "steps") or 1
     if len(survivors) == 0 or steps >= MOST_STEPS:
         return None
     attack = longer(threat)
     found = attack(survivors.classifier, survivors.images, survivors.labels, indices=survivors.indices)
-    more = int(survivors.broken_by(found).sum())
+    more = int(ledger.take(survivors, found, norm=threat.norm, eps=threat.eps).sum())
     if not enough(more, len(probes)):
         return None
+    ledger.alarm(more, attack)
+    name = threat.name if option_of(threat.attack, "steps") else "pgd"
+    evidence = (
+        f"At {_budget(threat)} {name} breaks with {option_of(attack, 'steps')} steps from another start {more} of the "
+        f"{len(survivors)} images that all gradient attacks left ({len(probes)} were asked)."
+    )
+    return _weaker(evidence) if threat.stands_in else _unconverged(evidence)
+
+
+def _unconverged(evidence: str) -> Finding:
     return Finding(
         "warning",
         "More steps still break more",
-        f"At {_budget(threat)} {option_of(attack, 'steps')} steps from another start break {more} of the "
-        f"{len(survivors)} images that all gradient attacks left ({len(probes)} were asked).",
+        evidence,
         "The attacks have not converged: the robust accuracy is too high. Give them more steps and restarts.",
         code="not-converged",
     )
 
 
-def _larger_is_weaker(probes: Probes, threat: Threat, outcome: Outcome) -> Finding | None:
+def plain_finding(survivors: Probes, total: int, threat: Threat, ledger: Ledger) -> Finding | None:
+    """Attack by plain PGD what is left: what it breaks is a weakness of the attacks, not a gradient that is masked."""
+    if threat.stands_in or len(survivors) == 0:
+        return None
+    attack = with_options(pgd, norm=threat.norm, eps=threat.eps)
+    found = attack(survivors.classifier, survivors.images, survivors.labels, indices=survivors.indices)
+    more = int(ledger.take(survivors, found, norm=threat.norm, eps=threat.eps).sum())
+    if not enough(more, total):
+        return None
+    ledger.alarm(more, attack)
+    return _weaker(
+        f"At {_budget(threat)} pgd breaks {more} of the {len(survivors)} images that all gradient attacks left, with "
+        f"more steps too ({total} were asked)."
+    )
+
+
+def _weaker(evidence: str) -> Finding:
+    return Finding(
+        "info",
+        "PGD breaks more than the attacks that were chosen",
+        evidence,
+        "Attacks that look for the nearest image, or for one that fools other networks too, need not find what there "
+        "is within a budget. Attack with pgd as well for a robust accuracy.",
+        code="weaker-than-pgd",
+    )
+
+
+def _larger_is_weaker(probes: Probes, threat: Threat, outcome: Outcome | None) -> Finding | None:
     large = min(2 * threat.eps, _whole(probes, threat))
-    if large <= threat.eps or (option_of(threat.attack, "steps") or 1) > MOST_STEPS:
+    if outcome is None or large <= threat.eps or (option_of(threat.attack, "steps") or 1) > MOST_STEPS:
         return None
     attack = scaled(threat.attack, eps=large)
     found = attack(probes.classifier, probes.images, probes.labels, indices=probes.indices)
@@ -134,9 +178,8 @@ def _course(probes: Probes, threat: Threat) -> list[Finding]:
     steps = option_of(threat.attack, "steps") or 1
     if not enough(len(survivors), len(probes)) or steps < 4 / LAST / 2 or steps > MOST_STEPS:
         return []
-    _, note = watch(survivors, threat.attack, norm=threat.norm, eps=threat.eps)
-    rise = torch.stack(note.rise).cpu().double()
-    start = _start(survivors)
+    result, note = watch(survivors, threat.attack, norm=threat.norm, eps=threat.eps)
+    rise, start = torch.stack(note.rise).cpu().double(), _loss(survivors, survivors.images)
     whole = (rise[-1] - start).clamp(min=0)
     last = rise[-1] - rise[int((1 - LAST) * len(rise)) - 1]
     found = []
@@ -147,7 +190,9 @@ def _course(probes: Probes, threat: Threat) -> list[Finding]:
     promised = _promised(survivors, threat)
     pointed = promised > 0
     if enough(int(pointed.sum()), len(probes)):
-        gain = float((whole / promised)[pointed].median())
+        # What an attack asks about need not lie in the ball, as where it looks ahead; its result does.
+        reached = (_loss(survivors, result) - start).maximum(whole)
+        gain = float((reached / promised)[pointed].median())
         if gain < IDLE:
             found.append(_idle(threat, gain))
     return found
@@ -185,8 +230,8 @@ def _silent(name: str, lost: int, total: int) -> Finding:
     )
 
 
-def _start(probes: Probes) -> Tensor:
-    return probes.objective(probes.classifier.logits(probes.images)).cpu().double()
+def _loss(probes: Probes, images: Tensor) -> Tensor:
+    return probes.objective(probes.classifier.logits(images)).cpu().double()
 
 
 def _promised(probes: Probes, threat: Threat) -> Tensor:

@@ -1,22 +1,31 @@
 """The trust panel: every question that costs passes, put to a few of the correctly classified images."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from advgan.machine.precision import true_float32
 from attacks import Attack, Classifier
 from evaluation.record.findings import Finding
-from evaluation.under_attack.bound_attacks import hardest_threat
+from evaluation.under_attack.bound_attacks import Threat, hardest_threat
 from evaluation.under_attack.outcomes import Clean, Outcome
 from evaluation.under_attack.probes import FEWEST, Probes, is_steady
 from evaluation.under_attack.trust.blockages import blockage_findings
-from evaluation.under_attack.trust.convergence import convergence_findings, silent_findings
+from evaluation.under_attack.trust.convergence import convergence_findings, plain_finding, silent_findings
+from evaluation.under_attack.trust.ledger import Ledger
 from evaluation.under_attack.trust.other_ways import black_box_finding, transfer_finding
 from evaluation.under_attack.trust.smoothness import measure_smoothness, smoothness_findings
 
 
-@true_float32()
+@dataclass(frozen=True)
+class Examined:
+    """What the panel has to say, and what it broke while it asked."""
+
+    findings: list[Finding]
+    ledger: Ledger
+
+
 def trust_findings(
     classifier: Classifier,
     images: Tensor,
@@ -28,6 +37,22 @@ def trust_findings(
     seed: int = 0,
     num_probes: int = 64,
 ) -> list[Finding]:
+    """Say what `examined` finds; `evaluation.under_attack.trust.counting` counts what it breaks."""
+    return examined(classifier, images, labels, clean, outcomes, attacks, seed=seed, num_probes=num_probes).findings
+
+
+@true_float32()
+def examined(
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    clean: Clean,
+    outcomes: Mapping[str, Outcome],
+    attacks: Mapping[str, Attack],
+    *,
+    seed: int = 0,
+    num_probes: int = 64,
+) -> Examined:
     """Ask with passes of its own whether the robustness that was found is the model's or the attacks' failure.
 
     `images` (N, C, H, W) and `labels` (N,) are those of `clean` and of the `outcomes` of the `attacks`. The questions
@@ -38,10 +63,10 @@ def trust_findings(
     A random model is left to `classifier_findings`: on one, every comparison is chance. Thresholds are those of the
     modules, each with its reason; none of them fires on sound networks, trained normally or adversarially.
     """
-    probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=seed)
+    probes, ledger = Probes.of(classifier, images, labels, clean, count=num_probes, seed=seed), Ledger()
     if len(probes) < FEWEST or not is_steady(classifier, probes.images):
-        return []
-    return list(_asked(probes, images, clean, outcomes, attacks, seed))
+        return Examined([], ledger)
+    return Examined(list(_asked(probes, images, clean, outcomes, attacks, ledger, seed)), ledger)
 
 
 def _asked(
@@ -50,6 +75,7 @@ def _asked(
     clean: Clean,
     outcomes: Mapping[str, Outcome],
     attacks: Mapping[str, Attack],
+    ledger: Ledger,
     seed: int,
 ) -> Iterator[Finding]:
     # The network: does its gradient tell the truth, and if not, why?
@@ -59,13 +85,31 @@ def _asked(
         yield from blockage_findings(probes, measured.wrong | probes.flat)
 
     # The attacks: do they get to the end of their way, and is there another?
-    yield from silent_findings(probes, outcomes, attacks)
+    yield from silent_findings(probes, outcomes, attacks, ledger)
     threat = hardest_threat(outcomes, attacks)
     if threat is not None:
-        yield from convergence_findings(probes, threat, outcomes)
-        for finding in (
-            transfer_finding(probes, threat, images, clean, seed=seed),
-            black_box_finding(probes, threat, attacks, seed=seed),
-        ):
-            if finding is not None:
-                yield finding
+        yield from convergence_findings(probes, threat, outcomes, ledger)
+        yield from _ways(probes, images, clean, threat, attacks, ledger, seed)
+
+
+def _ways(
+    probes: Probes,
+    images: Tensor,
+    clean: Clean,
+    threat: Threat,
+    attacks: Mapping[str, Attack],
+    ledger: Ledger,
+    seed: int,
+) -> Iterator[Finding]:
+    """Look for ways round the gradient; what PGD breaks directly is no merit of another way."""
+    total = len(probes)
+
+    def left() -> Probes:
+        direct = ledger.broken(len(clean.labels), norm=threat.norm, eps=threat.eps)
+        return probes.select((threat.survivors & ~direct)[probes.indices.cpu()])
+
+    plain = plain_finding(left(), total, threat, ledger)
+    survivors = left()
+    transfer = transfer_finding(survivors, total, threat, images, clean, ledger, seed=seed)
+    black_box = black_box_finding(survivors, total, threat, attacks, ledger, seed=seed)
+    yield from (finding for finding in (plain, transfer, black_box) if finding is not None)

@@ -54,6 +54,8 @@ class Note:
         count, device = len(self.probes), self.probes.images.device
         self.fooled = torch.zeros(count, dtype=torch.bool, device=device)
         """(n,) bool: an image in ball and bounds clearly fooled."""
+        self.example = self.probes.images.clone()
+        """(n, C, H, W): the last of them, else the image as it is."""
         self.rise: list[Tensor] = []
         """Calls of (n,): the best log-odds in ball and bounds until then."""
 
@@ -63,11 +65,10 @@ class Note:
             if len(images) != len(self.probes):
                 return
             rows = torch.arange(len(images), device=images.device)
-        labels, originals = self.probes.labels[rows], self.probes.images[rows]
-        within = self.norm.size(images - originals) <= self.eps * (1 + 1e-4) + 1e-6
-        within &= ((images >= 0) & (images <= 1)).flatten(1).all(dim=1)
+        labels, within = self.probes.labels[rows], self.probes.within(images, self.norm, self.eps, rows=rows)
         clear = margin(logits, labels) > CLEARLY * logits.abs().amax(dim=1)
         self.fooled[rows[within & clear]] = True
+        self.example[rows[within & clear]] = images[within & clear]
         nothing = torch.full((len(self.probes),), -torch.inf, dtype=logits.dtype, device=logits.device)
         best = self.rise[-1] if self.rise else nothing
         values = torch.where(within, log_odds(logits, labels), -torch.inf)

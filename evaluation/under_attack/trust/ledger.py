@@ -1,0 +1,59 @@
+"""What the trust panel breaks while it asks: images within the budget that fool, which no number may leave out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from attacks import Norm
+from evaluation.under_attack.probes import Probes
+
+Way = Callable[..., Tensor]
+"""An attack that lacks only `eps`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One attempt of the panel, within a norm and a budget."""
+
+    norm: Norm
+    eps: float
+    asked: Tensor
+    """(n,) the images' numbers among all."""
+    images: Tensor
+    """(n, C, H, W): what was tried."""
+    broken: Tensor
+    """(n,) bool: within ball and bounds, and no longer classified correctly. All on the CPU."""
+
+
+@dataclass
+class Ledger:
+    """The attempts of a panel, and the attack to go on with where one of them showed that the evaluation failed."""
+
+    entries: list[Entry] = field(default_factory=list)
+    ways: list[tuple[int, Way]] = field(default_factory=list)
+    """How many images each alarming attack broke, and the attack."""
+
+    def take(self, probes: Probes, images: Tensor, *, norm: Norm, eps: float) -> Tensor:
+        """Write down what was made of some probes; (n,) bool on the CPU: which it broke. Costs one pass."""
+        broken = probes.broken_by(images) & probes.within(images, norm, eps).cpu()
+        self.entries.append(Entry(norm, eps, probes.indices.cpu(), images.detach().cpu(), broken))
+        return broken
+
+    def alarm(self, count: int, way: Way) -> None:
+        """Note that an attack broke so many images which those of the evaluation had left."""
+        self.ways.append((count, way))
+
+    def broken(self, total: int, *, norm: Norm, eps: float) -> Tensor:
+        """(total,) bool: which of all images an attempt at this norm and at most this budget broke."""
+        flags = torch.zeros(total, dtype=torch.bool)
+        for entry in self.entries:
+            if entry.norm.name == norm.name and entry.eps <= eps:
+                flags[entry.asked[entry.broken]] = True
+        return flags
+
+    @property
+    def best_way(self) -> Way | None:
+        """The attack that broke most; None where no alarm was raised."""
+        return max(self.ways, key=lambda each: each[0])[1] if self.ways else None
