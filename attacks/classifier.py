@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attacks.batch_sizes import PLANNING, filled_up
+from attacks.outputs import Reader
 
 Objective = Callable[[Tensor], Tensor]
 """(N, classes) logits to the (N,) values that an attack wants large."""
@@ -58,10 +59,12 @@ _WITHOUT = "use an attack that needs none (uniform, gaussian, square)"
 class Classifier(nn.Module):
     """A network that takes images in [0, 1], NCHW, and returns one logit a class.
 
-    Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size) happens inside, so that
-    budgets and bounds are always those of the pixels. A network in half precision gets and gives what it wants; images
-    and logits outside keep the dtype of the images. `passes` counts images, not calls, and is never reset: take the
-    difference of two readings.
+    Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size, and the order of the axes,
+    for those of `layout` NHWC) happens inside, so that budgets and bounds are always those of the pixels. What the
+    network returns is read as `attacks.outputs` says: `num_classes` tells, where there are several outputs, which of
+    them are logits, and one logit becomes two, 0 and itself. A network in half precision gets and gives what it wants;
+    images and logits outside keep the dtype of the images. `passes` counts images, not calls, and is never reset: take
+    the difference of two readings.
 
     `differentiable=False` marks a network without gradients (an exported one, say): `gradient` then refuses.
     """
@@ -76,6 +79,8 @@ class Classifier(nn.Module):
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         resize: int | None = None,
+        layout: Literal["NCHW", "NHWC"] = "NCHW",
+        num_classes: int | None = None,
         differentiable: bool = True,
         name: str = "",
     ) -> None:
@@ -86,8 +91,10 @@ class Classifier(nn.Module):
             raise ValueError(f"std must be above 0 in every channel; got {tuple(std)}")
         self.network = network
         self.resize = resize
+        self.layout = layout
         self.differentiable = differentiable
         self.name = name or type(network).__name__
+        self.reader = Reader(self.name, num_classes)
         self.passes = Passes()
         self._tally: Tally | None = None
         home = getattr(_first(network), "device", "cpu")
@@ -107,22 +114,33 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in [0, 1], NCHW, to (N, classes) logits in the dtype of the images."""
+        if not isinstance(images, Tensor):
+            raise ValueError(f"images must be a tensor; got a {type(images).__name__}: torch.as_tensor makes one")
         channels = self.mean.shape[1]
         if channels not in (1, images.shape[1]):
             raise ValueError(f"{self.name} normalises {channels} channels, but the images have {images.shape[1]}")
         first = _first(self.network)
         self._follow(images, first)
         self.passes.forwards += len(images)
+        inputs = self._rounded(self._prepared(images, first))
+        logits = self.reader.logits(self.network(inputs), len(inputs), self._tried, images)
+        return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.device, images.dtype)
+
+    def _prepared(self, images: Tensor, first: Tensor | None) -> Tensor:
+        """The images as the network wants them, and never the images themselves: it may change what it is given."""
         inputs = images
         if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
             inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
-        # Never the images themselves: a network may change what it is given.
         inputs = inputs / self.std if self._only_scales else inputs - self.mean
         if self._scales_too:
             inputs = inputs / self.std
-        inputs = self._rounded(inputs.to(self._network_dtype(first, inputs.dtype)))
-        logits = self._checked(self.network(inputs), len(inputs))
-        return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.dtype)
+        inputs = inputs.to(self._network_dtype(first, inputs.dtype))
+        return inputs if self.layout == "NCHW" else inputs.permute(0, 2, 3, 1).contiguous()
+
+    def _tried(self, images: Tensor) -> object:
+        """What the network returns for other images than those asked for, in evaluation mode and uncounted."""
+        with self.frozen():
+            return self.network(self._prepared(images, _first(self.network)))
 
     def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Logits alone, detached, from the network in evaluation mode. `rows` as in `tallied`."""
@@ -195,7 +213,7 @@ class Classifier(nn.Module):
             (slope,) = torch.autograd.grad(values, inputs, seed, retain_graph=keeps_graph, allow_unused=True)
             if slope is not None:
                 return slope
-        why = "torch.no_grad, detach or rounding inside the network?"
+        why = "torch.no_grad, detach, rounding or quantised weights inside the network?"
         raise ValueError(f"{self.name} cuts its own gradients ({why}): {_WITHOUT}")
 
     def _count(self, images: Tensor, rows: Tensor | None, *, backwards: int) -> None:
@@ -262,16 +280,6 @@ class Classifier(nn.Module):
             return first.dtype
         dtypes = (parameter.dtype for parameter in self.network.parameters() if parameter.is_floating_point())
         return next(dtypes, default)
-
-    def _checked(self, logits: object, count: int) -> Tensor:
-        if not isinstance(logits, Tensor):
-            raise ValueError(f"{self.name} returned a {type(logits).__name__}; a tensor of logits is needed")
-        if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
-            raise ValueError(
-                f"{self.name} returned shape {tuple(logits.shape)} for {count} images; "
-                f"({count}, classes) with at least two classes is needed"
-            )
-        return logits
 
 
 def _one_hots(logits: Tensor, classes: Tensor) -> Iterator[Tensor]:

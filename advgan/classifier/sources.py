@@ -9,20 +9,21 @@ import torch
 from torch import nn
 
 from advgan.classifier.stored import load_trained
-from advgan.models.classifiers.architectures import CLASSIFIERS
-from advgan.models.classifiers.catalogues import is_catalogued, published
-from advgan.models.classifiers.exported_program import exported_batch, load_exported
+from advgan.config import NetworkConfig
+from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
+from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random
+from advgan.models.classifiers.exported_program import exported_shape, load_exported
 from advgan.models.classifiers.fixed_batch import FixedBatch
+from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits, form_of_file, possible_forms
 from advgan.models.classifiers.onnx_network import load_onnx
-from advgan.models.classifiers.probing import probe
-from advgan.models.classifiers.python_source import is_python_source, network_from_python
+from advgan.models.classifiers.python_source import is_python_source, is_quantised, network_from_python
 from advgan.storage.checkpoints import SUFFIX
 from attacks import Classifier
 from attacks.random import seeded
 
 FORMS = (
-    "a run folder, FILE.safetensors, torchvision:NAME@WEIGHTS, timm:NAME, hf-hub:ORG/NAME, FILE.py:OBJECT, FILE.pt2 or "
-    "FILE.onnx"
+    "a run folder, FILE.safetensors, torchvision:NAME@WEIGHTS (or @random), timm:NAME, hf-hub:ORG/NAME, "
+    "FILE.py:OBJECT, FILE.pt2 or FILE.onnx"
 )
 
 
@@ -30,8 +31,18 @@ class _Loaded(NamedTuple):
     network: nn.Module
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
-    resize: int | None = None
+    form: Form | None = None
+    """None: to be tried."""
     differentiable: bool = True
+
+
+class _Wanted(NamedTuple):
+    """The data that a classifier is for."""
+
+    num_classes: int
+    size: int
+    channels: int
+    device: torch.device | str
 
 
 def load_classifier(
@@ -42,20 +53,27 @@ def load_classifier(
     channels: int,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    layout: Layout | None = None,
+    input_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """Load the classifier that a string names, and hold it against the shape of the data.
 
     A run folder or a `.safetensors` of ours; `torchvision:NAME[@WEIGHTS]`, `timm:NAME[@WEIGHTS]` and
     `hf-hub:ORG/NAME[@REVISION]` with their published weights (normalised as those demand, and resized where the data
-    have another size); `FILE.py:OBJECT`, a module or a function without arguments that returns one; `FILE.pt2` of
-    torch.export; `FILE.onnx`, which has no gradients. The last three take images in [0, 1] unless `mean` and `std` are
-    given, which replace whatever else is known. The result is frozen and in eval mode, and has been tried on images.
+    have another size), or of the first two with `@random` ones, built for the data; `FILE.py:OBJECT`, a module or a
+    function without arguments that returns one; `FILE.pt2` of torch.export; `FILE.onnx`, which has no gradients. The
+    last three take images in [0, 1] unless `mean` and `std` are given, which replace whatever else is known.
+
+    A file states the order of the axes and the side of its images; of a module they are tried, unless `layout` and
+    `input_size` say them: images are brought to that form inside the model. The result is frozen and in eval mode, and
+    has been tried on images.
 
     Raises ValueError in one line where the source is unknown, cannot be had, may not be run, or does not fit the data.
     """
+    wanted = _Wanted(num_classes, size, channels, device)
     with seeded(0):
-        loaded = _load(source, size=size, channels=channels, device=device)
+        loaded = _load(source, wanted, input_size)
     if (mean is None) != (std is None):
         raise ValueError("--mean and --std belong together: give both or neither")
     loaded = loaded if mean is None or std is None else loaded._replace(mean=tuple(mean), std=tuple(std))
@@ -64,29 +82,42 @@ def load_classifier(
             f"mean has {len(loaded.mean)} and std {len(loaded.std)} numbers, the images have {channels} channels: give "
             f"one or {channels} of each" + _conversion(len(loaded.mean), channels)
         )
-    classifier = Classifier(
-        loaded.network.requires_grad_(False).eval().to(device),
-        mean=loaded.mean,
-        std=loaded.std,
-        resize=loaded.resize,
-        differentiable=loaded.differentiable,
-        name=source,
-    ).to(device)
-    outputs = probe(classifier, size=size, channels=channels, source=source, device=device).shape[1]
-    if outputs != num_classes:
-        raise ValueError(f"{source} knows {outputs} classes, the data have {num_classes}: they do not belong together")
-    return classifier
+    network = loaded.network.requires_grad_(False).eval().to(device)
+
+    def wrapped(form: Form) -> Classifier:
+        return Classifier(
+            network,
+            mean=loaded.mean,
+            std=loaded.std,
+            resize=form.resize,
+            layout=form.layout,
+            num_classes=num_classes,
+            differentiable=loaded.differentiable,
+            name=source,
+        ).to(device)
+
+    forms = possible_forms(network, stated=loaded.form, layout=layout, side=input_size, size=size)
+    return first_that_fits(
+        wrapped, forms, size=size, channels=channels, num_classes=num_classes, source=source, device=device
+    )
 
 
-def _load(source: str, *, size: int, channels: int, device: torch.device | str) -> _Loaded:
+def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
     path = Path(source)
+    if wants_random(source) and is_catalogued(source):
+        side = input_size or wanted.size
+        network = build_network(
+            NetworkConfig(name=source), size=side, channels=wanted.channels, num_classes=wanted.num_classes
+        )
+        return _Loaded(network, form=Form())
     if is_catalogued(source):
         found = published(source)
-        return _Loaded(found.network, found.mean, found.std, found.size if found.size != size else None)
+        return _Loaded(found.network, found.mean, found.std, Form(resize=_other(found.size, wanted.size)))
     if is_python_source(source):
-        return _Loaded(network_from_python(source, {}))
+        network = network_from_python(source, {})
+        return _Loaded(network, differentiable=not is_quantised(network))
     if path.is_dir() or path.suffix == SUFFIX:
-        return _trained(path, size=size, channels=channels, device=device)
+        return _trained(path, wanted)
     if source in CLASSIFIERS:
         raise ValueError(
             f"{source} is an architecture with nothing trained: type advgan fit --model {source}, then give its run"
@@ -94,55 +125,56 @@ def _load(source: str, *, size: int, channels: int, device: torch.device | str) 
     if not path.is_file():
         raise ValueError(f"no model {source!r}: give {FORMS}")
     if path.suffix == ".pt2":
-        return _exported(path, device)
+        return _exported(path, wanted)
     if path.suffix == ".onnx":
-        return _onnx(path, size=size, channels=channels)
+        return _onnx(path, wanted)
     if path.suffix == ".py":
         raise ValueError(f"{source} is a Python file: name the module or function in it, {source}:OBJECT")
-    raise _no_architecture(path)
+    raise no_architecture(path)
 
 
-def _trained(path: Path, *, size: int, channels: int, device: torch.device | str) -> _Loaded:
-    classifier, info = load_trained(path, device=device)
-    if (info.size, info.channels) != (size, channels):
+def _other(side: int, size: int) -> int | None:
+    return None if side == size else side
+
+
+def _trained(path: Path, wanted: _Wanted) -> _Loaded:
+    classifier, info = load_trained(path, device=wanted.device)
+    if (info.size, info.channels) != (wanted.size, wanted.channels):
         raise ValueError(
             f"{path} was trained on {info.channels}x{info.size}x{info.size} images ({info.data_name}), the data have "
-            f"{channels}x{size}x{size}: add "
+            f"{wanted.channels}x{wanted.size}x{wanted.size}: add "
             + " and ".join(
-                ([f"--resize {info.size}"] if info.size != size else [])
-                + ([f"--set data.channels={info.channels}"] if info.channels != channels else [])
+                ([f"--resize {info.size}"] if info.size != wanted.size else [])
+                + ([f"--set data.channels={info.channels}"] if info.channels != wanted.channels else [])
             )
         )
     means, deviations = (tuple(each.flatten().tolist()) for each in (classifier.mean, classifier.std))
-    return _Loaded(classifier.network, means, deviations)
+    return _Loaded(classifier.network, means, deviations, Form(classifier.layout))
 
 
-def _exported(path: Path, device: torch.device | str) -> _Loaded:
-    network = load_exported(path, device=device)
-    batch_size = exported_batch(network)
-    return _Loaded(network if batch_size is None else FixedBatch(network, batch_size))
+def _exported(path: Path, wanted: _Wanted) -> _Loaded:
+    network = load_exported(path, device=wanted.device)
+    return _of_file(network, exported_shape(network), path, wanted)
 
 
-def _onnx(path: Path, *, size: int, channels: int) -> _Loaded:
+def _onnx(path: Path, wanted: _Wanted) -> _Loaded:
     network = load_onnx(path)
-    takes, height, width = network.shape
-    if takes not in (None, channels):
-        raise ValueError(
-            f"{path} takes images of {takes} channels, the data have {channels}" + _conversion(takes, channels)
-        )
-    if {height, width} - {None, size}:
-        raise ValueError(
-            f"{path} takes images of {height}x{width} pixels, the data have {size}x{size}: --resize {height}"
-        )
-    batch_size = network.batch_size
-    return _Loaded(network if batch_size is None else FixedBatch(network, batch_size), differentiable=False)
+    return _of_file(network, network.shape, path, wanted)._replace(differentiable=False)
+
+
+def _of_file(network: nn.Module, shape: tuple[int | None, ...], path: Path, wanted: _Wanted) -> _Loaded:
+    """A network whose file states what it takes; a batch size too, if it is bound to one."""
+    form = form_of_file(shape, size=wanted.size, channels=wanted.channels, source=str(path))
+    if shape[0] is not None:
+        network = FixedBatch(network, shape[0], num_classes=wanted.num_classes)
+    return _Loaded(network, form=form)
 
 
 def _conversion(takes: int | None, channels: int) -> str:
     return f" (--set data.channels={takes} converts them)" if takes in (1, 3) and takes != channels else ""
 
 
-def _no_architecture(path: Path) -> ValueError:
+def no_architecture(path: Path) -> ValueError:
     """Why a file that only torch.load reads is no model: told without running anything that it holds."""
     way_out = "write a function that builds the network and loads its weights, and give FILE.py:FUNCTION instead"
     if zipfile.is_zipfile(path):

@@ -127,7 +127,8 @@ def _restore(checkpoint: Checkpoint, recipe: _Recipe, device: torch.device | str
             network = build_network(recipe.network, **shape, num_classes=len(recipe.data["classes"]), pretrained=False)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path} needs its network: {error}") from error
-    state = assemble(network, recipe.training, mean=recipe.mean, std=recipe.std, device=device)
+    count = len(recipe.data["classes"])
+    state = assemble(network, recipe.training, mean=recipe.mean, std=recipe.std, num_classes=count, device=device)
     try:
         state.load(checkpoint.state)
     except (KeyError, IndexError, RuntimeError, TypeError, AttributeError, ValueError):

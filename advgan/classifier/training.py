@@ -49,6 +49,8 @@ class State:
     std: tuple[float, ...]
     step: int = 0
     """Batches learnt."""
+    num_classes: int | None = None
+    """Tells which of a network's outputs are the logits, where there are several."""
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +63,16 @@ class State:
 
     def classifier(self, name: str = "") -> Classifier:
         """Wrap the network that is scored; it shares the weights, which go on changing while training does."""
-        return Classifier(self.scored, mean=self.mean, std=self.std, name=name).to(self.device)
+        return self._wrapped(self.scored, name)
+
+    def learner(self) -> Classifier:
+        """Wrap the network that is trained."""
+        return self._wrapped(self.network, "")
+
+    def _wrapped(self, network: nn.Module, name: str) -> Classifier:
+        return Classifier(network, mean=self.mean, std=self.std, num_classes=self.num_classes, name=name).to(
+            self.device
+        )
 
     def to_tree(self) -> dict[str, Any]:
         """Nest everything as dicts of tensors and plain values, not copied."""
@@ -110,7 +121,7 @@ def start(
     with seeded(training.seed, stream=INITIALIZATION):
         network = build_network(config, size=data.size, channels=data.channels, num_classes=data.num_classes)
         mean, std = _normalisation(config, data)
-    return assemble(network, training, mean=mean, std=std, device=device)
+    return assemble(network, training, mean=mean, std=std, num_classes=data.num_classes, device=device)
 
 
 def assemble(
@@ -119,12 +130,13 @@ def assemble(
     *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
+    num_classes: int | None = None,
     device: torch.device | str = "cpu",
 ) -> State:
     """Put a network, its average and its optimiser together."""
     network = network.to(device).to(memory_format=memory_format(device))
     average = deepcopy(network).requires_grad_(False).eval() if training.average_decay else None
-    return State(network, average, build_optimizer(network, training), mean, std)
+    return State(network, average, build_optimizer(network, training), mean, std, num_classes=num_classes)
 
 
 @with_kernels
@@ -150,7 +162,7 @@ def train(
     per_epoch = steps_per_epoch(training, len(data), num_extra)
     total_steps = training.epochs * per_epoch
     drops = [epoch * per_epoch for epoch in training.drop_epochs]
-    learner = Classifier(state.network, mean=state.mean, std=state.std).to(state.device)
+    learner = state.learner()
     precision = torch.autocast(state.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
     recorded = attack_recorder(state.device, is_wanted=attack is None and training.cuda_graphs == "auto")
 

@@ -5,7 +5,7 @@ crash leaves the old file or the new one, never half of one.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -117,11 +117,24 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def parameters_digest(state: Mapping[str, Tensor]) -> str:
+def parameters_digest(state: Mapping[str, Any]) -> str:
     """First 12 hex digits of the SHA-256 over names, shapes and bytes of a state dict: the name of a set of weights."""
     digest = sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        for value in _parts(state[name]):
+            if not isinstance(value, Tensor):
+                digest.update(f"{name}:{value!r}".encode())
+                continue
+            tensor = (value.dequantize() if value.is_quantized else value).detach().cpu().contiguous()
+            digest.update(f"{name}:{tuple(tensor.shape)}:{value.dtype}".encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def _parts(value: object) -> Iterator[object]:
+    """What an entry of a state dict holds: a tensor, or, in quantised networks, tensors packed with other things."""
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value

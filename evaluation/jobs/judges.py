@@ -1,12 +1,14 @@
 """Who judges: the classifier or extractor that a user names, or the one that the fixed recipe makes of the data."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from advgan.classifier.sources import load_classifier
 from advgan.classifier.stored import load_trained
 from advgan.config.resolve import read_yaml
 from advgan.data import Data
 from advgan.models.classifiers.architectures import CLASSIFIERS
+from advgan.models.classifiers.image_forms import Layout
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
 from evaluation.extractors import is_extractor, named_extractor
@@ -22,14 +24,22 @@ JUDGE = "cnn"
 """The architecture that scores generators where the user names none."""
 
 
+class Preparation(NamedTuple):
+    """What a user says of the images that a foreign model wants; None: nothing."""
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    layout: Layout | None = None
+    input_size: int | None = None
+
+
 def choose_classifier(
     source: str,
     data: Data,
     setup: Setup,
     *,
     given: str = "",
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
+    preparation: Preparation | None = None,
 ) -> Classifier:
     """Load the classifier that a string names; a bare `resnet` is the one that the fixed recipe makes of the digits.
 
@@ -41,8 +51,7 @@ def choose_classifier(
         num_classes=data.num_classes,
         size=data.size,
         channels=data.channels,
-        mean=mean,
-        std=std,
+        **(preparation or Preparation())._asdict(),
         device=setup.torch_device(),
     )
     classifier.name = Path(source).name

@@ -10,6 +10,7 @@ from attacks import Classifier
 from attacks.norms import unit_max
 from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import wilson
+from evaluation.under_attack.normalisation_finding import normalisation_finding
 from evaluation.under_attack.outcomes import Clean
 from evaluation.under_attack.probes import FEWEST, Probes, enough, is_steady
 
@@ -33,7 +34,9 @@ def classifier_findings(
         _no_number(clean),
         _random(classifier, images[:num_probes].to(classifier.device)),
         _probabilities(clean.logits),
+        _log_probabilities(clean.logits),
         _chance(clean),
+        normalisation_finding(classifier, images, labels, clean),
         _rejects(clean),
     ]
     probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=0)
@@ -94,6 +97,19 @@ def _probabilities(logits: Tensor) -> Finding | None:
         f"All {len(finite)} outputs are above 0 and sum to 1.",
         "A softmax at the end flattens the gradients that attacks climb. Return logits.",
         code="probability-outputs",
+    )
+
+
+def _log_probabilities(logits: Tensor) -> Finding | None:
+    finite = logits[~logits.isnan().any(dim=1)].double()
+    if len(finite) == 0 or bool((finite > 0).any()) or float(finite.logsumexp(dim=1).abs().max()) > 1e-3:
+        return None
+    return Finding(
+        "info",
+        "The model returns log-probabilities",
+        f"Of all {len(finite)} outputs the exponentials sum to 1.",
+        "Attacks see the same in them as in logits, but where they were rounded: leave the log-softmax to the loss.",
+        code="log-probability-outputs",
     )
 
 

@@ -99,5 +99,12 @@ def is_steady(classifier: Classifier, images: Tensor) -> bool:
 def rewrapped(kind: Callable[..., C], classifier: Classifier) -> C:
     """The same network and normalisation in another kind of Classifier, which shares the weights."""
     mean, std = (values.flatten().tolist() for values in (classifier.mean, classifier.std))
-    wrap = partial(kind, resize=classifier.resize, differentiable=classifier.differentiable, name=classifier.name)
+    wrap = partial(
+        kind,
+        resize=classifier.resize,
+        layout=classifier.layout,
+        num_classes=classifier.reader.num_classes,
+        differentiable=classifier.differentiable,
+        name=classifier.name,
+    )
     return wrap(classifier.network, mean=mean, std=std).to(classifier.device)

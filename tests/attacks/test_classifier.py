@@ -156,13 +156,21 @@ class Several(nn.Module):
         return images, images
 
 
+class Undecided(nn.Module):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"features": images.flatten(1), "classes": images.flatten(1)[:, :3]}
+
+
 @pytest.mark.parametrize(
     ("classifier", "message"),
     [
         (lambda: flat(dense(), differentiable=False, name="model.onnx"), "model.onnx gives no gradients: use"),
         (lambda: Classifier(Rounding()), "Rounding cuts its own gradients"),
-        (lambda: Classifier(Several()), "Several returned a tuple; a tensor of logits is needed"),
-        (lambda: flat(dense(classes=1)), r"returned shape \(6, 1\) for 6 images; \(6, classes\) with at least two"),
+        (
+            lambda: Classifier(Several()),
+            r"Several returned a tuple of 0 \(6, 2, 4, 4\), 1 .*; a tensor of logits, \(6, ",
+        ),
+        (lambda: Classifier(Undecided()), r"several may be the logits, 'features' \(6, 32\), 'classes' \(6, 3\): say"),
         (lambda: Classifier(nn.Identity()), r"returned shape \(6, 2, 4, 4\) for 6 images"),
         (lambda: flat(dense(), mean=(0, 0, 0), std=(1, 1, 1)), "normalises 3 channels, but the images have 2"),
         (lambda: flat(dense(), mean=(0, 0), std=(1,)), "one number a channel each; got 2 and 1"),

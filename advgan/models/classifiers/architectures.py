@@ -45,10 +45,11 @@ def build_network(
             f"unknown network {config.name!r}: choose {', '.join(CLASSIFIERS)}, torchvision:NAME, timm:NAME or "
             "file.py:builder"
         )
-    logits = probe(Classifier(network), size=size, channels=channels, source=config.name)
+    classifier = Classifier(network, num_classes=num_classes)
+    logits = probe(classifier, size=size, channels=channels, source=config.name)
     if logits.shape[1] != num_classes:
         replace_head(network, num_classes)
-        logits = probe(Classifier(network), size=size, channels=channels, source=config.name)
+        logits = probe(Classifier(network, num_classes=num_classes), size=size, channels=channels, source=config.name)
         if logits.shape[1] != num_classes:
             raise ValueError(
                 f"{config.name} gives {logits.shape[1]} outputs for {num_classes} classes, and its last layer cannot "

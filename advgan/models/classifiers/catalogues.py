@@ -17,6 +17,8 @@ from torch import nn
 
 LIBRARIES = ("torchvision", "timm", "hf-hub")
 DEFAULT = "DEFAULT"
+RANDOM = "random"
+"""`@random` in a name asks for fresh weights, where published ones would be loaded otherwise."""
 _AUXILIARY_HEADS = ("aux1", "aux2", "AuxLogits")
 _INSTALL_TIMM = "pip install 'advgan[timm]'"
 
@@ -39,7 +41,12 @@ def is_catalogued(source: str) -> bool:
 
 def names_weights(source: str) -> bool:
     """Whether a name asks for published weights: by `@WEIGHTS`, or because a hub holds nothing else."""
-    return source.startswith("hf-hub:") or "@" in source
+    return source.startswith("hf-hub:") or ("@" in source and not wants_random(source))
+
+
+def wants_random(source: str) -> bool:
+    """Whether a name asks for fresh weights, by `@random`; a hub has none."""
+    return source.endswith(f"@{RANDOM}") and not source.startswith("hf-hub:")
 
 
 def untrained(source: str, *, size: int, channels: int, num_classes: int) -> nn.Module:
@@ -47,8 +54,9 @@ def untrained(source: str, *, size: int, channels: int, num_classes: int) -> nn.
 
     torchvision's networks come with three input channels, timm's with `channels`. Raises ValueError in one line.
     """
-    library, name, _ = _split(source)
+    library, name, weights = _split(source)
     if library != "torchvision":
+        source = f"{library}:{name}" if weights == RANDOM else source
         return _timm(source, pretrained=False, options={"num_classes": num_classes, "in_chans": channels}, size=size)
     _known_to_torchvision(name)
     from torchvision.models import get_model
@@ -150,7 +158,8 @@ def _downloaded(url: str) -> Path:
         raise ValueError(f"{url} is not what its name promises ({_first_line(error)}): try again later") from None
     except OSError as error:
         raise ValueError(
-            f"cannot download {file.name} ({_first_line(error)}): put the file of {url} into {folder}"
+            f"cannot download {file.name} ({_first_line(error)}): put the file of {url} into {folder}, or ask "
+            f"for fresh weights, NAME@{RANDOM}"
         ) from None
     return file
 

@@ -76,14 +76,13 @@ def load_exported(path: Path, *, device: torch.device | str = "cpu") -> Exported
     return network
 
 
-def exported_batch(network: ExportedNetwork) -> int | None:
-    """The batch size that a program is bound to; None where it takes any."""
+def exported_shape(network: ExportedNetwork) -> tuple[int | None, ...]:
+    """The shape of the images that a program takes, None for each side that is free; empty where it says nothing."""
     graph = getattr(network.program, "graph", None)
     for node in graph.nodes if graph is not None else ():
         if node.op == "placeholder":
-            first = node.meta["val"].shape[0]
-            return int(first) if isinstance(first, int) else None
-    return None
+            return tuple(int(side) if isinstance(side, int) else None for side in node.meta["val"].shape)
+    return ()
 
 
 def _trains(node: Any) -> bool:

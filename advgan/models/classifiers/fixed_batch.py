@@ -4,14 +4,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attacks.outputs import Reader
+
 
 class FixedBatch(nn.Module):
-    """Feed a network batches of the one size that it takes: cut the images up, and fill the last piece with black."""
+    """Feed a network batches of the one size that it takes: cut the images up, and fill the last piece with black.
 
-    def __init__(self, network: nn.Module, batch_size: int) -> None:
+    The pieces' logits, which `attacks.outputs` finds, are put together again; `num_classes` helps it.
+    """
+
+    def __init__(self, network: nn.Module, batch_size: int, *, num_classes: int | None = None) -> None:
         super().__init__()
         self.network = network
         self.batch_size = batch_size
+        self.reader = Reader(type(network).__name__, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images, for any N, to (N, classes) logits."""
@@ -20,4 +26,9 @@ class FixedBatch(nn.Module):
 
     def _whole(self, piece: Tensor) -> Tensor:
         missing = self.batch_size - len(piece)
-        return self.network(F.pad(piece, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else piece)
+        filled = F.pad(piece, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else piece
+        return self.reader.logits(self.network(filled), self.batch_size, self._tried, filled)
+
+    def _tried(self, images: Tensor) -> object:
+        many = -(-self.batch_size // len(images))
+        return self.network(images.repeat(many, 1, 1, 1)[: self.batch_size])

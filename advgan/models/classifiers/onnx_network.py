@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class OnnxNetwork(nn.Module):
-    """Images to the first output of an ONNX file. It cannot be differentiated, moved or trained."""
+    """Images to the outputs of an ONNX file. It cannot be differentiated, moved or trained."""
 
     def __init__(self, session: Any) -> None:
         super().__init__()
@@ -17,23 +17,17 @@ class OnnxNetwork(nn.Module):
         self.dtype = torch.float16 if self.input.type == "tensor(float16)" else torch.float32
 
     @property
-    def batch_size(self) -> int | None:
-        """The batch size that the file is bound to; None where it takes any."""
-        return self._side(0)
+    def shape(self) -> tuple[int | None, ...]:
+        """The sides of what the file takes, None where it takes any."""
+        return tuple(side if isinstance(side, int) else None for side in self.input.shape)
 
-    @property
-    def shape(self) -> tuple[int | None, int | None, int | None]:
-        """Channels, height and width, None where the file takes any."""
-        return self._side(1), self._side(2), self._side(3)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images to what the file calls its first output, on the device of the images."""
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
+        """Images to the file's outputs by name, on the device of the images; the only one alone."""
         pixels = images.detach().to("cpu", self.dtype).contiguous().numpy()
-        (logits, *_) = self.session.run(None, {self.input.name: pixels})
-        return torch.from_numpy(logits).to(images.device)
-
-    def _side(self, axis: int) -> int | None:
-        return self.input.shape[axis] if isinstance(self.input.shape[axis], int) else None
+        found = self.session.run(None, {self.input.name: pixels})
+        tensors = [torch.from_numpy(values).to(images.device) for values in found if hasattr(values, "dtype")]
+        names = [each.name for each in self.session.get_outputs()]
+        return tensors[0] if len(found) == 1 else dict(zip(names, tensors, strict=False))
 
 
 def load_onnx(path: Path) -> OnnxNetwork:
@@ -42,11 +36,7 @@ def load_onnx(path: Path) -> OnnxNetwork:
     if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
         shapes = ", ".join(str(each.shape) for each in session.get_inputs())
         raise ValueError(f"{path} takes inputs of shape {shapes}: one batch of images, (N, C, H, W), is needed")
-    network = OnnxNetwork(session)
-    channels, _, width = network.shape
-    if channels not in (None, 1, 3) and width in (1, 3):
-        raise ValueError(f"{path} takes images with the channels last: export it for (N, C, H, W)")
-    return network
+    return OnnxNetwork(session)
 
 
 def onnx_session(path: Path) -> Any:

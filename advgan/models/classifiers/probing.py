@@ -7,12 +7,18 @@ from attacks import Classifier
 
 
 def probe(
-    classifier: Classifier, *, size: int, channels: int, source: str, device: torch.device | str = "cpu"
+    classifier: Classifier,
+    *,
+    size: int,
+    channels: int,
+    source: str,
+    device: torch.device | str = "cpu",
+    more: str = "",
 ) -> Tensor:
     """Give the logits of two grey images; leaves the classifier, its mode and its pass counts as they were.
 
     Raises ValueError in one line, naming `source`, where the network does not take (N, channels, size, size) images or
-    gives no (N, classes) logits.
+    gives no logits; `more` is another way out for that line.
     """
     trial = classifier.network
     taken = first_channels(trial)
@@ -28,7 +34,7 @@ def probe(
         words = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{source} does not take {channels}x{size}x{size} images ({_short(words)}): "
-            "--resize gives the data another size, --set data.channels another number of channels"
+            f"--resize gives the data another size, --set data.channels another number of channels{more}"
         ) from error
     finally:
         classifier.passes.forwards, classifier.passes.backwards = before

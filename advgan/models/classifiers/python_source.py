@@ -34,6 +34,11 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
     return found
 
 
+def is_quantised(network: nn.Module) -> bool:
+    """Whether parts of a network compute with whole numbers, as torch's quantisation makes them: without gradients."""
+    return any("quantized" in type(module).__module__ for module in network.modules())
+
+
 def object_in(source: str) -> object:
     """Run a Python file and take the object that `file.py:object` names, as it is.
 

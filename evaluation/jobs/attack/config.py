@@ -27,6 +27,11 @@ class AttackConfig(AttackOptions):
     """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
     mean: tuple[Number, ...] | None = None
     std: tuple[Number, ...] | None = None
+    input_size: int | None = Field(default=None, ge=1)
+    """Pixels a side that a foreign model wants: images are resized inside it, and attacked as they are; None: its own,
+    or what the data have."""
+    layout: Literal["NCHW", "NHWC"] | None = None
+    """Order of the axes of images for a foreign model; None: tried."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
     """`auto` begins large and halves when memory runs out."""
     chunk_size: int | None = Field(default=None, ge=1)

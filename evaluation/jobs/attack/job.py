@@ -14,6 +14,7 @@ from advgan.data.split import stratified
 from advgan.machine.precision import precision_note, true_float32
 from advgan.machine.processes import Processes, joined
 from advgan.machine.room import Room
+from advgan.models.classifiers.image_forms import preparation
 from advgan.storage.checkpoints import parameters_digest
 from advgan.storage.runs import Run
 from attacks import Classifier
@@ -23,7 +24,7 @@ from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import save_images
 from evaluation.jobs.attack.summary import groups, header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
-from evaluation.jobs.judges import choose_classifier
+from evaluation.jobs.judges import Preparation, choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
@@ -41,6 +42,8 @@ __all__ = ["AttackConfig", "plan", "run"]
 CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
 TARGETS_STREAM = 1 << 32
+NO_MATTER = {"model", "data", "save", "curve_points", "probes", "batch_size", "layout", "input_size"}
+"""Settings that say nothing of how images are attacked."""
 SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
 
 
@@ -105,7 +108,10 @@ def _results(
         run=str(run.folder),
         created=now(),
         verdict=verdict(scores),
-        header=header(config, data, subject, count=len(task.images), precision=config.precision),
+        header=(
+            *header(config, data, subject, count=len(task.images), precision=config.precision),
+            ("normalisation", preparation(task.classifier)),
+        ),
         headline=tuple(headline(scores)),
         scores=tuple(scores),
         versions=versions(),
@@ -117,10 +123,14 @@ def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Proce
     given = config.data.source if config.data else ""
     if not processes.is_first:
         processes.wait()
-    classifier = choose_classifier(config.model, data, setup, given=given, mean=config.mean, std=config.std)
+    classifier = choose_classifier(config.model, data, setup, given=given, preparation=_preparation(config))
     if processes.is_first:
         processes.wait()
     return classifier
+
+
+def _preparation(config: AttackConfig) -> Preparation:
+    return Preparation(config.mean, config.std, config.layout, config.input_size)
 
 
 def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Task:
@@ -158,7 +168,7 @@ def _attack_all(
     """Every trial at every budget, by the names of the settings."""
     smallest = task.room.size if config.batch_size != "auto" else AttackConfig().batch_size
     chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
-    identity = config.model_dump(mode="json", exclude={"model", "data", "save", "curve_points", "probes", "batch_size"})
+    identity = config.model_dump(mode="json", exclude=NO_MATTER)
     store = Store(run.folder / "searches", {"subject": subject, "settings": identity, "chunk_size": chunk_size})
     total = num_steps(len(task.numbers), len(trials), chunk_size, processes)
     try:

@@ -32,12 +32,13 @@ class ExportedClassifier(nn.Module):
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.network = classifier.network
+        self.reader = classifier.reader
         self.register_buffer("mean", classifier.mean)
         self.register_buffer("std", classifier.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network((images - self.get_buffer("mean")) / self.get_buffer("std"))
-        return logits
+        output = self.network((images - self.get_buffer("mean")) / self.get_buffer("std"))
+        return output if self.reader.reading is None else self.reader.reading.logits(output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,8 @@ def _recipe(gan: TrainedGan) -> tuple[tuple[str, str], ...]:
 
 def _classifier(path: Path) -> Exportable:
     classifier, info = load_trained(path)
+    example = torch.linspace(0, 1, 2 * info.channels * info.size**2).view(2, info.channels, info.size, info.size)
+    classifier.logits(example)  # which tells how the network's outputs are read
     about = {
         "kind": "classifier",
         "digest": info.digest,
@@ -114,7 +117,7 @@ def _classifier(path: Path) -> Exportable:
     }
     return Exportable(
         module=ExportedClassifier(classifier).eval(),
-        example=(torch.linspace(0, 1, 2 * info.channels * info.size**2).view(2, info.channels, info.size, info.size),),
+        example=(example,),
         inputs=("images",),
         output="logits",
         about=about,

@@ -23,7 +23,9 @@ from advgan.classifier.training import start
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import ImageSet
 from advgan.models.classifiers.architectures import build_network
+from advgan.models.classifiers.image_forms import preparation
 from advgan.models.classifiers.probing import looks_like_probabilities
+from advgan.storage.checkpoints import parameters_digest
 from attacks import Classifier, fgsm, uniform_noise
 from attacks.random import normal, seeded, uniform
 
@@ -488,12 +490,23 @@ def test_an_onnx_file_answers_and_says_that_it_has_no_gradients(tmp_path: Path, 
     assert uniform_noise(classifier, pictures(), LABELS, eps=0.1).shape == pictures().shape
 
 
+@pytest.mark.parametrize(("shape", "side"), [(["n", 1, 12, 12], 12), ([2, 12, 12, 1], 12), (["n", 8, 8, 1], 8)])
+def test_images_are_brought_to_the_form_that_a_file_states(tmp_path: Path, shape: list[Any], side: int) -> None:
+    path, linear = onnx_file(tmp_path / "m.onnx", shape)
+    classifier, images = load(path), pictures()
+    seen = images if side == 8 else nn.functional.interpolate(images, size=side, mode="bilinear", antialias=True)
+    expected = linear((seen if shape[1] == 1 else seen.permute(0, 2, 3, 1)).flatten(1))
+    torch.testing.assert_close(classifier.logits(images), expected.detach())
+    words = preparation(classifier)
+    assert ("12x12 inside the model" in words, "channels last" in words) == (side == 12, shape[1] != 1)
+
+
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [
         (["n", 3, 8, 8], {}, r"takes images of 3 channels, the data have 1 \(--set data\.channels=3 converts them"),
-        (["n", 1, 9, 9], {}, "takes images of 9x9 pixels, the data have 8x8: --resize 9"),
-        (["n", 8, 8, 1], {}, "takes images with the channels last"),
+        (["n", 1, 9, 8], {}, "takes images of 9x8 pixels: only square ones can be made for it"),
+        (["n", 8, 8, 3], {}, r"takes images of 3 channels, the data have 1 \(--set data\.channels=3 converts them"),
         (["n", 64], {}, "one batch of images"),
         (["n", 1, "h", "w"], {}, "does not take 1x8x8 images"),
         (["n", 1, 8, 8], {"num_classes": 5}, "knows 4 classes, the data have 5"),
@@ -543,6 +556,80 @@ def test_torchscript_says_what_to_use_instead(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
         archive.writestr("m/constants.pkl", b"")
     refused(tmp_path / "m.pt", r"TorchScript, which is deprecated: save it with torch\.export\.save as \.pt2")
+
+
+# Forms of images, fresh weights, whole numbers
+
+
+FOREIGN = """
+import torch
+from torch import nn
+
+class Last(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 8)
+    def forward(self, images):
+        return {"logits": self.layer(images.permute(0, 3, 1, 2)).flatten(1)}
+
+class Large(nn.Module):
+    image_size = 24
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 24 * 24, 4)
+    def forward(self, images):
+        return (self.layer(images.flatten(1)),)
+
+class Silent(Large):
+    image_size = None
+"""
+
+
+def test_a_module_is_tried_with_the_channels_last_and_at_the_side_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(FOREIGN)
+    images = pictures(channels=3)
+    last, large = (load(f"{tmp_path}/m.py:{name}", channels=3) for name in ("Last", "Large"))
+    assert (last.layout, last.resize, large.layout, large.resize) == ("NHWC", None, "NCHW", 24)
+    torch.testing.assert_close(last.logits(images), last.network.layer(images).flatten(1))
+    assert (
+        preparation(last) == "none, pixels from 0 to 1; channels last; logits from 'logits' of the dict that it returns"
+    )
+    assert "resized to 24x24 inside the model; logits from 0 of the tuple" in preparation(large)
+    assert fgsm(large, images, LABELS, eps=0.1).shape == images.shape
+    refused(f"{tmp_path}/m.py:Silent", "--set input_size=N makes them N pixels wide inside the model", channels=3)
+    assert load(f"{tmp_path}/m.py:Silent", channels=3, input_size=24).resize == 24
+    assert load(f"{tmp_path}/m.py:Last", channels=3, layout="NHWC").layout == "NHWC"
+
+
+def test_networks_of_torchvision_come_with_fresh_weights_on_request() -> None:
+    first, again = (load("torchvision:squeezenet1_1@random", size=32) for _ in range(2))
+    images = pictures(32)
+    assert torch.equal(first.logits(images), again.logits(images))
+    assert first.logits(images).shape == (5, 4)
+    refused("torchvision:squeezenet1_2@random", "has no classifier 'squeezenet1_2'")
+
+
+def test_networks_of_timm_come_with_fresh_weights_on_request() -> None:
+    pytest.importorskip("timm")
+    assert load("timm:resnet10t@random", size=32).logits(pictures(32)).shape == (5, 4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # torch means to move these networks
+def test_quantised_networks_are_named_and_told_to_have_no_gradients(tmp_path: Path) -> None:
+    engines = [each for each in torch.backends.quantized.supported_engines if each != "none"]
+    if not engines:
+        pytest.skip("this build of torch cannot compute with whole numbers")
+    (tmp_path / "q.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        f"torch.backends.quantized.engine = {engines[0]!r}\n"
+        "plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))\n"
+        "network = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear}, dtype=torch.qint8)\n"
+    )
+    classifier = load(f"{tmp_path}/q.py:network")
+    with pytest.raises(ValueError, match=r"q\.py:network gives no gradients: use an attack that needs none"):
+        fgsm(classifier, pictures(), LABELS, eps=0.1)
+    assert classifier.logits(pictures()).shape == (5, 4)
+    assert len(parameters_digest(classifier.network.state_dict())) == 12
 
 
 # Softmax instead of logits

@@ -52,7 +52,7 @@ def test_dropout_that_obeys_the_mode_is_no_randomness():
 
 def test_probabilities_in_place_of_logits_are_found_out():
     assert titles(nn.Sequential(Brightness(), nn.Softmax(dim=1))) == ["The model returns probabilities"]
-    assert titles(nn.Sequential(Brightness(), nn.LogSoftmax(dim=1))) == []
+    assert titles(nn.Sequential(Brightness(), nn.LogSoftmax(dim=1))) == ["The model returns log-probabilities"]
     assert titles(SummingToOne()) == []
 
 
@@ -137,3 +137,36 @@ def test_nan_is_found_out_and_counted():
 def test_a_model_of_other_data_is_found_out():
     assert "The model does not know these images" in titles(Brightness(), labels=1 - LABELS)
     assert titles(Brightness(), labels=torch.zeros(80, dtype=torch.int64)) == []
+
+
+class Normalised(Brightness):
+    """Knows images only as (pixels - 0.5) / 0.1."""
+
+    def forward(self, images):
+        return super().forward(images * 0.1 + 0.5)
+
+
+class Levels(Brightness):
+    """Knows images only as levels from 0 to 255."""
+
+    def forward(self, images):
+        return super().forward(images / 255)
+
+
+@pytest.mark.parametrize("network", [Normalised(), Levels()])
+def test_a_forgotten_normalisation_is_found_by_trying_it(network):
+    (finding,) = [one for one in found(network) if one.code == "normalisation-forgotten"]
+    assert (
+        f"right as they are, and {len(IMAGES)} of them with --mean" in finding.evidence
+        or "--mean 0.5" in finding.evidence
+    )
+    mean, std = (
+        options.split()[1] for options in finding.evidence.partition("with ")[2].removesuffix(".").split("--")[1:]
+    )
+    mended = {"mean": [float(mean)], "std": [float(std)]}
+    assert "normalisation-forgotten" not in [one.code for one in found(network, **mended)]
+
+
+def test_a_sound_or_a_hopeless_model_is_not_told_to_normalise():
+    for network, labels in ((Brightness(), LABELS), (Brightness(), 1 - LABELS), (Normalised(), 0 * LABELS)):
+        assert "normalisation-forgotten" not in [one.code for one in found(network, labels=labels)]

@@ -1,0 +1,180 @@
+"""What networks return, and where in it the logits are: told at the first pass, and only applied at every other."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from attacks.arrays import as_tensor
+from attacks.random import uniform
+
+LOGITS = ("logits", "logit")
+ANSWERS = ("scores", "predictions", "preds", "output", "outputs", "out", "probabilities", "probs")
+"""Names under which networks return their answer beside other things, the likeliest first."""
+TRIED = 32
+"""Images of noise that tell a probability from a logit."""
+_SAME_VALUES = re.compile(
+    r"(Unsafe)?(View|Reshape\w*|Squeeze|Unsqueeze|Slice|Select|Cat|ToCopy|Alias|Clone|Expand|Permute|Transpose|T)"
+    r"Backward\d*"
+)
+_LINEAR = re.compile(r"(Addmm|Mm|Linear|Bmm|Baddbmm|Mean|\w*Convolution)Backward\d*")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the logits are taken out of what a network returns."""
+
+    kind: type
+    """Of what is returned; another kind is read anew."""
+    key: str | int | None
+    """Where in it the answer stands; None: it is the answer."""
+    form: Literal["classes", "logit", "probability"] = "classes"
+    """One number a class, or one alone, for class 1 of two."""
+
+    def logits(self, output: Any) -> Tensor:
+        """(N, classes). Only where there is one number alone does this cost operators."""
+        if self.key is not None:
+            by_place = isinstance(self.key, int) or isinstance(output, Mapping)
+            output = output[self.key] if by_place else getattr(output, str(self.key))
+        values = as_tensor(output, "what the network returns")
+        if self.form == "classes":
+            return values if values.ndim == 2 else values.flatten(1)
+        one = values.reshape(len(values), 1)
+        return torch.cat([torch.zeros_like(one) if self.form == "logit" else 1 - one, one], dim=1)
+
+    @property
+    def words(self) -> str:
+        """What is worth saying of it; empty for a plain tensor of one number a class."""
+        place = "" if self.key is None else f"{self.key!r} of the {self.kind.__name__} that it returns"
+        alone = {"classes": "", "logit": "one logit, of class 1", "probability": "one probability, of class 1"}
+        return ", ".join(part for part in (place, alone[self.form]) if part)
+
+
+@dataclass
+class Reader:
+    """Takes the logits out of a network's outputs, the way that its first output told."""
+
+    name: str
+    num_classes: int | None = None
+    """Tells which of several outputs are the logits; None: not known."""
+    reading: Reading | None = None
+
+    def logits(self, output: object, count: int, tried: Callable[[Tensor], object], images: Tensor) -> Tensor:
+        """(count, classes) of an output for `count` images like `images`; `tried` passes others through the network.
+
+        Nothing is asked of the values but at the first output, of a network that gives one number alone and hides how
+        it ends. Raises ValueError in one line where there are no logits, or several that may be.
+        """
+        if self.reading is None or self.reading.kind is not type(output):
+            self.reading = self._read(output, count, tried, images)
+        logits = self.reading.logits(output)
+        if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
+            raise ValueError(_without_logits(output, count, self.name))
+        return logits
+
+    def _read(self, output: object, count: int, tried: Callable[[Tensor], object], images: Tensor) -> Reading:
+        found = _entries(output)
+        widths = {key: width for key, value in found.items() if (width := _width(value, count)) is not None}
+        if not widths:
+            raise ValueError(_without_logits(output, count, self.name))
+        key = _chosen(widths, self.num_classes)
+        if key is None:
+            each = ", ".join(f"{key!r} {_shown(found[key])}" for key in widths)
+            raise ValueError(
+                f"{self.name} returned a {type(output).__name__} in which several may be the logits, {each}: say how "
+                "many classes there are, Classifier(..., num_classes=N), or return the logits alone"
+            )
+        reading = Reading(type(output), None if _is_array(output) else key)
+        if widths[key] > 1:
+            return reading
+        reading = dataclasses.replace(reading, form="logit")
+        with torch.inference_mode(False), torch.enable_grad():
+            noise = _noise_like(images).requires_grad_()
+            is_probability = _is_probability(reading.logits(tried(noise))[:, 1])
+        return dataclasses.replace(reading, form="probability") if is_probability else reading
+
+
+def _noise_like(images: Tensor) -> Tensor:
+    """Images of noise from dark to bright and from flat to harsh."""
+    numbers = torch.arange(TRIED, device=images.device)
+    levels, shape = uniform(1, numbers, (2, 1, 1)), tuple(images.shape[1:])
+    noise = uniform(0, numbers, shape) - levels[:, :1].reshape(-1, *(1 for _ in shape))
+    return (0.5 + 2 * levels[:, 1:].reshape(-1, *(1 for _ in shape)) * noise).clamp(0, 1).to(images.dtype)
+
+
+def _is_array(output: object) -> bool:
+    return isinstance(output, Tensor) or hasattr(output, "__array__")
+
+
+def _entries(output: object) -> Mapping[Any, object]:
+    """What is in an output, by where it stands there; a tensor stands at 0."""
+    if _is_array(output):
+        return {0: output}
+    if isinstance(output, Mapping):
+        return output
+    if hasattr(output, "_asdict"):
+        return dict(output._asdict())
+    if isinstance(output, (tuple, list)):
+        return dict(enumerate(output))
+    named = {name: getattr(output, name) for name in LOGITS if hasattr(output, name)}
+    fields = dataclasses.fields(output) if dataclasses.is_dataclass(output) else ()
+    return {**named, **getattr(output, "__dict__", {}), **{field.name: getattr(output, field.name) for field in fields}}
+
+
+def _width(value: object, count: int) -> int | None:
+    """How many numbers an entry holds for each image, 0 where that is one without a dimension; None where it does not.
+
+    Behind the classes may stand pixels of 1x1.
+    """
+    shape = tuple(getattr(value, "shape", ()))
+    if not shape or shape[0] != count or (len(shape) > 2 and set(shape[2:]) != {1}):
+        return None
+    return shape[1] if len(shape) > 1 else 0
+
+
+def _chosen(widths: Mapping[Any, int], num_classes: int | None) -> Any:
+    """Where the logits are: by name, by the number of classes, or because nothing else may be; None where that is open.
+
+    (N,) beside (N, ...) is a loss or a label of each image.
+    """
+    wide = {key: width for key, width in widths.items() if width > 0} or dict(widths)
+    asked = (num_classes, 1) if num_classes == 2 else (num_classes,)
+    places = [name for name in LOGITS if name in wide]
+    places += [key for width in asked for key in wide if wide[key] == width]
+    places += [name for name in ANSWERS if name in wide]
+    if not places and len(set(wide.values())) == 1:
+        return next(iter(wide))
+    return places[0] if places else None
+
+
+def _is_probability(column: Tensor) -> bool:
+    """By the last operator that changed a value; where that says nothing, by whether all lie from 0 to 1."""
+    node = column.grad_fn
+    while node is not None and _SAME_VALUES.fullmatch(node.name()):
+        # Of what is joined, the column comes last.
+        node = next((each for each, _ in reversed(node.next_functions) if each is not None), None)
+    operator = "" if node is None else node.name()
+    if operator.startswith("SigmoidBackward") or _LINEAR.fullmatch(operator):
+        return operator.startswith("Sigmoid")
+    return bool(((column >= 0) & (column <= 1)).all())
+
+
+def _without_logits(output: object, count: int, name: str) -> str:
+    if isinstance(output, Tensor):
+        return (
+            f"{name} returned shape {tuple(output.shape)} for {count} images; ({count}, classes), or one number for "
+            "the second of two classes, is needed"
+        )
+    held = ", ".join(f"{key!r} {_shown(value)}" for key, value in list(_entries(output).items())[:4])
+    return (
+        f"{name} returned a {type(output).__name__}{f' of {held}' if held else ''}; a tensor of logits, "
+        f"({count}, classes), is needed, alone or in a tuple, a dict or an object"
+    )
+
+
+def _shown(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
