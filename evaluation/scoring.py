@@ -21,6 +21,7 @@ from evaluation.game.rows import GAME_METRICS, game_rows
 from evaluation.generator_findings import seen_findings
 from evaluation.generators import generator_rows, seen_scores
 from evaluation.inputs import Source, input_findings
+from evaluation.inputs.opening import alike
 from evaluation.inputs.range_findings import range_findings
 from evaluation.latent.findings import latent_findings
 from evaluation.latent.rows import latent_rows
@@ -139,7 +140,8 @@ def check_same_form(source: Source, real: Source) -> None:
     if (source.size, source.channels) != (real.size, real.channels):
         raise ValueError(
             f"{source.name} has {source.channels}x{source.size}x{source.size} images, {real.name} "
-            f"{real.channels}x{real.size}x{real.size}: give images of one form"
+            f"{real.channels}x{real.size}x{real.size}: bring both to one form with "
+            + alike(source, size=real.size, channels=real.channels)
         )
 
 

@@ -8,11 +8,11 @@ from advgan.config.section import Section
 
 
 class DataConfig(Section):
-    """A source of labelled images and how to read it. Everything here changes the pixels or the split."""
+    """A source of images and how to read it. Everything here changes the pixels or the split."""
 
     source: str = "digits"
-    """`digits`, a torchvision name, the path of a folder, archive, `.npz` or `.pt`, `stacked:` before a source of
-    digits, or `gaussian`, `ring` or `grid`."""
+    """`digits`, a torchvision name, the path of a folder, archive, `.npz`, `.npy` or `.pt`, `stacked:` before a source
+    of digits, or `gaussian`, `ring` or `grid`. Empty: the rest says how to read what is named elsewhere."""
     resize: int | None = Field(default=None, ge=4, le=1024)
     """Side of the square to which every image is resized; None keeps the stored size."""
     channels: Literal[1, 3] | None = None
@@ -26,3 +26,12 @@ class DataConfig(Section):
     for images that are stored."""
     count: int | None = Field(default=None, ge=10)
     """Training points or stacks to draw; None: 100,000 points, 128,000 stacks. No other source has this."""
+
+    @property
+    def names_source(self) -> bool:
+        """Whether somebody said which images, rather than only how to read them."""
+        return "source" in self.model_fields_set and bool(self.source)
+
+    def reading(self, source: str) -> "DataConfig":
+        """How to read another source: to the same size and channels, and as strictly."""
+        return DataConfig(source=source, resize=self.resize, channels=self.channels, skip_bad=self.skip_bad)

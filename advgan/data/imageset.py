@@ -56,6 +56,11 @@ class ImageSet:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether there is anything to tell apart: two classes at least."""
+        return len(self.classes) > 1
+
     @cached_property
     def digest(self) -> str:
         """Name the content: the first 12 hex digits of the SHA-256 over shape, classes, labels and pixels."""
@@ -113,6 +118,11 @@ class Data:
     @property
     def num_classes(self) -> int:
         return self.train.num_classes
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there is anything to tell apart: two classes at least."""
+        return self.train.has_classes
 
     @cached_property
     def held_out(self) -> ImageSet:

@@ -11,6 +11,7 @@ from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
 from evaluation.extractors.inception import inception_extractor
 from evaluation.extractors.pixels import pixels_extractor
 from evaluation.extractors.python_file import python_extractor
+from evaluation.extractors.random_network import RANDOM, random_extractor
 from evaluation.extractors.vgg16 import vgg16_extractor
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.protocols import DEFAULT, PROTOCOLS, protocol_named
@@ -21,6 +22,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     **{name: partial(clip_extractor, name) for name in CLIP},
     **{name: partial(dinov2_extractor, name) for name in DINOV2},
     "pixels": pixels_extractor,
+    RANDOM: random_extractor,
 }
 """Name to a function of `device`. `inception@clean` is Inception under the protocol `clean`."""
 

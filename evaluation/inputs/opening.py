@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from advgan.config import DataConfig
-from advgan.data import KNOWN, Data, ImageSet, load_data
+from advgan.data import ANY_IMAGES, KNOWN, Data, ImageSet, load_data
 from advgan.data.reading.archive import is_archive
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.pixels import is_image
@@ -100,8 +100,8 @@ class _Opening:
         if is_python_source(spec):
             return self._object(object_from_python(spec), spec)
         if spec.lower() in KNOWN or spec.lower().startswith(PREFIX):
-            images = load_data(config, workers=self.workers).train
-            return self._stored(Found(images, labelled=True, named=True), f"{spec}/train")
+            images = load_data(config, workers=self.workers, use=ANY_IMAGES).train
+            return self._stored(Found(images, labelled=images.num_classes > 0, named=True), f"{spec}/train")
         path = Path(spec).expanduser()
         if not os.path.exists(path):
             raise ValueError(f"nothing at {spec} to score: give {FORMS}")
@@ -169,13 +169,19 @@ def _array(values: Any, name: str) -> AnyArray:
 def _check_fits(source: Source, data: Data | None) -> None:
     if data is None or (source.size, source.channels) == (data.size, data.channels):
         return
-    ways = [f"--resize {source.size}"] if source.size != data.size else []
-    ways += [f"--set data.channels={source.channels}"] if source.channels != data.channels else []
     raise ValueError(
         f"{source.name} has {source.channels}x{source.size}x{source.size} images, {data.name} "
-        f"{data.channels}x{data.size}x{data.size}: give the data that belong to it, or bring them to its form with "
-        + " and ".join(ways)
+        f"{data.channels}x{data.size}x{data.size}: give the data that belong to it, or bring both to one form with "
+        + alike(source, size=data.size, channels=data.channels)
     )
+
+
+def alike(source: Source, *, size: int, channels: int) -> str:
+    """The options that read images of another form and those of a source alike: what is drawn stays as it is."""
+    wanted = (size, channels) if source.stored else (source.size, source.channels)
+    ways = [f"--resize {wanted[0]}"] if source.size != size else []
+    ways += [f"--channels {wanted[1]}"] if source.channels != channels else []
+    return " ".join(ways)
 
 
 def _unreadable(spec: str, ending: str) -> str:

@@ -12,6 +12,7 @@ from advgan.models.classifiers.image_forms import Layout
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
 from evaluation.extractors import is_extractor, named_extractor
+from evaluation.extractors.random_network import RANDOM
 from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.features.protocols import DEFAULT
 from evaluation.jobs.fixed_recipe import STEPS, fixed_classifier, tried
@@ -63,13 +64,15 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
 
     That may be `inception`, under the protocol given, or `file.py:object` too. Points are always seen by their
     coordinates; stacked digits, unless by a named extractor, through a classifier of single digits, which `auto` fits
-    on the digits that they are made of. A classifier is tried on images that it has not learnt from, and what it
+    on the digits that they are made of. Images without classes are seen by an untrained network. A classifier is tried on images that it has not learnt from, and what it
     reached stands in the protocol of every score.
     """
     if data.train.are_points:
         if features != "auto":
             raise ValueError(f"--features {features}: points are no images: leave it at auto, which reads coordinates")
         return points_extractor(data.name)
+    if features == "auto" and not data.has_classes:
+        features = RANDOM
     is_run = features == "auto" or Path(features).exists()
     if is_extractor(features) or protocol != DEFAULT or not is_run:
         return named_extractor(features, device=setup.torch_device(), protocol=protocol)

@@ -1,21 +1,27 @@
 """Which data a command means: those that it was given, or else those of the run that it works on."""
 
 from pathlib import Path
+from typing import Any
 
 from advgan.config import DataConfig
 from advgan.config.resolve import read_yaml, validate
 
 
 def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
-    """The given configuration; else that of the first source that is a run of ours; else the embedded digits."""
-    if given is not None:
+    """The given configuration; what it leaves open is that of the first source that is a run of ours.
+
+    Without any it is the embedded digits. A configuration without a source, such as one of `--resize` alone, changes
+    how the run's data are read.
+    """
+    if given is not None and given.names_source:
         return given
+    said: dict[str, Any] = given.model_dump(include=given.model_fields_set - {"source"}) if given else {}
     for source in sources:
         file = _configuration_of(Path(source))
         section = read_yaml(file).get("data") if file else None
         if section:
-            return validate(DataConfig, section, source=str(file))
-    return DataConfig()
+            return validate(DataConfig, {**section, **said}, source=str(file))
+    return validate(DataConfig, {"source": DataConfig().source, **said})
 
 
 def _configuration_of(source: Path) -> Path | None:

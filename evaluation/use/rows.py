@@ -74,6 +74,8 @@ def use_rows(
     """
     if not set(wanted) & set(USE_METRICS):
         return []
+    if not train_set.has_classes:
+        raise ValueError("use: a classifier learns of images with classes, which the real ones have not: name them")
     generated, labels = _labelled(fake, train_set, classifier)
     count, least = min(len(generated), len(train_set)), LEAST * train_set.num_classes
     if count < least:

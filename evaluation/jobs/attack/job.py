@@ -28,6 +28,7 @@ from evaluation.jobs.judges import Preparation, choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
+from evaluation.jobs.uses import ATTACK
 from evaluation.record.scores import noted
 from evaluation.report.results import Results
 from evaluation.under_attack.chunks import Store, num_steps, run_trials
@@ -49,7 +50,7 @@ SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success
 
 def plan(config: AttackConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
-    data = load_data(data_of(config.data, config.model), workers=setup.workers)
+    data = load_data(data_of(config.data, config.model), workers=setup.workers, use=ATTACK)
     names = [setting for settings in config.settings(data.channels).values() for setting in settings]
     return [data.summary(), f"{len(_chosen(data.test, config))} test images", f"attacks: {', '.join(names)}"]
 
@@ -66,7 +67,7 @@ def run(config: AttackConfig, setup: Setup) -> Outcome | None:
 
 def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | None:
     config = config.model_copy(update={"data": data_of(config.data, config.model)})
-    data = load_data(config.data or DataConfig(), workers=setup.workers)
+    data = load_data(config.data or DataConfig(), workers=setup.workers, use=ATTACK)
     classifier = _classifier(config, data, setup, processes)
     chosen = _chosen(data.test, config)
     subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"

@@ -24,6 +24,7 @@ from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import bind, setting_name
+from evaluation.jobs.uses import AUGMENT
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted, score_rows
 from evaluation.report.panels import Panel
@@ -98,7 +99,7 @@ def _data_config(config: AugmentConfig) -> DataConfig:
 
 def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]:
     gan = load_gan(Path(config.checkpoint), device=setup.torch_device()) if config.checkpoint else None
-    data = load_data(_data_config(config), workers=setup.workers)
+    data = load_data(_data_config(config), workers=setup.workers, use=AUGMENT)
     if gan and (gan.size, gan.channels, gan.classes) != (data.size, data.channels, data.classes):
         raise ValueError(
             f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.size}x{gan.size}, {len(gan.classes)} "

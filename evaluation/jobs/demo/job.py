@@ -19,6 +19,7 @@ from evaluation.jobs.fit import job as fit
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.suites import format_eps, setting_name
 from evaluation.jobs.train import job as train
+from evaluation.jobs.uses import DEMO
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.panels import CurvePanel, ImagePanel, Panel, Series
@@ -130,7 +131,7 @@ def _warnings_only() -> Iterator[None]:
 
 
 def _read(config: DemoConfig, setup: Setup) -> Data:
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=DEMO)
     if data.size > LARGEST:
         raise ValueError(
             f"--data {config.data.source}: the demo's GAN draws up to {LARGEST} pixels, these images have {data.size}; "

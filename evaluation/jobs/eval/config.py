@@ -15,7 +15,8 @@ class EvalConfig(Section):
     subjects: tuple[str, ...] = ()
     """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
     data: DataConfig | None = None
-    """None: the data that the first generator was trained on."""
+    """None: the data that the first generator was trained on. Size, channels and leniency also hold for subjects and
+    reference that are stored."""
     reference: str = ""
     """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
     features: tuple[str, ...] = ("auto",)
@@ -59,6 +60,8 @@ class EvalConfig(Section):
 
     def complete(self) -> "EvalConfig":
         """The same with the data that the subjects were trained on, where it names none and no reference."""
-        if self.reference:
+        if not self.reference:
+            return self.model_copy(update={"data": data_of(self.data, *self.subjects)})
+        if self.data is None or self.data.names_source:
             return self
-        return self.model_copy(update={"data": data_of(self.data, *self.subjects)})
+        return self.model_copy(update={"data": self.data.model_copy(update={"source": ""})})

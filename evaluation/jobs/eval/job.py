@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from advgan.data import Data, load_data
+from advgan.config import DataConfig
+from advgan.data import ANY_IMAGES, Data, load_data
 from advgan.machine.precision import true_float32
 from advgan.machine.processes import Processes, joined
 from advgan.machine.room import Room
@@ -156,14 +157,17 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
     if not config.subjects:
         raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
     opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
-    wanted = config.complete().data
-    data = load_data(wanted, workers=setup.workers) if wanted else None
-    real = opened(config.reference, num_samples=config.num_real, data=data) if config.reference else None
+    wanted, reading = config.complete().data, config.data or DataConfig()
+    named = wanted is not None and wanted.names_source
+    data = load_data(wanted, workers=setup.workers, use=ANY_IMAGES) if wanted and named else None
+    real = None
+    if config.reference:
+        real = opened(reading.reading(config.reference), num_samples=config.num_real, data=data)
     if isinstance(real, Statistics):
         check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
     sources = []
     for subject in config.subjects:
-        found = opened(subject, num_samples=config.num_samples, data=data)
+        found = opened(reading.reading(subject), num_samples=config.num_samples, data=data)
         if isinstance(found, Statistics):
             raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
         if isinstance(real, Source):
@@ -224,7 +228,9 @@ def _references(
 
 def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup: Setup) -> Classifier | None:
     """A classifier of the data, where images without labels are to be learnt from."""
-    if source.labels is not None or data is None or data.train.are_points or USE_METRICS.keys().isdisjoint(wanted):
+    if source.labels is not None or data is None or not data.has_classes or data.train.are_points:
+        return None
+    if USE_METRICS.keys().isdisjoint(wanted):
         return None
     return labelling_judge(data, setup)
 

@@ -23,6 +23,7 @@ from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.fitting_threads import fitting_threads
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.suites import setting_name
+from evaluation.jobs.uses import FIT
 from evaluation.record.scores import Score
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.results import Headline, Results
@@ -77,7 +78,7 @@ def _not_by_name(name: str) -> str:
 
 
 def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=FIT)
     return data, read_extra(Path(config.extra), data) if config.extra else None
 
 

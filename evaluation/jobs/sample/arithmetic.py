@@ -14,6 +14,7 @@ from evaluation.jobs.sample.config import SampleConfig
 from evaluation.jobs.sample.files import Drawing
 from evaluation.jobs.setup import Setup
 from evaluation.jobs.sources import data_of
+from evaluation.jobs.uses import ARITHMETIC
 from evaluation.report.panels import TablePanel
 from evaluation.report.text import format_rate
 
@@ -65,7 +66,7 @@ def check_arithmetic(config: SampleConfig, gan: TrainedGan) -> tuple[Term, ...]:
 
 def _judge(config: SampleConfig, gan: TrainedGan, setup: Setup) -> tuple[Data, Classifier]:
     given = data_of(config.data, config.checkpoint or "")
-    data = load_data(given, workers=setup.workers)
+    data = load_data(given, workers=setup.workers, use=ARITHMETIC)
     if (data.size, data.channels) != (gan.size, gan.channels):
         raise ValueError(
             f"--data {given.source}: has images of {data.size}x{data.size}x{data.channels}, "

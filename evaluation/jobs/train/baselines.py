@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from advgan.config import Baseline
-from advgan.data import Data, load_data
+from advgan.data import IMAGES, Data, load_data
 from advgan.gan.baselines import VaeState, fit_mixture, start_vae, train_vae
 from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
@@ -59,13 +59,13 @@ class Progress(NamedTuple):
 
 def plan(config: BaselineConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=IMAGES)
     return [data.summary(), _recipe(config.baseline)]
 
 
 def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
     """Fit, evaluate on the way, score the best checkpoint; a vae goes on exactly where an earlier run stopped."""
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=IMAGES)
     log.info("%s", data.summary())
     baseline = config.baseline
     reference = Reference(data, choose_extractor(config.features, data, setup), seed=baseline.seed)

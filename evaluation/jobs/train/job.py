@@ -26,6 +26,7 @@ from evaluation.jobs.train.loop import Row, looks, train_watched
 from evaluation.jobs.train.panels import training_panels
 from evaluation.jobs.train.start import begin, check_recordable, restarted_run
 from evaluation.jobs.train.threads import training_threads
+from evaluation.jobs.uses import use_of_training
 from evaluation.record.findings import Finding
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
@@ -52,7 +53,7 @@ def plan(config: TrainConfig, setup: Setup) -> list[str]:
     if config.baseline:
         return baselines.plan(_baseline(config), setup)
     check_recordable(config, setup)
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
     training = config.training
     used = training.steps * training.batches_per_step
     epochs = used / batches_per_epoch(data.train, training.batch_size)
@@ -86,7 +87,7 @@ def _baseline(config: TrainConfig) -> baselines.BaselineConfig:
 
 def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained | None:
     check_recordable(config, setup)
-    data = load_data(config.data, workers=setup.workers)
+    data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
     _check_batch(config, data)
     extractor = None
     if processes.is_first:

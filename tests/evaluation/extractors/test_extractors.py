@@ -1,3 +1,4 @@
+import math
 import os
 import warnings
 from hashlib import sha256
@@ -9,7 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from advgan.ranges import to_bytes
-from attacks.random import seeded, uniform
+from attacks.random import normal, seeded, uniform
 from evaluation.extractors import ALIASES, EXTRACTORS, is_extractor, named_extractor
 from evaluation.extractors.clip import CLIP, clip_extractor, clip_weights
 from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
@@ -196,7 +197,7 @@ def test_pixels_are_the_levels() -> None:
 
 def test_the_table_names_every_extractor() -> None:
     inceptions = {f"inception{protocol}" for protocol in ("", "@pytorch-fid", "@clean", "@stylegan3")}
-    assert set(EXTRACTORS) == {*inceptions, "vgg16", "pixels", *CLIP, *DINOV2}
+    assert set(EXTRACTORS) == {*inceptions, "vgg16", "pixels", "random", *CLIP, *DINOV2}
     assert all(is_extractor(name) for name in (*EXTRACTORS, *ALIASES, "mine.py:network"))
     assert not any(is_extractor(name) for name in ("auto", "runs/fit/00001", "mine.py"))
     from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
@@ -235,3 +236,34 @@ def _no_network(*_: object, **__: object) -> None:
 def test_a_single_class_is_certain() -> None:
     assert single_class(torch.rand(2, 5)).tolist() == [[1.0], [1.0]]
     assert VGG16.folder.name == "vgg16"
+
+
+def test_an_untrained_network_tells_what_goes_wrong_without_labels() -> None:
+    from sklearn.datasets import load_digits
+
+    from evaluation.fidelity.frechet import frechet_distance
+
+    digits = torch.from_numpy(load_digits().images[:, None] / 16).float()
+    first, second = digits[0::2], digits[1::2]
+    seer = named_extractor("random")
+    real = extract(seer, first).values
+    assert real.shape == (len(first), 128)
+
+    def distance(images: torch.Tensor) -> float:
+        return frechet_distance(real, extract(seer, images).values)
+
+    blurred = torch.nn.functional.avg_pool2d(second, 3, stride=1, padding=1)
+    repeated = second[torch.arange(len(second)) % 20]
+    noisy = (second + 0.2 * normal(0, torch.arange(len(second)), second.shape[1:])).clamp(0, 1)
+    alike = distance(second)
+    assert min(distance(blurred), distance(repeated), distance(noisy)) > 3 * alike
+    assert distance(torch.full_like(second, 0.5)) > max(distance(blurred), distance(noisy))
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 8, 8), (3, 3, 28, 28), (3, 3, 100, 100), (3, 1, 5, 5)])
+def test_an_untrained_network_sees_images_of_every_form(shape: tuple[int, ...]) -> None:
+    images = torch.linspace(0, 1, math.prod(shape)).view(shape)
+    seen = extract(named_extractor("random"), images)
+    assert seen.values.shape == (3, 128)
+    assert not seen.has_classes
+    assert torch.allclose(seen.values[:1], extract(named_extractor("random"), images[:1]).values, atol=1e-4)
