@@ -64,8 +64,8 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
 
     That may be `inception`, under the protocol given, or `file.py:object` too. Points are always seen by their
     coordinates; stacked digits, unless by a named extractor, through a classifier of single digits, which `auto` fits
-    on the digits that they are made of. Images without classes are seen by an untrained network. A classifier is tried on images that it has not learnt from, and what it
-    reached stands in the protocol of every score.
+    on the digits that they are made of. Images without classes are seen by an untrained network. A classifier is tried
+    on images that it has not learnt from, and what it reached stands in the protocol of every score.
     """
     if data.train.are_points:
         if features != "auto":

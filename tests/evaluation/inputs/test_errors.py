@@ -241,7 +241,7 @@ def test_too_few_samples_are_refused(count: int) -> None:
 def test_images_of_another_form_than_the_data_are_refused() -> None:
     part = ImageSet(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4) % 2, ("a", "b"), "toy")
     data = Data("toy", part, part, part)
-    with pytest.raises(ValueError, match=r"Tensor has 3x4x4 images, toy 1x8x8.*--resize 4 and --set data\.channels=3"):
+    with pytest.raises(ValueError, match=r"Tensor has 3x4x4 images, toy 1x8x8.*--resize 8 --channels 1"):
         open_source(UNIT, data=data)
     labels = torch.tensor([0, 1, 2, 0])
     with pytest.raises(ValueError, match="has the label 2, toy has the classes 0 to 1"):
