@@ -55,16 +55,6 @@ class _LogOdds(torch.autograd.Function):
         return slope.mul_(gradient[:, None]), None
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The cross-entropy itself, for attacks that average gradients of several passes, where their lengths matter.
-
-    Computed from the log-odds, so that it fades only where e^log_odds is no number any more.
-    """
-    values = log_odds(logits, labels)
-    values = torch.logaddexp(values, torch.zeros_like(values))
-    return -values if targeted else values
-
-
 def margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     """The highest other logit minus the label's (Carlini & Wagner, 2017): above 0 exactly where it is left.
 
@@ -105,9 +95,41 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 def kl(logits: Tensor, clean: Tensor) -> Tensor:
     """The divergence KL(clean || adversarial) of two (N, classes) logits (TRADES: Zhang et al., 2019), (N,) values.
 
-    It has no gradient where both are equal, so that an attack has to start beside the image.
+    Its gradient is that of the divergence in direction alone: the largest entry of each sample's is 1, since that of a
+    confident answer, like the difference of two answers without preference, rounds to 0 in float32. A normalised step
+    uses no more of it. There is none where both logits are equal, so that an attack has to start beside the image.
     """
-    return F.kl_div(logits.log_softmax(dim=1), clean.log_softmax(dim=1), reduction="none", log_target=True).sum(dim=1)
+    values: Tensor = _Divergence.apply(logits, clean)
+    return values
+
+
+class _Divergence(torch.autograd.Function):
+    """The divergence, whose slope is the difference of two probabilities a class, and 0 in sum.
+
+    The one of the likeliest class is what all others lack: there, a difference from 1 would be lost.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, clean: Tensor) -> Tensor:
+        found, before = wide(logits).log_softmax(dim=1), wide(clean).log_softmax(dim=1)
+        ctx.found, ctx.before = found, before
+        return F.kl_div(found, before, reduction="none", log_target=True).sum(dim=1).to(logits)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        seats = ctx.before.argmax(dim=1, keepdim=True)
+        found, before = (each.scatter(1, seats, -torch.inf) for each in (ctx.found, ctx.before))
+        unit = found.maximum(before).amax(dim=1, keepdim=True)
+        slope = (found - unit).exp_() - (before - unit).exp_()
+        slope.scatter_(1, seats, -slope.sum(dim=1, keepdim=True))
+        largest = slope.abs().amax(dim=1, keepdim=True)
+        return slope.div_(largest + (largest == 0)).to(gradient).mul_(gradient[:, None]), None
+
+
+def wide(logits: Tensor) -> Tensor:
+    """In float64, for differences that float32 would round away; MPS has none."""
+    return logits if logits.device.type == "mps" else logits.double()
 
 
 LOSSES: dict[str, Loss] = {"ce": log_odds, "margin": margin, "dlr": dlr}

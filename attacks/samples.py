@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attacks.arrays import as_tensor
 from attacks.norms import Budget, Norm
-from attacks.objectives import Loss, fooled, log_odds
+from attacks.objectives import Loss, fooled, log_odds, wide
 
 _TRUSTED = ContextVar("_TRUSTED", default=False)
 
@@ -83,6 +83,13 @@ class Samples:
                 f"label {self.highest_label} is out of range: the classifier has {logits.shape[1]} classes"
             )
         return loss(logits, self.labels, targeted=self.targeted)
+
+    def score(self, logits: Tensor) -> Tensor:
+        """The log-odds that the attack wants large, for comparing images: (N,) in float64.
+
+        Those of logits without preference differ in digits that float32 does not have beside the constant in them.
+        """
+        return self.objective(wide(logits))
 
     def fooled(self, logits: Tensor) -> Tensor:
         """Whether the attack has reached its aim: (N,) booleans."""

@@ -12,6 +12,7 @@ from attacks.classifier import Classifier
 from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples, budgets
 
+_LARGEST = 2.0  # of a correction, in units of the noise that it follows: on large logits one query would else be all
 _MOST = 8.0  # of the sums behind a linf prior: tanh rounds to 1 soon after, and the way back would grow long
 
 
@@ -47,8 +48,8 @@ def bandits(
 
     In linf or l2. A step asks for the score `radius` away (an l2 norm) along the prior, changed by noise of norm about
     `exploration` to either side; corrects the prior towards the better one by `learning_rate`, by exponentiated
-    gradients in linf; steps along it by `step_size` (default: eps / 10, more for few steps); and looks at the result:
-    three queries. The paper's code looks as well but does not count it. Each sample spends at most `queries` forward
+    gradients in linf, and by twice the noise at most, so that on large logits one query is not all; steps along it by
+    `step_size` (default: eps / 10, more for few steps); and looks at the result: three queries. The paper's code looks as well but does not count it. Each sample spends at most `queries` forward
     passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
 
     A prior has one value for `tile` x `tile` pixels. Noise depends on (seed, index, step) alone.
@@ -82,7 +83,7 @@ def bandits(
     def value(climb: Climb, direction: Tensor) -> Tensor:
         way = F.normalize(spread(direction).flatten(1), dim=1).reshape(climb.at.shape)
         logits = classifier.logits((climb.at + rates.radius * way).clamp(0, 1), rows=climb.samples.rows)
-        return climb.samples.objective(logits)
+        return climb.samples.score(logits)
 
     def rule(climb: Climb) -> tuple[Tensor, Tensor]:
         # Correct the prior.
@@ -91,7 +92,8 @@ def bandits(
         before = prior(climb.memory)
         change = (value(climb, before + noise) - value(climb, before - noise)) / (rates.radius * rates.exploration)
         change = torch.nan_to_num(change, nan=0.0, posinf=0.0, neginf=0.0)
-        memory = climb.memory + rates.learning_rate * per_sample(change, noise) * noise
+        weight = (rates.learning_rate * change).clamp(-_LARGEST, _LARGEST)
+        memory = climb.memory + per_sample(weight, noise) * noise
         memory = memory.clamp(-_MOST, _MOST) if norm.name == "linf" else memory
 
         # Step along it.

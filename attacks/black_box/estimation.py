@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attacks.black_box.first_look import first_look
 from attacks.classifier import Classifier
+from attacks.norms import per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -62,7 +63,7 @@ def slope(classifier: Classifier, samples: Samples, at: Tensor, direction: Tenso
     way = above - below
     weight = torch.where(way == 0, 0, direction.square() / torch.where(way == 0, 1, way))
     change = torch.nan_to_num(change, nan=0.0, posinf=0.0, neginf=0.0)
-    return change[:, None, None, None] * weight
+    return per_sample(change, at) * weight
 
 
 def mean_slope(
@@ -117,4 +118,4 @@ def ascend(
 
 
 def _value(classifier: Classifier, samples: Samples, images: Tensor) -> Tensor:
-    return samples.objective(classifier.logits(images, rows=samples.rows))
+    return samples.score(classifier.logits(images, rows=samples.rows))

@@ -9,6 +9,7 @@ from attacks import random
 from attacks.black_box.first_look import first_look
 from attacks.classifier import Classifier
 from attacks.norms import L0, Budget, Norm, named_norm
+from attacks.objectives import wide
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -73,7 +74,7 @@ def one_pixel(
         # A quarter of the colours lies at each of the bounds.
         draws = random.uniform(seed, fresh.indices, (most, population, genes[1]), dtype=images.dtype).transpose(1, 2)
         draws[..., 2:] = (2 * draws[..., 2:] - 0.5).clamp(0, 1)
-        values = draws.new_full((len(fresh), population), -torch.inf)
+        values = wide(draws.new_full((len(fresh), population), -torch.inf))
         none = torch.zeros_like(fresh.labels)
         return _Evolution(fresh, draws, values, fresh.images, none + 1, none > 0)
 
@@ -89,7 +90,7 @@ def one_pixel(
         candidate = _painted(samples, child)
 
         logits = classifier.logits(candidate, rows=samples.rows)
-        value, fooled = samples.objective(logits), samples.fooled(logits)
+        value, fooled = samples.score(logits), samples.fooled(logits)
         best = fooled | (value > evolution.values.amax(dim=1))
         best, better = best & ~evolution.done, value > evolution.values[rows, place]
         taken = better[:, None] & (place[:, None] == torch.arange(population, device=place.device))

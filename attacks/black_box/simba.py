@@ -11,6 +11,7 @@ from attacks import random
 from attacks.black_box.first_look import first_look
 from attacks.classifier import Classifier
 from attacks.norms import L2, Budget, Norm, named_norm, per_sample
+from attacks.objectives import wide
 from attacks.queue import drive
 from attacks.samples import Samples, budgets
 
@@ -82,7 +83,7 @@ def simba(
     def begin(fresh: Samples) -> _Walk:
         draws = random.uniform(seed, fresh.indices, images.shape[1:], dtype=torch.float64)
         order = (draws + directions.rank).flatten(1).argsort(dim=1)
-        none, unknown = torch.zeros_like(fresh.labels), torch.full_like(fresh.eps, -torch.inf)
+        none, unknown = torch.zeros_like(fresh.labels), wide(torch.full_like(fresh.eps, -torch.inf))
         return _Walk(fresh, fresh.images, unknown, order, none, none > 0, none + 1, none > 0)
 
     def advance(walk: _Walk) -> _Walk:
@@ -94,7 +95,7 @@ def simba(
         )
         candidate = norm.project(walk.best + per_sample(length, direction) * direction, samples.images, samples.eps)
         logits = classifier.logits(candidate, rows=samples.rows)
-        value, fooled = samples.objective(logits), samples.fooled(logits)
+        value, fooled = samples.score(logits), samples.fooled(logits)
         better = (fooled | (value > walk.value)) & ~walk.done
         spent = walk.spent + 1
         return replace(

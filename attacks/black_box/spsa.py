@@ -61,7 +61,7 @@ def spsa(
         second = torch.lerp(gradient.square(), climb.memory[:, 1], _SECOND_DECAY)
         taken = per_sample(climb.step + 1, gradient)
         spread = (second / (1 - _SECOND_DECAY**taken)).sqrt()
-        move = first / (1 - _FIRST_DECAY**taken) / spread.clamp(min=1e-12)
+        move = first / (1 - _FIRST_DECAY**taken) / (spread + (spread == 0))
         candidate = climb.at + per_sample(lengths[climb.samples.rows], move) * move
         at = norm.project(candidate, climb.samples.images, climb.samples.eps)
         return at, torch.stack([first, second], dim=1)

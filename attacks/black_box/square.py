@@ -12,7 +12,7 @@ from attacks.black_box.square_proposals import Blobs, Proposals, Stripes
 from attacks.black_box.square_windows import Ahead
 from attacks.classifier import Classifier
 from attacks.norms import LINF, Budget, Norm, named_norm
-from attacks.objectives import log_odds, margin
+from attacks.objectives import margin, wide
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -72,11 +72,14 @@ def square(
     if len(samples) == 0:
         return samples.images.clone()
     proposals = _PROPOSALS[norm.name](samples.images, p_init=p_init, seed=seed)
-    loss = log_odds if targeted else margin
+
+    def score(samples: Samples, logits: Tensor) -> Tensor:
+        return samples.score(logits) if targeted else samples.objective(logits, loss=margin)
 
     def begin(fresh: Samples) -> _Search:
         never = torch.zeros_like(fresh.labels, dtype=torch.bool)
         unknown = torch.full_like(fresh.eps, -torch.inf)
+        unknown = wide(unknown) if targeted else unknown
         ahead = proposals.lots.joined(fresh.indices)
         return _Search(fresh, ahead, proposals.start(fresh), unknown, torch.ones_like(fresh.labels), never)
 
@@ -85,7 +88,7 @@ def square(
         ahead, draw = proposals.lots.next(search.ahead, samples.indices, search.spent)
         candidate = proposals.next(samples, search.best, draw)  # at first, the start itself
         logits = classifier.logits(candidate, rows=samples.rows)
-        value, fooled = samples.objective(logits, loss=loss), samples.fooled(logits)
+        value, fooled = score(samples, logits), samples.fooled(logits)
         better = (fooled | (value > search.value)) & ~search.done
         spent = search.spent + 1
         return replace(

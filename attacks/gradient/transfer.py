@@ -12,7 +12,6 @@ from attacks.classifier import Classifier
 from attacks.gradient.ascent import unit_mean
 from attacks.gradient.transfer_inputs import gaussian_smoothing, resize_and_pad
 from attacks.norms import LINF, Box, Budget, Norm, finite, named_norm, per_sample
-from attacks.objectives import cross_entropy
 from attacks.samples import Samples, budgets
 
 TRANSFER_NORMS = ("linf", "l2", "l1")
@@ -51,7 +50,9 @@ def transfer(
     - `neighbours`: correct by how the mean gradient at so many points within `radius` * eps differed from that here in
       the step before; a point is cut to [0, 1] (VMI: Wang & He, 2021).
 
-    The gradient is that of the cross-entropy, since the weights of an average matter. Steps are eps / steps long by
+    Every gradient is that of the log-odds, which have the direction of the cross-entropy's. So in an average of copies
+    or neighbours each has the weight of its slope in logits; by the cross-entropy those of which a network is sure
+    would have none, and rounded to 0 in float32 would move nothing at all. Steps are eps / steps long by
     default. All are taken, and the last iterate is returned: one that only just fools this network seldom fools
     another. A step costs scales * (1 + neighbours) passes, forward and backward. `norm` is linf, l2 or l1. All draws
     depend on (seed, index, step) alone.
@@ -68,7 +69,7 @@ def transfer(
     result = whole.images.clone()
 
     def gradient(samples: Samples, current: Tensor, stream: int) -> Tensor:
-        """Of the cross-entropy, averaged over copies, each of them resized by its own draws."""
+        """Of the log-odds, averaged over copies, each of them resized by its own draws."""
         slopes = []
         for copy in range(scales):
             inputs = current / 2**copy if copy else current
@@ -85,7 +86,7 @@ def transfer(
                 else None
             )
             inputs = view.apply(inputs) if view else inputs
-            found = finite(classifier.gradient(inputs, partial(_objective, samples), rows=samples.rows).gradient)
+            found = finite(classifier.gradient(inputs, samples.objective, rows=samples.rows).gradient)
             found = view.pull_back(found) if view else found
             slopes.append(found / (2**copy * scales) if scales > 1 else found)
         total = slopes[0]
@@ -133,10 +134,6 @@ def transfer(
                     current = box.step(climb, current, length)
             result[samples.rows] = current
     return result
-
-
-def _objective(samples: Samples, logits: Tensor) -> Tensor:
-    return samples.objective(logits, loss=cross_entropy)
 
 
 nifgsm = partial(transfer, nesterov=True)

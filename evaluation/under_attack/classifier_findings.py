@@ -1,13 +1,17 @@
 """Alarms about a classifier whose robustness means nothing, because it is random, flat or fed with other images."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from advgan.machine.precision import true_float32
 from advgan.models.classifiers.probing import looks_like_probabilities
-from attacks import Classifier
+from attacks import Attack, Classifier
 from attacks.norms import unit_max
+from attacks.table import entry_of
 from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import wilson
 from evaluation.under_attack.normalisation_finding import normalisation_finding
@@ -22,10 +26,17 @@ FAITHFUL = 0.9
 
 @true_float32()
 def classifier_findings(
-    classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean, *, num_probes: int = PROBES
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    clean: Clean,
+    *,
+    attacks: Mapping[str, Attack] = MappingProxyType({}),
+    num_probes: int = PROBES,
 ) -> list[Finding]:
     """Question the classifier itself: is it random, are its outputs logits, has it gradients, are pixels in [0, 1]?
 
+    A finding that concerns only some of the `attacks` names those, by their settings.
     Costs two passes forwards of `num_probes` images, and two forwards and backwards of as many that are classified
     correctly.
     """
@@ -41,7 +52,7 @@ def classifier_findings(
     ]
     probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=0)
     if classifier.differentiable and len(probes) > 0:
-        found += [_no_gradient(probes), _saturated(probes)]
+        found += [_no_gradient(probes), _saturated(probes, _foreign(attacks))]
     return [finding for finding in found if finding is not None]
 
 
@@ -161,7 +172,13 @@ def _no_gradient(probes: Probes) -> Finding | None:
     )
 
 
-def _saturated(probes: Probes) -> Finding | None:
+def _foreign(attacks: Mapping[str, Attack]) -> str:
+    """Which of the attacks may climb the cross-entropy: none of ours does."""
+    names = [name for name, attack in attacks.items() if entry_of(attack) is None]
+    return "none of the attacks here" if not names else f"of the attacks here {', '.join(names)}, unless they do too"
+
+
+def _saturated(probes: Probes, concerned: str) -> Finding | None:
     if probes.found is None or bool(probes.flat.all()):
         return None
     entropy = probes.classifier.gradient(probes.images, lambda logits: _cross_entropy(logits, probes.labels)).gradient
@@ -173,8 +190,9 @@ def _saturated(probes: Probes) -> Finding | None:
             "Logits are saturated",
             f"At {gone} of {len(probes)} images the gradient of the cross-entropy rounds to 0 in float32, though the "
             f"logits have one (the label's log-odds are {gap:.3g}, median).",
-            "Tools that climb the cross-entropy see nothing here and report a robustness that is none; advgan climbs "
-            "the log-odds. Divide the logits by their scale before comparing.",
+            "An attack that climbs the cross-entropy sees nothing here and reports a robustness that is none. All "
+            f"of advgan climb log-odds or margins, which do not round: this concerns {concerned}. Divide the logits by "
+            "their scale before comparing with other tools.",
             code="saturated-logits",
         )
     rounded, exact = (unit_max(torch.nan_to_num(each)).flatten(1) for each in (entropy, probes.found.gradient))
@@ -186,7 +204,8 @@ def _saturated(probes: Probes) -> Finding | None:
         "The model is very sure of itself",
         f"At {astray} of {len(probes)} images rounding in float32 turns the gradient of the cross-entropy aside (the "
         f"label's log-odds are {gap:.3g}, median).",
-        "advgan climbs the log-odds, which do not round; other tools' attacks may look weaker here.",
+        "Attacks that climb the cross-entropy look weaker here. All of advgan climb log-odds or margins, which do not "
+        f"round: this concerns {concerned}.",
         code="confident-logits",
     )
 

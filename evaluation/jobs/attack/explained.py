@@ -64,7 +64,7 @@ def _asked(show: Show, task: Task) -> list[tuple[list[Finding], list[Finding]]]:
     attacks, known = _bound(show, task), (task.classifier, task.images, task.clean.labels, task.clean)
 
     def questioned(count: int) -> list[Finding]:
-        return classifier_findings(*known, num_probes=count)
+        return classifier_findings(*known, attacks=attacks, num_probes=count)
 
     def trusted(count: int) -> list[Finding]:
         return trust_findings(*known, show.outcomes, attacks, seed=show.options.seed, num_probes=count)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from attacks import Classifier
+from attacks import Classifier, pgd
 from attacks.random import uniform
 from evaluation.under_attack.classifier_findings import classifier_findings
 from evaluation.under_attack.outcomes import clean_outcome
@@ -170,3 +170,25 @@ def test_a_forgotten_normalisation_is_found_by_trying_it(network):
 def test_a_sound_or_a_hopeless_model_is_not_told_to_normalise():
     for network, labels in ((Brightness(), LABELS), (Brightness(), 1 - LABELS), (Normalised(), 0 * LABELS)):
         assert "normalisation-forgotten" not in [one.code for one in found(network, labels=labels)]
+
+
+def test_logits_that_round_are_said_to_concern_the_attacks_of_others_alone() -> None:
+    torch.manual_seed(0)
+
+    class Large(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return 1e5 * self.body(images)
+
+    def own(classifier, images, labels, *, indices=None):
+        return images
+
+    model, images = Classifier(Large()), torch.rand(40, 1, 4, 4)
+    clean = clean_outcome(model, images, model.logits(images).argmax(dim=1))
+    for attacks, concerned in (({"pgd": pgd}, "none of the attacks here"), ({"a": own, "pgd": pgd}, "here a, unless")):
+        found = classifier_findings(model, images, clean.labels, clean, attacks=attacks)
+        (one,) = [finding for finding in found if finding.code == "saturated-logits"]
+        assert concerned in one.advice
