@@ -49,8 +49,9 @@ def bandits(
     In linf or l2. A step asks for the score `radius` away (an l2 norm) along the prior, changed by noise of norm about
     `exploration` to either side; corrects the prior towards the better one by `learning_rate`, by exponentiated
     gradients in linf, and by twice the noise at most, so that on large logits one query is not all; steps along it by
-    `step_size` (default: eps / 10, more for few steps); and looks at the result: three queries. The paper's code looks as well but does not count it. Each sample spends at most `queries` forward
-    passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
+    `step_size` (default: eps / 10, more for few steps); and looks at the result: three queries. The paper's code looks
+    as well but does not count it. Each sample spends at most `queries` forward passes, the first look included, and
+    leaves when fooled; one that is never fooled comes back where it ended.
 
     A prior has one value for `tile` x `tile` pixels. Noise depends on (seed, index, step) alone.
     """
