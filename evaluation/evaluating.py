@@ -1,5 +1,6 @@
 """Scores of a generator in one call from Python."""
 
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,10 @@ from evaluation.features.features import Extractor
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
 from evaluation.record.scores import Score
-from evaluation.scoring import check_same_form, score_source
+from evaluation.scoring import check_same_form, check_scored, score_source
 from evaluation.seeing.reference import Reference
+
+log = logging.getLogger("advgan")
 
 
 @true_float32()
@@ -38,7 +41,8 @@ def evaluate(
     of which the training images are taken, and the others as held-out control. `extractor` is a name of
     `evaluation.extractors`, or an `Extractor`, such as `classifier_extractor` makes of your own network. `metrics` are
     words or groups of `advgan ls metrics`; none: all but those for which networks are trained.
-    Raises ValueError in one line for anything that cannot be scored.
+    A metric that cannot be made of these images is left out, which the log says with the reason. Raises ValueError in
+    one line where none can, and for anything that cannot be looked at or compared.
     """
     if isinstance(extractor, str):
         seer = named_extractor(extractor, device=device)
@@ -52,6 +56,11 @@ def evaluate(
     reference = Reference(data, seer, seed=seed, batch_size=batch_size, num_real=num_real, source=against)
     scored = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
     assert scored is not None
+    check_scored([scored])
+    for finding in scored.findings:
+        if finding.code == "metric-not-made":
+            level = logging.WARNING if finding.level == "warning" else logging.INFO
+            log.log(level, "%s: %s", finding.title, finding.evidence)
     return list(scored.scores)
 
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor
-
 from evaluation.diversity.findings import diversity_findings
+from evaluation.features.absent import judged
 from evaluation.features.extractor_findings import extractor_findings
 from evaluation.features.features import Features, metric_name
 from evaluation.features.seen import Row, Seen
 from evaluation.fidelity.rows import fidelity_findings
 from evaluation.memorisation.findings import memorisation_findings
 from evaluation.modes.findings import mode_findings
-from evaluation.modes.modes import label_agreement
+from evaluation.modes.label_findings import label_findings
 from evaluation.neighbourhoods.findings import neighbour_findings
 from evaluation.neighbourhoods.realism_findings import realism_findings
 from evaluation.record.findings import Finding
@@ -25,15 +24,34 @@ def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     """Judge rows of `generator_rows` and the features that they were made of; healthy ones give nothing."""
     real, fake = seen.real.features, seen.fake.features
     values = {metric: estimate for metric, estimate, *_ in rows}
+    if broken := _broken_features(seen):
+        return [broken]
     found = [_too_few_for_features(real, fake), _near_the_floor(seen, values), _low_diversity(values)]
     found.append(_repeats_itself(seen))
-    found += mode_findings(real, fake, classes=seen.classes)
-    if seen.fake.labels is not None and fake.has_classes and not fake.is_inception:
-        found.append(_ignores_its_labels(fake, seen.fake.labels))
-    found += [*fidelity_findings(seen, rows), *neighbour_findings(seen, rows), *realism_findings(seen, rows)]
+    found += judged("the classes", lambda: mode_findings(real, fake, classes=seen.classes))
+    found += judged("labels", lambda: label_findings(seen))
+    found += fidelity_findings(seen, rows)
+    found += judged("neighbourhoods", lambda: neighbour_findings(seen, rows))
+    found += judged("realism", lambda: realism_findings(seen, rows))
     found += [*diversity_findings(rows), *memorisation_findings(rows)]
     found += extractor_findings(real, fake)
     return [finding for finding in found if finding is not None]
+
+
+def _broken_features(seen: Seen) -> Finding | None:
+    sets = {"real": seen.real.features, "generated": seen.fake.features}
+    broken = {name: int((~each.values.isfinite()).any(dim=1).sum()) for name, each in sets.items()}
+    if not any(broken.values()):
+        return None
+    counts = " and ".join(f"{count} of {len(sets[name])} {name} images" for name, count in broken.items() if count)
+    return Finding(
+        "warning",
+        "Features are no numbers",
+        f"{seen.real.features.extractor} gives NaN or infinity for {counts}.",
+        "Nothing that reads features can be scored: mend the extractor, which may divide by the spread of an image, or "
+        "choose another one with --features.",
+        code="broken-features",
+    )
 
 
 def _too_few_for_features(real: Features, fake: Features) -> Finding | None:
@@ -90,18 +108,4 @@ def _repeats_itself(seen: Seen) -> Finding | None:
         f"{share_fake:.1%} of the generated images have the features of another one, {share_real:.1%} of the real.",
         "It ignores its latents, at least in part: a collapsed generator, or one seed used twice.",
         code="repeats-itself",
-    )
-
-
-def _ignores_its_labels(fake: Features, labels: Tensor) -> Finding | None:
-    agreement = label_agreement(fake, labels)
-    if agreement.high >= 0.5:
-        return None
-    return Finding(
-        "warning",
-        "The generator does not draw what it is asked for",
-        f"{agreement.value:.1%} ({agreement.low:.1%} to {agreement.high:.1%}) of {len(fake)} images are of the wanted "
-        "class, as the classifier sees them.",
-        "Do not use its labels for training: let the classifier label the images, or train the generator longer.",
-        code="labels-ignored",
     )

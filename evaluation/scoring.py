@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,8 +13,9 @@ from advgan.machine.processes import Processes
 from advgan.ranges import to_unit
 from advgan.sampling.stored import TrainedGan
 from attacks import Classifier
-from evaluation.features.seen import Sample, Seen
-from evaluation.game.discriminator import discriminator_scores
+from evaluation.features.absent import absent_findings, judged, made
+from evaluation.features.seen import Row, Sample, Seen
+from evaluation.game.discriminator import DISCRIMINATOR_METRICS, discriminator_rows
 from evaluation.game.discriminator_findings import discriminator_findings
 from evaluation.game.findings import game_findings
 from evaluation.game.match import Match
@@ -24,16 +26,16 @@ from evaluation.inputs import Source, input_findings
 from evaluation.inputs.opening import alike
 from evaluation.inputs.range_findings import range_findings
 from evaluation.latent.findings import latent_findings
-from evaluation.latent.rows import latent_rows
+from evaluation.latent.rows import LATENT_METRICS, latent_rows
 from evaluation.metric_words import GROUPS
-from evaluation.modes.points import captured_rows
-from evaluation.own.rows import own_scores
+from evaluation.modes.points import MODE_METRICS, captured_rows
+from evaluation.own.rows import POINT_METRICS, own_rows
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted, score_rows
 from evaluation.seeing.one_pass import Advance, look
 from evaluation.seeing.reference import Reference
 from evaluation.use.findings import use_findings
-from evaluation.use.rows import use_rows
+from evaluation.use.rows import USE_METRICS, use_rows
 
 HEADLINE = (
     "fid",
@@ -92,7 +94,8 @@ def score_source(
 
     The scores of a latent space, of a discriminator, of use, and of what only some GANs have are made for the first
     reference. For use, `classifier` names the class of images that have no label.
-    Raises ValueError where there are too few images, or they cannot be compared.
+    A metric that cannot be made of these images is left out, and a finding says why. Raises ValueError where images
+    cannot be looked at or compared.
     """
     keep = source.count * source.channels * source.size**2 <= MOST_KEPT
     first = references[0]
@@ -112,12 +115,13 @@ def score_source(
     seen = [_seen(reference, sample, seed) for reference, sample in zip(references, samples, strict=True)]
     scores, findings = list[Score](), list[Finding]()
     for reference, one in zip(references, seen, strict=True):
-        rows = generator_rows(one, wanted)
+        found = generator_rows(one, wanted)
         if reference.counts_modes:
-            rows += captured_rows(one, wanted)
-        scores += seen_scores(rows, one, subject=subject, data=reference.name)
-        findings += [*seen_findings(one, rows), *reference.extractor_findings]
-    findings = [*_of_images(source, first, seen[0]), *findings]
+            found += made(partial(captured_rows, one), _asked(MODE_METRICS, wanted))
+        scores += seen_scores(found.rows, one, subject=subject, data=reference.name)
+        findings += absent_findings(found.absent, extractor=reference.extractor.name)
+        findings += [*seen_findings(one, found.rows), *reference.extractor_findings]
+    findings = [*judged("the images", lambda: _of_images(source, first, seen[0])), *findings]
     if first.known_data is not None and keep and _any(wanted, "use"):
         more, remarks = _of_use(first, seen[0], wanted, subject, classifier)
         scores, findings = [*scores, *more], [*findings, *remarks]
@@ -133,6 +137,13 @@ def score_source(
         seen=tuple(seen),
         match=match,
     )
+
+
+def check_scored(scored: Sequence[Scored]) -> None:
+    """Refuse, with the first reason, where nothing could be scored for want of anything to score by: ValueError."""
+    reasons = [finding.evidence for one in scored for finding in one.findings if finding.code == "metric-not-made"]
+    if reasons and not any(one.scores for one in scored):
+        raise ValueError(f"nothing can be scored here: {reasons[0]}")
 
 
 def check_same_form(source: Source, real: Source) -> None:
@@ -188,9 +199,14 @@ def _of_use(
 ) -> tuple[list[Score], list[Finding]]:
     """What the images teach a classifier; costly."""
     data, device = reference.data, seen.fake.features.values.device
-    rows = use_rows(seen.fake, data.train, data.test, wanted, classifier=classifier, seed=seen.seed, device=device)
+
+    def rows_of(words: Collection[str]) -> list[Row]:
+        return use_rows(seen.fake, data.train, data.test, words, classifier=classifier, seed=seen.seed, device=device)
+
+    found = made(rows_of, _asked(USE_METRICS, wanted))
     details = {"subject": subject, "data": reference.name, "seed": seen.seed}
-    return score_rows(rows, setting="classifier", **details), use_findings(rows)  # type: ignore[arg-type]
+    scores = score_rows(found.rows, setting="classifier", **details)  # type: ignore[arg-type]
+    return scores, [*absent_findings(found.absent), *use_findings(found.rows)]
 
 
 def _of_gan(
@@ -202,13 +218,16 @@ def _of_gan(
     fakes = to_unit(fake.images)
     details = {"subject": subject, "data": reference.name, "seed": seen.seed}
     scores, findings = list[Score](), list[Finding]()
-    if _any(wanted, "own"):
-        scores += own_scores(gan, data, fakes, fake.labels, subject=subject, name=reference.name, seed=seen.seed)
+    own = made(partial(own_rows, gan, data, fakes, fake.labels, seed=seen.seed), _asked(POINT_METRICS, wanted))
+    scores += score_rows(own.rows, setting="discriminator", **details)  # type: ignore[arg-type]
     if _any(wanted, "latent"):
-        rows = latent_rows(gan, reference.extractor, seen, wanted, batch_size=reference.batch_size)
+        rows_of = partial(latent_rows, gan, reference.extractor, seen, batch_size=reference.batch_size)
+        latent = made(rows_of, _asked(LATENT_METRICS, wanted))
         seer = reference.extractor.title
-        scores += score_rows(rows, setting=reference.extractor.name, extractor=seer, **details)  # type: ignore[arg-type]
-        findings += latent_findings(rows, gan, seen)
+        scores += score_rows(latent.rows, setting=reference.extractor.name, extractor=seer, **details)  # type: ignore[arg-type]
+        findings += absent_findings(latent.absent, extractor=reference.extractor.name)
+        findings += judged("the latent space", partial(latent_findings, latent.rows, gan, seen))
+    findings += absent_findings(own.absent)
     if gan.discriminator is None or not _any(wanted, "discriminator"):
         return scores, findings, None
     match = Match(
@@ -222,17 +241,40 @@ def _of_gan(
         batch_size=reference.batch_size,
         seed=seen.seed,
     )
-    findings += discriminator_findings(match.judgements, loss=match.loss, seed=seen.seed)
-    if match.judgements.finite:
-        rows = game_rows(match, set(wanted) & set(GAME_METRICS))
-        scores += discriminator_scores(match.judgements, loss=match.loss, **details)  # type: ignore[arg-type]
-        scores += score_rows(rows, setting=f"discriminator-{match.loss}", **details)  # type: ignore[arg-type]
-        findings += game_findings(rows, loss=match.loss)
-    return scores, findings, match
+    more, remarks = _of_game(match, wanted, subject, reference.name)
+    return [*scores, *more], [*findings, *remarks], match
+
+
+def _of_game(match: Match, wanted: Collection[str], subject: str, data: str) -> tuple[list[Score], list[Finding]]:
+    """Scores of the discriminator and of what both players do."""
+    standing = judged(
+        "the discriminator",
+        lambda: discriminator_findings(match.judgements, loss=match.loss, seed=match.seed),
+    )
+    if any(finding.code == "diverged-discriminator" for finding in standing):
+        return [], standing
+    told = made(
+        lambda _: discriminator_rows(match.judgements, loss=match.loss, seed=match.seed),
+        _asked(DISCRIMINATOR_METRICS, wanted),
+    )
+    game = made(partial(game_rows, match), _asked(GAME_METRICS, wanted))
+    scores = score_rows(
+        [*told.rows, *game.rows],
+        subject=subject,
+        data=data,
+        setting=f"discriminator-{match.loss}",
+        seed=match.seed,
+    )
+    absent = absent_findings({**told.absent, **game.absent})
+    return scores, [*standing, *absent, *game_findings(game.rows, loss=match.loss)]
 
 
 def _note(seen: Sequence[Seen]) -> str:
     return precision_note(seen[0].fake.features.values.device)
+
+
+def _asked(words: Collection[str], wanted: Collection[str]) -> list[str]:
+    return [word for word in words if word in wanted]
 
 
 def _any(wanted: Collection[str], group: str) -> bool:

@@ -7,7 +7,7 @@ from scipy import stats
 from torch import Tensor
 
 from attacks.random import permutation
-from evaluation.features.features import as_double, check_features
+from evaluation.features.features import TooFewError, as_double, check_features
 from evaluation.features.neighbours import nearest_others
 from evaluation.statistics.intervals import CONFIDENCE, Estimate
 
@@ -33,7 +33,7 @@ def duplicate_level(real: Tensor) -> float:
     """
     distances, _ = nearest_others(real, min(RANK, max(1, len(real) - 1)))
     if distances.numel() < 2 * RANK:
-        raise ValueError(f"{len(real)} real images have fewer than {RANK} pairs: near-duplicates need more of them")
+        raise TooFewError(f"{len(real)} real images have fewer than {RANK} pairs: near-duplicates need more of them")
     return NEARER * float(
         distances.flatten().kthvalue(2 * RANK).values
     )  # each of those pairs is found from both its ends

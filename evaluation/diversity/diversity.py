@@ -42,9 +42,12 @@ def mean_distances(features: Tensor) -> Tensor:
     return torch.cat(totals) / (len(rows) - 1)
 
 
-def diversity(fake: Spread, real: Spread) -> float:
-    """Mean distance of two fakes over that of two reals: 1 for a perfect generator, 0 for one that draws one image."""
-    return fake.overall / real.overall
+def diversity(fake: Spread, real: Spread) -> float | None:
+    """Mean distance of two fakes over that of two reals: 1 for a perfect generator, 0 for one that draws one image.
+
+    None where the reals are all alike.
+    """
+    return fake.overall / real.overall if real.overall > 0 else None
 
 
 def class_diversity(fake: Spread, real: Spread) -> float | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attacks.random import permutation
 from evaluation.features.cells import Cells
-from evaluation.features.features import check_features
+from evaluation.features.features import TooFewError, check_features
 from evaluation.statistics.intervals import CONFIDENCE, Estimate, wilson
 
 MOST_BINS = 100  # Richardson and Weiss (2018)
@@ -44,7 +44,7 @@ def bins(real: Tensor, fake: Tensor, *, num_bins: int | None = None, seed: int =
     fewest = min(len(counted), len(fake))
     if num_bins is None:
         if fewest < 2 * PER_BIN:
-            raise ValueError(
+            raise TooFewError(
                 f"{len(real)} real and {len(fake)} fake images are too few for bins: use {4 * PER_BIN} real and "
                 f"{2 * PER_BIN} fake ones at least, or say how many bins"
             )

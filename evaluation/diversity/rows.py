@@ -1,5 +1,6 @@
 """How varied generated images are, as rows of a table."""
 
+import math
 from collections.abc import Collection
 
 import torch
@@ -17,8 +18,9 @@ from evaluation.diversity.birthday import (
 )
 from evaluation.diversity.diversity import FEWEST_IN_CLASS, class_diversity_estimate
 from evaluation.diversity.ms_ssim import MOST_PAIRS, class_pairs, ms_ssim, num_scales, pairs_mean
-from evaluation.diversity.ndb import LEVEL, PER_BIN, bins, bins_divergence, different_share, null_divergence
+from evaluation.diversity.ndb import LEVEL, bins, bins_divergence, different_share, null_divergence
 from evaluation.diversity.vendi import vendi_score
+from evaluation.features.features import TooFewError
 from evaluation.features.seen import Row, Seen
 
 DIVERSITY_METRICS = {
@@ -40,8 +42,8 @@ _EQUAL = (1 << 21) + 4
 def diversity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     """Rows of the words of DIVERSITY_METRICS that these images allow.
 
-    Bins need 4 * PER_BIN real and half as many generated images; measures within a class need labels on both sides, or
-    an extractor that sorts by the classes of the data; structural similarity needs the images themselves, as bytes.
+    Measures within a class need labels on both sides, or an extractor that sorts by the classes of the data; structural
+    similarity needs the images themselves, as bytes. Raises ValueError where one cannot be made.
     """
     groups = {
         ("ndb", "ndb_js"): _bins,
@@ -56,8 +58,6 @@ def diversity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
 
 def _bins(seen: Seen) -> list[Row]:
     real, fake = seen.real.features.values, seen.fake.features.values
-    if len(real) < 4 * PER_BIN or len(fake) < 2 * PER_BIN:
-        return []
     found = bins(real, fake, seed=seen.seed)
     num_bins = len(found.real)
     text = f"{num_bins} k-means bins of {len(real) // 2} reals, counted with the {len(real) - len(real) // 2} others"
@@ -71,8 +71,6 @@ def _bins(seen: Seen) -> list[Row]:
 
 def _support(seen: Seen) -> list[Row]:
     real, fake = (paired(sample.features.values, seed=seen.seed) for sample in (seen.real, seen.fake))
-    if len(real) * (len(real) - 1) < 2 * RANK or len(fake) < 2:
-        return []
     level = duplicate_level(real)
     found, control = support_size(fake, level), support_size(real, level)
     low, high = batch_of_half(found.low), batch_of_half(found.high)
@@ -86,14 +84,14 @@ def _support(seen: Seen) -> list[Row]:
 
 
 def _vendi(seen: Seen) -> list[Row]:
-    samples = (seen.fake, seen.real)
-    count = min(map(len, samples))
-    text = f"order 1, cosine kernel, {count} images; infinitesimal jackknife, {_EXPECTED}"
-    words = ("vendi", "vendi_real")
-    return [
-        (word, vendi_score(_some(sample.features.values, count, seen.seed)), count, text)
-        for word, sample in zip(words, samples, strict=True)
-    ]
+    count, rows = min(len(seen.fake), len(seen.real)), list[Row]()
+    for word, sample in (("vendi", seen.fake), ("vendi_real", seen.real)):
+        some = _some(sample.features.values, count, seen.seed)
+        nothing = int((some == 0).all(dim=1).sum())
+        alike = f"; {nothing} of them, whose features are all 0, count as one image" if nothing else ""
+        text = f"order 1, cosine kernel, {count} images{alike}; infinitesimal jackknife, {_EXPECTED}"
+        rows.append((word, vendi_score(some), count, text))
+    return rows
 
 
 def _similarity(seen: Seen) -> list[Row]:
@@ -102,6 +100,8 @@ def _similarity(seen: Seen) -> list[Row]:
         if classes is None or sample.images is None or sample.images.dtype != torch.uint8:
             return []
         pairs = class_pairs(classes, seed=seen.seed)
+        if not bool((pairs.classes.bincount() > 1).any()):
+            raise TooFewError(f"no class has two pairs of {sample.name or 'these'} images to compare")
         estimate = pairs_mean(ms_ssim(sample.images[pairs.first], sample.images[pairs.second]), pairs.classes)
         scales = num_scales(min(sample.images.shape[2:]))
         text = f"{scales} of 5 scales, at most {MOST_PAIRS} pairs of a class, mean over classes; normal interval"
@@ -114,8 +114,11 @@ def _class_diversity(seen: Seen) -> list[Row]:
     if fake_classes is None or real_classes is None:
         return []
     real, fake = seen.real.features.values, seen.fake.features.values
+    found = class_diversity_estimate(fake, fake_classes, real, real_classes)
+    if math.isnan(found.value):
+        raise TooFewError(f"no class has {FEWEST_IN_CLASS} images on both sides that are not all alike")
     text = f"mean over the classes with {FEWEST_IN_CLASS} images; normal interval of U-statistics"
-    return [("class_diversity", class_diversity_estimate(fake, fake_classes, real, real_classes), len(fake), text)]
+    return [("class_diversity", found, len(fake), text)]
 
 
 def _classes(seen: Seen) -> tuple[Tensor, Tensor] | tuple[None, None]:
@@ -123,7 +126,7 @@ def _classes(seen: Seen) -> tuple[Tensor, Tensor] | tuple[None, None]:
     fake, real = seen.fake, seen.real
     if fake.labels is not None and real.labels is not None:
         return fake.labels, real.labels
-    if fake.features.is_inception or not fake.features.has_classes:
+    if not fake.features.counts_classes:
         return None, None
     return fake.features.classes, real.features.classes
 

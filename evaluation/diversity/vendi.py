@@ -29,10 +29,12 @@ def vendi_score(features: Tensor, *, kernel: Kernel = "cosine", order: float = 1
 
     `features` (N, D); 1 where all rows are equal, N where all are orthogonal. With the linear kernel the similarities
     are divided by their trace instead of each row by its length. `order` q weighs rare images less the larger it is
-    (Pasarkar and Dieng, 2024); infinity looks at the largest eigenvalue alone. The eigenvalues are those of the D x D
+    (Pasarkar and Dieng, 2024); infinity looks at the largest eigenvalue alone. Rows of zeros have no direction: with
+    the cosine kernel they are alike among themselves, and unlike all others. The eigenvalues are those of the D x D
     matrix of second moments where that is the smaller one. The interval is the infinitesimal jackknife's (Jaeckel,
     1972), about the expectation at this N, which grows with N: compare scores of equal N only.
-    Raises ValueError for an order that is not positive, for no rows, and for rows that have no direction.
+    Raises ValueError for an order that is not positive, for no rows, for NaN, and with the linear kernel for zeros
+    alone.
     """
     if not order > 0:
         raise ValueError(f"the order of a Vendi score must be positive, not {order:g}; 1 is the usual one")
@@ -47,11 +49,20 @@ def vendi_score(features: Tensor, *, kernel: Kernel = "cosine", order: float = 1
 
 def _scaled(rows: Tensor, kernel: Kernel) -> Tensor:
     """Rows whose products are the similarities, the mean of their squared lengths being 1."""
+    if not len(rows) or not bool(rows.isfinite().all()):
+        broken = int((~rows.isfinite()).any(dim=1).sum())
+        raise ValueError(f"{broken} of {len(rows)} rows of features hold NaN or infinity: a Vendi score needs numbers")
     lengths = rows.norm(dim=1, keepdim=True)
-    if not len(rows) or not bool((lengths > 0).all()) or not bool(lengths.isfinite().all()):
-        broken = int((~(lengths > 0) | ~lengths.isfinite()).sum())
-        raise ValueError(f"{broken} of {len(rows)} rows of features are 0 or NaN: leave them out of the Vendi score")
-    return rows / (lengths if kernel == "cosine" else lengths.square().mean().sqrt())
+    if kernel == "linear":
+        if not bool((lengths > 0).any()):
+            raise ValueError(f"all {len(rows)} rows of features are 0, and have no similarities by products")
+        return rows / lengths.square().mean().sqrt()
+    if bool((lengths > 0).all()) and bool(lengths.isfinite().all()):
+        return rows / lengths
+    sizes = rows.abs().amax(dim=1, keepdim=True)
+    nothing = (sizes == 0).to(rows)
+    rows = torch.cat([rows / (sizes + nothing), nothing], dim=1)  # of rows whose squares are out of range, and of zeros
+    return rows / rows.norm(dim=1, keepdim=True)
 
 
 def _spectrum(rows: Tensor) -> _Spectrum:

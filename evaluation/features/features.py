@@ -81,6 +81,11 @@ class Features:
         """Whether the extractor tells classes apart; see `single_class`."""
         return self.probabilities.shape[1] > 1
 
+    @property
+    def counts_classes(self) -> bool:
+        """Whether classes that it assigns can be counted: it knows some, and they are not Inception's of ImageNet."""
+        return self.has_classes and not self.is_inception
+
 
 INCEPTION = "inception"
 """The name of Inception-v3; `inception@NAME` is the same network under another protocol than the default."""
@@ -177,11 +182,17 @@ def check_same_extractor(real: Features, fake: Features) -> None:
         )
 
 
+class TooFewError(ValueError):
+    """There are fewer images than a metric takes."""
+
+
 def check_features(real: Tensor, fake: Tensor, *, least: int) -> None:
     """Refuse features that cannot be compared: ValueError saying what is wrong."""
     for name, features in (("real", real), ("fake", fake)):
         if features.ndim != 2 or len(features) < least:
-            raise ValueError(f"{name} features are {tuple(features.shape)}: at least {least} rows of (N, D) are needed")
+            raise TooFewError(
+                f"{name} features are {tuple(features.shape)}: at least {least} rows of (N, D) are needed"
+            )
         if not bool(features.isfinite().all()):
             raise ValueError(f"{name} features hold NaN or infinity: the images or the extractor are broken")
     if real.shape[1] != fake.shape[1]:

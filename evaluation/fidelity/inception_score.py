@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.features.features import as_double
+from evaluation.features.features import TooFewError, as_double
 from evaluation.features.seen import Row, Seen
 from evaluation.statistics.intervals import Estimate, mean
 
@@ -49,7 +49,7 @@ def split_scores(probabilities: Tensor, *, num_splits: int = NUM_SPLITS, seed: i
     """
     count = len(probabilities)
     if num_splits < 1 or count < 2 * num_splits:
-        raise ValueError(f"an Inception score over {num_splits} splits needs {2 * num_splits} images, not {count}")
+        raise TooFewError(f"an Inception score over {num_splits} splits needs {2 * num_splits} images, not {count}")
     rows = as_double(probabilities)
     if not bool(rows.isfinite().all()):
         raise ValueError("an Inception score of probabilities with NaN or infinity: the extractor is broken")
@@ -61,9 +61,9 @@ def split_scores(probabilities: Tensor, *, num_splits: int = NUM_SPLITS, seed: i
 
 
 def inception_rows(seen: Seen, wanted: Collection[str], *, num_splits: int = NUM_SPLITS) -> list[Row]:
-    """The score of the generated images; none for an extractor without classes, nor with too few images for splits."""
+    """The score of the generated images; none for an extractor without classes."""
     fake = seen.fake.features
-    if "inception_score" not in wanted or not fake.has_classes or len(fake) < 2 * num_splits:
+    if "inception_score" not in wanted or not fake.has_classes:
         return []
     name = "inception_score" if fake.is_inception else "classifier_score"
     way = f"{num_splits} shuffled splits; t interval over the splits" if num_splits > 1 else "one split; t interval"

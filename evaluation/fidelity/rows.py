@@ -9,7 +9,7 @@ from evaluation.features.features import Features, metric_name
 from evaluation.features.seen import Row, Seen
 from evaluation.fidelity.cmmd import cmmd
 from evaluation.fidelity.frechet_floor import frechet_floor_estimate
-from evaluation.fidelity.frechet_infinity import LEAST, frechet_infinity, infinity_findings
+from evaluation.fidelity.frechet_infinity import frechet_infinity, infinity_findings
 from evaluation.fidelity.frechet_interval import frechet_estimate
 from evaluation.fidelity.mind import NUM_DIRECTIONS, mind_estimate
 from evaluation.record.findings import Finding
@@ -33,8 +33,7 @@ _MIND = f"3 D times the squared Wasserstein distance over {NUM_DIRECTIONS} direc
 def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     """Rows of the words of FIDELITY_METRICS that these images allow.
 
-    Without held-out images there is no `fid_real`, without CLIP no `cmmd`, and below 32 images of either set no
-    `fid_infinity`.
+    Without held-out images there is no `fid_real`, without CLIP no `cmmd`. Raises ValueError where one cannot be made.
     """
     real, fake, rows = seen.real.features, seen.fake.features, list[Row]()
     if "fid" in wanted:
@@ -42,7 +41,7 @@ def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
         rows.append((metric_name("fid", real), distance, len(fake), _DISTANCE))
     if "fid_floor" in wanted:
         rows.append((metric_name("fid_floor", real), frechet_floor_estimate(real.values, len(fake)), len(fake), _FLOOR))
-    if "fid_infinity" in wanted and min(len(real), len(fake)) >= LEAST:
+    if "fid_infinity" in wanted:
         rows.append(_infinity(real, fake, seen.seed))
     if "fid_real" in wanted and seen.held_out is not None:
         rows.append(_reached(real, seen.held_out.features, len(fake), seen.seed))

@@ -15,6 +15,7 @@ from advgan.gan.losses import LOSSES
 from advgan.gan.rounds import packed
 from advgan.models.interface import Discriminator, Generator, Practising
 from advgan.ranges import to_signed
+from evaluation.features.seen import Row
 from evaluation.record.scores import Score, score_rows
 from evaluation.statistics.intervals import Estimate, bootstrap_mean, jackknife, rate
 
@@ -185,6 +186,12 @@ def discriminator_scores(
 
     Raises ValueError for logits that are not finite, or for a set of fewer than two.
     """
+    rows = discriminator_rows(judgements, loss=loss, seed=seed)
+    return score_rows(rows, subject=subject, data=data, setting=f"discriminator-{loss}", seed=seed)
+
+
+def discriminator_rows(judgements: Judgements, *, loss: str, seed: int = 0) -> list[Row]:
+    """The same as rows of the words of DISCRIMINATOR_METRICS."""
     train, held_out, fake = judgements.train, judgements.held_out, judgements.fake
     if not judgements.finite:
         raise ValueError("the discriminator gives NaN or infinite logits: its training has diverged")
@@ -193,7 +200,7 @@ def discriminator_scores(
     boot = partial(bootstrap_mean, seed=seed)
     real_and_fake = f"{len(held_out)} held-out real, {len(fake)} fake"
     share = "Wilson interval"
-    rows: list[tuple[str, Estimate, int, str]] = []
+    rows: list[Row] = []
     if loss != "wasserstein":  # a critic has no zero, so no probabilities, accuracies or equilibrium of G
         probability = "mean of sigmoid(logit); bootstrap interval"
         rows += [
@@ -209,7 +216,8 @@ def discriminator_scores(
         rows.append(("generator_loss_distance", jackknife(generator, fake, held_out, seed=seed), len(fake), text))
     discriminator = _distance(LOSSES[loss].discriminator, LOSSES[loss].discriminator_equilibrium)
     text = f"{loss} loss minus its value at logits 0; {real_and_fake}; jackknife interval"
-    rows += [
+    return [
+        *rows,
         ("discriminator_loss_distance", jackknife(discriminator, held_out, fake, seed=seed), len(fake), text),
         (
             "jsd_lower_bound",
@@ -237,7 +245,6 @@ def discriminator_scores(
             "jackknife interval",
         ),
     ]
-    return score_rows(rows, subject=subject, data=data, setting=f"discriminator-{loss}", seed=seed)
 
 
 def _distance(loss: Callable[[Tensor, Tensor], Tensor], equilibrium: float) -> Callable[[Tensor, Tensor], float]:

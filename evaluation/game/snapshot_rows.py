@@ -63,7 +63,7 @@ def snapshot_rows(match: Match, wanted: Collection[str]) -> list[Row]:
 
 def _hopping(match: Match) -> list[Row]:
     """From the log where it counts classes, else from the checkpoints beside this one."""
-    counts = [row["mode_counts"] for row in match.looks if row.get("mode_counts")]
+    counts = [row["mode_counts"] for row in match.looks if len(row.get("mode_counts") or ()) > 1]
     if len(counts) >= 2:
         counts = counts[-min(RECENT, max(2, MOST_SHARES // len(counts[-1]))) :]
         found, size = hopping_of_counts(counts, seed=match.seed), sum(counts[-1])
@@ -94,12 +94,14 @@ def _seer(match: Match) -> str:
 def _snapshot_classes(match: Match) -> tuple[Tensor, int, list[int]]:
     """Classes (T, N) that the snapshots draw from common latents, the number of classes, and the steps."""
     extractor, nothing = match.extractor, (torch.zeros(0, 0), 0, list[int]())
-    if extractor is None or (match.real is not None and match.real.is_inception) or len(match.snapshots) < 2:
+    if extractor is None or not (match.real is None or match.real.counts_classes) or len(match.snapshots) < 2:
         return nothing
     home = home_of(match.gan.generator)
     gans = {gan.step: gan for path in match.snapshots for gan in [load_gan(path, device=home)]}
     steps = sorted(step for step, gan in gans.items() if _same_run(gan, match.gan))
     seen = [extract(extractor, _drawn(match, gans[step].generator)) for step in steps]
+    if not all(one.counts_classes for one in seen):
+        return nothing
     classes = torch.stack([one.classes.cpu() for one in seen])
     return classes, seen[0].probabilities.shape[1], steps
 
@@ -153,6 +155,8 @@ def _consistency(match: Match) -> list[Row]:
     generator, real = match.gan.generator, match.real
     chosen = real.values[:: max(1, len(real) // MOST_SPREAD)][:MOST_SPREAD]
     unit = spread(chosen, torch.zeros(len(chosen), dtype=torch.int64), num_classes=1).overall
+    if not unit > 0:
+        raise ValueError(f"the {len(chosen)} real images are all alike: distances have no unit")
     real_mean = real.values.double().mean(dim=0)
     own = _seen(match, _drawn(match, generator))
     text = f"{len(own)} latents, unit {unit:.4g} of the features; {match.extractor.words}"

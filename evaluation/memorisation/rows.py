@@ -5,7 +5,7 @@ from collections.abc import Collection
 from torch import Tensor
 
 from evaluation.features.cells import Cells
-from evaluation.features.features import check_features
+from evaluation.features.features import TooFewError, check_features
 from evaluation.features.neighbours import nearest
 from evaluation.features.seen import Row, Seen
 from evaluation.memorisation.authenticity import authentic
@@ -30,14 +30,15 @@ _Nearest = tuple[Tensor, Tensor]
 def memorisation_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     """Rows of the words of MEMORISATION_METRICS that these images allow.
 
-    Without held-out images only `authenticity`, which means little without its control. `copied_share` needs a hundred
-    of them, `copying_z` a cell with `FEWEST` fakes and held-out images.
+    Without held-out images only `authenticity`, which means little without its control. Raises ValueError where one
+    cannot be made: `copied_share` needs a hundred of them, `copying_z` a cell with `FEWEST` fakes and held-out images.
     """
     wanted = set(wanted) & MEMORISATION_METRICS.keys()
     real, fake = seen.real.features.values, seen.fake.features.values
     held_out = seen.held_out.features.values if seen.held_out is not None else fake[:0]
-    if not wanted or len(real) < 2 or not len(fake) or not (len(held_out) or "authenticity" in wanted):
+    if not wanted or not (len(held_out) or "authenticity" in wanted):
         return []
+    check_features(real, real, least=2)
     check_features(real, fake, least=1)
     to_train = nearest(fake, real, 1)
     rows = [_authenticity("authenticity", fake, real, to_train)] if "authenticity" in wanted else []
@@ -49,7 +50,7 @@ def memorisation_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
         rows.append(_authenticity("authenticity_held_out", held_out, real, control))
     if "train_preference" in wanted:
         rows.append(_preference(fake, held_out, to_train, len(real)))
-    if "copied_share" in wanted and len(held_out) >= FEWEST_FOR_SHARE:
+    if "copied_share" in wanted:
         rows.append(_share(to_train, control))
     return rows + (_copying(seen, held_out, to_train, control) if "copying_z" in wanted else [])
 
@@ -68,6 +69,8 @@ def _preference(fake: Tensor, held_out: Tensor, to_train: _Nearest, num_real: in
 
 
 def _share(to_train: _Nearest, control: _Nearest) -> Row:
+    if len(control[0]) < FEWEST_FOR_SHARE:
+        raise TooFewError(f"{len(control[0])} held-out images have no hundredth: {FEWEST_FOR_SHARE} are the least")
     found = rate(copied(to_train[0].squeeze(1), control[0].squeeze(1)))
     text = f"{NEAR:g} for new images; {len(control[0])} held-out images; Wilson interval, given their bound"
     return "copied_share", found, len(to_train[0]), text
@@ -79,7 +82,7 @@ def _copying(seen: Seen, held_out: Tensor, to_train: _Nearest, control: _Nearest
     near, far = (distances.squeeze(1).cpu() for distances, _ in (to_train, control))
     found = copying(near, far, cells.of(fake), cells.of(held_out))
     if not found.cells:
-        return []
+        raise TooFewError(f"no region of the features holds {FEWEST} generated and {FEWEST} held-out images")
     text = (
         f"Mann-Whitney z in {found.cells} of {cells.num_cells} k-means cells, those with {FEWEST} fakes and held-out "
     )

@@ -24,7 +24,7 @@ def mode_findings(real: Features, fake: Features, *, classes: Sequence[str] = ()
 
     Nothing is found with Inception, whose classes are not those of the data, or with an extractor that knows none.
     """
-    if fake.is_inception or not fake.has_classes:
+    if not fake.counts_classes:
         return []
     found = modes(real, fake)
     ratio, significant = share_ratios(found), unequal_classes(found)

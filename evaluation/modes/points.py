@@ -84,7 +84,10 @@ def captured_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     if "modes_captured" in wanted:
         rows.append(("modes_captured", captured_estimate(fake), f"of {num_modes}, by one image at least; {about}"))
     if "reverse_kl" in wanted:
-        found = equal_shares_estimate(mode_counts(fake), seed=seen.seed)
+        counts = mode_counts(fake)
+        if not counts.sum():
+            raise ValueError(f"none of the {len(fake)} generated images is of a mode")
+        found = equal_shares_estimate(counts, seed=seen.seed)
         text = f"KL(fake || equal shares) in nats, {found.null:.2g} for a perfect generator; {about}"
         rows.append(("reverse_kl", found.estimate, text))
     if "high_quality" in wanted and fake.confidence:

@@ -38,7 +38,7 @@ def mode_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     where the generated images have labels; high quality not where the extractor has a rule of its own, as for points.
     """
     real, fake = seen.real.features, seen.fake.features
-    if fake.is_inception or not fake.has_classes:
+    if not fake.counts_classes:
         return []
     found = modes(real, fake)
     rows = [_covered(found, len(fake))] if "modes_covered" in wanted else []

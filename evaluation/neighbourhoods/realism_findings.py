@@ -132,4 +132,4 @@ def _fine_share(images: Tensor) -> Tensor:
 def _classes(sample: Sample) -> Tensor | None:
     """As the extractor sorts them, if it sorts by the classes of the data."""
     features = sample.features
-    return features.classes.cpu() if features.has_classes and not features.is_inception else None
+    return features.classes.cpu() if features.counts_classes else None

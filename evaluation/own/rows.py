@@ -3,6 +3,8 @@
 Each stands beside its control, the same number without what the GAN is meant to bring.
 """
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -11,13 +13,13 @@ from advgan.gan.rounds import labelled_indices
 from advgan.models.interface import Discriminator
 from advgan.sampling.drawing import draw
 from advgan.sampling.stored import Game, TrainedGan
+from evaluation.features.seen import Row
 from evaluation.game.discriminator_fit import untrained_discriminator
 from evaluation.game.hidden_features import hidden_features
 from evaluation.own.codes import code_correlations, matched_accuracy, random_values
 from evaluation.own.probe import INVERSE_PENALTY, labelled_rows, linear_probe
 from evaluation.own.semi_supervised import class_accuracy
 from evaluation.record.scores import Score, score_rows
-from evaluation.statistics.intervals import Estimate
 
 POINT_METRICS = {
     "code_accuracy": "of an InfoGAN: share of real images that its categorical code sorts into their class",
@@ -35,8 +37,6 @@ LABELLED = 1_000
 """Labels that a probe is told; also the most with which a control on pixels is fitted."""
 MOST_CLASSES = 100
 
-Row = tuple[str, Estimate, int, str]
-
 
 def own_scores(
     gan: TrainedGan,
@@ -49,16 +49,25 @@ def own_scores(
     seed: int = 0,
 ) -> list[Score]:
     """Score what this GAN has beyond others; `fakes` are its samples 0, 1, ... of the seed."""
+    rows = own_rows(gan, data, fakes, labels, POINT_METRICS, seed=seed)
+    return score_rows(rows, subject=subject, data=name, setting="discriminator", seed=seed)
+
+
+def own_rows(
+    gan: TrainedGan, data: Data, fakes: Tensor, labels: Tensor | None, wanted: Collection[str], *, seed: int = 0
+) -> list[Row]:
+    """The same as rows, of the words of POINT_METRICS that are wanted and their neighbours in a group."""
     if gan.discriminator is None or data.train.are_points or not 2 <= data.num_classes <= MOST_CLASSES:
         return []
     rows: list[Row] = []
-    if gan.generator.space.num_codes and gan.discriminator.num_classes == 0:
+    asked = {word.partition("_")[0] for word in wanted}
+    if "code" in asked and gan.generator.space.num_codes and gan.discriminator.num_classes == 0:
         rows += _codes(gan, data, fakes, seed)
-    if gan.discriminator.head.names_classes and labels is None:
+    if "class" in asked and gan.discriminator.head.names_classes and labels is None:
         rows += _classifier(gan.game, data, seed)
-    if _saw_no_labels(gan.game):
+    if "probe" in asked and _saw_no_labels(gan.game):
         rows += _transfer(gan, data, seed)
-    return score_rows(rows, subject=subject, data=name, setting="discriminator", seed=seed)
+    return rows
 
 
 def _saw_no_labels(game: Game) -> bool:

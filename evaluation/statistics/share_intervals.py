@@ -27,12 +27,15 @@ def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
     """Mean of (M,) counts, with an interval that knows their variance to grow with the mean, as Poisson's does.
 
     The relative variance over new samples of the other set is `effect` / `others`; that over new samples of these is
-    seen. Where all are 0 the upper end is that of as many counts of 0 or 1.
+    seen. Where all are 0 the upper end is that of as many counts of 0 or 1; where nothing is seen to vary, or the
+    effect is not known (NaN), counts vary as Poisson's do.
     """
     value, count = float(counts.mean()), len(counts)
     if value == 0:
         return Estimate(0.0, 0.0, _quantile(count) ** 2 * (1 / count + 1 / others))
-    relative = float(counts.var()) / count / value**2 + effect / others
+    relative = float(counts.var()) / count / value**2 + (1 / value if math.isnan(effect) else effect) / others
+    if relative == 0:
+        relative = (1 / count + 1 / others) / value
     half = _quantile(1 / relative) ** 2 * relative * value / 2
     margin = math.sqrt(2 * half * value + half**2)
     return Estimate(value, value + half - margin, value + half + margin)

@@ -1,12 +1,18 @@
 """The distance by which a training is followed, and its best checkpoint chosen."""
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from advgan.data import Data
+from evaluation.features.absent import DEGENERATE, reason
 from evaluation.features.features import Features
 from evaluation.fidelity.frechet import frechet_distance
 from evaluation.modes.points import mode_counts
+from evaluation.record.findings import Finding
 from evaluation.seeing.reference import Reference
 from evaluation.statistics.histograms import variation
 
@@ -24,6 +30,34 @@ def followed_distance(reference: Reference, fake: Features) -> float:
     if followed_name(reference.data) == FRECHET:
         return frechet_distance(reference.real.values, fake.values)
     return float(variation(_counts(reference.real), _counts(fake)))
+
+
+def looked_at(reference: Reference, fake: Features) -> dict[str, Any]:
+    """The distance for the row of a look; infinite, with the reason beside it, where these images have none."""
+    try:
+        return {"distance": followed_distance(reference, fake)}
+    except DEGENERATE as error:
+        return {"distance": math.inf, "not_made": {"distance": reason(error)}}
+
+
+def unmade_findings(looks: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What could not be made in the looks at a training, each with the first reason and the steps it was missing at."""
+    steps: dict[str, list[int]] = {}
+    reasons: dict[str, str] = {}
+    for row in looks:
+        for name, words in row.get("not_made", {}).items():
+            steps.setdefault(name, []).append(row["step"])
+            reasons.setdefault(name, words)
+    return [
+        Finding(
+            "warning",
+            "Looks at the training lack something",
+            f"{name}, at {len(missing)} look(s) from step {missing[0]:,} to {missing[-1]:,}: {reasons[name]}",
+            "Training went on without it. A look without a distance cannot be the best one.",
+            code="look-not-made",
+        )
+        for name, missing in steps.items()
+    ]
 
 
 def followed_name(data: Data) -> str:

@@ -4,8 +4,9 @@ A look is a function of the state and of the log alone, so that a resumed run re
 network once; what is cheap is measured on all of them, what needs gradients or further images on a few.
 """
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from evaluation.diversity.diversity import (
     latent_sensitivity,
     spread,
 )
+from evaluation.features.absent import DEGENERATE, reason
 from evaluation.features.features import Features, extract
 from evaluation.game.balance import balance, slopes
 from evaluation.game.consistency import drawn_in_train_mode, has_running_statistics, shift
@@ -38,7 +40,7 @@ from evaluation.modes.modes import modes
 from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.seeing.reference import Reference
 from evaluation.watching.diagnostics import Diagnostics
-from evaluation.watching.followed_distance import followed_distance
+from evaluation.watching.followed_distance import looked_at
 
 Row = dict[str, Any]
 
@@ -74,19 +76,16 @@ class Monitor:
         if not bool(fakes.isfinite().all()):
             raise ValueError(f"training diverged: at step {state.step} the averaged generator draws NaN or infinity")
         fake = extract(self.reference.extractor, fakes, batch_size=self.reference.batch_size)
-        drawn = modes(self.reference.real, fake)
-        row: Row = {
-            "judge": self.reference.extractor.title,
-            "distance": followed_distance(self.reference, fake),
-            "modes_covered": drawn.covered,
-        }
+        row: Row = {"judge": self.reference.extractor.title}
+        row |= {**looked_at(self.reference, fake), **self._modes(fake, before)}
         began = time.monotonic()
-        counts = [] if fake.is_inception else drawn.fake_counts.tolist()
-        row |= {"mode_counts": counts, **_mode_changes(counts, before)}
-        if counts:
-            row["real_mode_counts"] = drawn.real_counts.tolist()
-        row["discriminator"] = self._discriminator(state, fakes, labels)
-        row["generator"] = self._generator(state, fakes, fake, latents, labels, before)
+        parts: dict[str, Callable[[], Row]] = {
+            "discriminator": lambda: self._discriminator(state, fakes, labels),
+            "generator": lambda: self._generator(state, fakes, fake, latents, labels, before),
+        }
+        for name, make in parts.items():
+            row[name], missing = _spared(name, make)
+            row |= {"not_made": {**row.get("not_made", {}), **missing}} if missing else {}
         row["singular_values"] = {
             "generator": largest_singular_values(state.generator),
             "discriminator": largest_singular_values(state.discriminator),
@@ -94,6 +93,15 @@ class Monitor:
         seconds = time.monotonic() - began
         columns = grid_columns(self.reference.data.num_classes)
         return Look(row, image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns), seconds)
+
+    def _modes(self, fake: Features, before: Mapping[str, Any] | None) -> Row:
+        """How many images are of each class; nothing with an extractor whose classes are not to be counted."""
+        if not fake.counts_classes:
+            return {"modes_covered": None, "mode_counts": []}
+        drawn = modes(self.reference.real, fake)
+        counts = drawn.fake_counts.tolist()
+        row = {"modes_covered": drawn.covered, "mode_counts": counts, **_mode_changes(counts, before)}
+        return row | {"real_mode_counts": drawn.real_counts.tolist()}
 
     @cached_property
     def _train(self) -> ImageSet:
@@ -162,10 +170,10 @@ class Monitor:
         some = slice(self.diagnostics.judged)
         found = spread(fake.values[some], fake.classes[some], num_classes=fake.probabilities.shape[1])
         brightness = [round(value, 6) for value in fakes[: self.diagnostics.brightness].mean(dim=(1, 2, 3)).tolist()]
-        known = before["generator"]["brightness"] if before else None
+        known = before["generator"].get("brightness") if before else None
         return {
             "diversity": diversity(found, self._real_spread),
-            "class_diversity": class_diversity(found, self._real_spread),
+            "class_diversity": class_diversity(found, self._real_spread) if fake.has_classes else None,
             "latent_sensitivity": latent_sensitivity(
                 fake.values[some], latents[some], apart=max(1, state.average.num_classes)
             ),
@@ -180,6 +188,8 @@ class Monitor:
     def _redrawn(self, state: State, fake: Features, latents: Tensor, labels: Tensor | None) -> Row:
         """The first latents again: before averaging, and in train mode where that differs from eval mode."""
         some, unit = slice(self.diagnostics.redrawn), self._real_spread.overall
+        if not unit > 0:  # real images that are all alike give distances no unit
+            return {}
         given = None if labels is None else labels[some].to(state.device)
         seen = fake.values[some]
         live = self._seen(decode(state.generator, latents[some], given, device="cpu"))
@@ -194,6 +204,15 @@ class Monitor:
 
     def _seen(self, images: Tensor) -> Tensor:
         return extract(self.reference.extractor, images, batch_size=self.reference.batch_size).values
+
+
+def _spared(name: str, make: Callable[[], Row]) -> tuple[Row, dict[str, str]]:
+    """A part of a look without what is no number, and no reason; or nothing of it, and why: training goes on."""
+    try:
+        row = make()
+    except DEGENERATE as error:
+        return {}, {name: reason(error)}
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}, {}
 
 
 def _mode_changes(counts: Sequence[int], before: Mapping[str, Any] | None) -> Row:

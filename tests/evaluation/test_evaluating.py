@@ -111,10 +111,10 @@ def test_what_cannot_be_scored_is_refused_in_one_line(data: Data, tmp_path: Path
         (file, data, {}, "holds statistics, of which only a Fréchet distance can be made: give images"),
         (noise, file, {}, "holds statistics"),
         (large, data, {}, "1x16x16 images, digits 1x8x8"),
-        (large, data.train.images, {}, "1x16x16 images, .*1x8x8: give images of one form"),
+        (large, data.train.images, {}, "1x16x16 images, .*1x8x8: bring both to one form"),
         (noise, data, {"metrics": ("fod",)}, "no metric 'fod'"),
         (noise, data, {"extractor": "eyes"}, "no extractor 'eyes'"),
-        (noise, data, {"num_samples": 4}, "4 fake images are too few"),
+        (noise, data, {"num_samples": 4, "metrics": ("recall",)}, r"nothing can be scored here: recall .*\(4, 64\)"),
         (3, data, {}, "int cannot be scored"),
         (noise(torch.arange(9), 0) * 2 + 1, data, {}, "image"),
     ]

@@ -105,7 +105,7 @@ def test_too_few_images_are_refused_and_few_ones_go_without_a_classifier_score()
 
 def found(real, fake, *, labels=None, classes=()):
     seen = Seen(real=Sample(features=real), fake=Sample(features=fake, labels=labels), classes=tuple(classes))
-    return seen_findings(seen, generator_rows(seen, wanted_metrics(())))
+    return seen_findings(seen, generator_rows(seen, wanted_metrics(())).rows)
 
 
 def titles(real, fake, **options):

@@ -118,7 +118,7 @@ def test_a_subject_is_a_name_with_a_digest(gan: TrainedGan, data: Data) -> None:
 
 
 def test_only_what_is_wanted_is_computed(gan: TrainedGan, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("own_scores", "latent_rows", "Match", "use_rows"):
+    for name in ("own_rows", "latent_rows", "Match", "use_rows"):
         monkeypatch.setattr(scoring, name, lambda *args, **options: pytest.fail("nobody asked for this"))
     found = scored(gan_source(gan, num_samples=COUNT, seed=0), reference(data), metrics=("precision", "vendi"))
     assert of(found).keys() == {"precision", "vendi"}
@@ -207,9 +207,12 @@ def test_an_extractor_whose_features_depend_on_the_batch_is_named(data: Data) ->
         assert codes.count("batch-dependent-features") == expected
 
 
-def test_too_few_images_are_refused(data: Data) -> None:
-    with pytest.raises(ValueError, match="3 fake images are too few to score: 6 are the least"):
-        scored(source(data.test, num_samples=3), reference(data), metrics=("precision",))
+def test_what_too_few_images_cannot_give_is_absent_with_its_reason(data: Data) -> None:
+    found = scored(source(data.test, num_samples=3), reference(data), metrics=("fid", "precision", "recall"))
+    assert [score.metric for score in found.scores] == ["fd[pixels]"]
+    (absent,) = [finding for finding in found.findings if finding.code == "metric-not-made"]
+    assert absent.level == "info"
+    assert "precision, recall with the features of pixels: fake features are (3, 64): at least 6" in absent.evidence
 
 
 def test_beyond_what_memory_holds_no_images_are_kept(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,7 @@ def _written(
         versions=versions(),
     )
     keep(run, results)
-    panels = {"What each part looks like": lambda: _panels(run.folder, parts)}
-    return finish(run, with_panels(results, panels), made=[folder])
+    return finish(run, with_panels(results, {"What each part looks like": lambda: _panels(run.folder, parts)}))
 
 
 def _data_config(config: AugmentConfig) -> DataConfig:

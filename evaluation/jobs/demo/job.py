@@ -51,11 +51,15 @@ class Stage:
 
     def score(self, metric: str, setting: str = "") -> Score:
         """The first score of that metric, and setting if one is named; `fd` is any `fd[name]`."""
-        return next(
+        return self.found(metric, setting)[0]
+
+    def found(self, metric: str, setting: str = "") -> list[Score]:
+        """The scores of that metric; none where it could not be made."""
+        return [
             score
             for score in self.outcome.results.scores
             if score.metric.partition("[")[0] == metric and setting in ("", score.setting)
-        )
+        ]
 
     def panels(self, kind: type[Panel], *, section: str, limit: int = 1) -> list[Panel]:
         """The first panels of a kind, their pictures named from the folder above."""
@@ -215,10 +219,11 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
     def left(stage: Stage) -> str:
         return format_value(stage.score("robust_accuracy", fgsm))
 
+    covered = gan.found("modes_covered")[:1]
     five = [
         ("clean accuracy", before.score("clean_accuracy"), "before any attack"),
         ("robust accuracy before", before.score("robust_accuracy", WORST_CASE), f"{fgsm} and PGD, worst case"),
-        ("distance of the GAN", gan.score("fd"), f"modes covered: {format_value(gan.score('modes_covered'))}"),
+        *(("distance of the GAN", score, _covered(covered)) for score in gan.found("fd")[:1]),
         ("robust accuracy, hardened", hardened.score("robust_accuracy", WORST_CASE), "on real images alone"),
         ("robust accuracy, augmented", augmented.score("robust_accuracy", WORST_CASE), "on the augmented set"),
     ]
@@ -249,10 +254,14 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
         ),
         versions=versions(),
     )
-    rows = [*five[:3], ("modes of the GAN", gan.score("modes_covered"), ""), *five[3:]]
+    rows = [*five[:-2], *(("modes of the GAN", score, "") for score in covered), *five[-2:]]
     return finish(
         run, results, summary=[replace(score, setting=f"{label}: {score.setting}") for label, score, _ in rows]
     )
+
+
+def _covered(found: list[Score]) -> str:
+    return f"modes covered: {format_value(found[0])}" if found else ""
 
 
 def _curves(before: Stage, hardened: Stage, augmented: Stage) -> Panel:

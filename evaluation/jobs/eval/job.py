@@ -33,7 +33,7 @@ from evaluation.protocol_scores import protocol_scores
 from evaluation.record.findings import Finding
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
-from evaluation.scoring import Scored, check_same_form, score_source
+from evaluation.scoring import Scored, check_same_form, check_scored, score_source
 from evaluation.seeing.feature_cache import FeatureCache, arithmetic
 from evaluation.seeing.reference import Reference
 from evaluation.statistics_scores import check_enough
@@ -117,6 +117,7 @@ def _scored(
 
 
 def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
+    check_scored(scored)
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
     run = setup.create_run("eval", name, config.complete())

@@ -35,7 +35,7 @@ from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 from evaluation.seeing.reference import Reference
-from evaluation.watching.followed_distance import followed_distance
+from evaluation.watching.followed_distance import looked_at, unmade_findings
 
 
 class BaselineConfig(Watched):
@@ -100,7 +100,7 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=scored.scores,
-        findings=scored.findings,
+        findings=(*unmade_findings(run.rows()), *scored.findings),
         versions=versions(),
     )
     keep(run, results)
@@ -163,7 +163,8 @@ def _fit(run: Run, steps: Iterator[Progress], config: BaselineConfig, reference:
             run.log(row)
             run.rotate()
             keep(run.last, step.fitted, step=step.step)
-            bar.set_postfix(distance=f"{row['distance']:.3g}", modes=row["modes_covered"])
+            covered = row["modes_covered"]
+            bar.set_postfix(distance=f"{row['distance']:.3g}", **({} if covered is None else {"modes": covered}))
 
 
 def _mean_row(step: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -187,11 +188,8 @@ def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference
     columns = grid_columns(reference.data.num_classes)
     grid = image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns)
     write_atomically(run.samples / f"step-{step.step:07d}.png", grid)
-    return {
-        "judge": reference.extractor.title,
-        "distance": followed_distance(reference, fake),
-        "modes_covered": modes(reference.real, fake).covered,
-    }
+    covered = modes(reference.real, fake).covered if fake.counts_classes else None
+    return {"judge": reference.extractor.title, **looked_at(reference, fake), "modes_covered": covered}
 
 
 def _recipe(baseline: Baseline) -> str:

@@ -13,7 +13,7 @@ from advgan.machine.room import Room
 from advgan.machine.threads import computing_with
 from advgan.sampling.stored import load_gan
 from advgan.storage.runs import Run
-from evaluation.features.features import Extractor
+from evaluation.features.features import Extractor, check_features
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
@@ -32,6 +32,7 @@ from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_score
 from evaluation.seeing.reference import Reference
 from evaluation.watching.alarms import raised
+from evaluation.watching.followed_distance import unmade_findings
 from evaluation.watching.monitor import Monitor
 
 __all__ = ["TrainConfig", "plan", "run"]
@@ -116,6 +117,8 @@ def _watched(
         monitor = Monitor(reference, training.loss, config.num_samples, training.seed, config.diagnostics)
     try:
         with kernels(state.device, deterministic=config.training.deterministic):
+            if reference:
+                check_features(reference.real.values, reference.real.values, least=2)
             times = train_watched(run, state, data, config, monitor, processes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Every evaluated step is kept: advgan train --resume {run.folder} goes on.") from None
@@ -177,6 +180,7 @@ def _findings(evaluations: list[Row], config: TrainConfig, scored: tuple[Finding
                 code="stopped-early",
             )
         )
+    found += unmade_findings(evaluations)
     return (*found, *(finding for finding in scored if not finding.code or finding.code not in codes))
 
 

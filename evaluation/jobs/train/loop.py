@@ -204,5 +204,6 @@ def _give_up(run: Run, row: Row, broken: str, processes: Processes) -> None:
 def _standing(rows: Sequence[Row]) -> dict[str, str]:
     """What the progress bar says of the last evaluation."""
     last, alarms = looks(rows)[-1], sum(len(row.get("alarms", ())) for row in rows)
-    found = {"distance": f"{last['distance']:.3g}", "modes": str(last["modes_covered"])}
+    found = {"distance": f"{last['distance']:.3g}"}
+    found |= {} if last["modes_covered"] is None else {"modes": str(last["modes_covered"])}
     return found | ({"alarms": str(alarms)} if alarms else {})

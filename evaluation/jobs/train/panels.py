@@ -62,7 +62,8 @@ def _losses(rows: Sequence[Row], config: TrainConfig) -> Panel:
 
 def _promise(evaluations: Sequence[Row], config: TrainConfig) -> str:
     """Whether a critic's loss tells how good the images are."""
-    losses, distances = ([row[name] for row in evaluations] for name in ("discriminator_loss", "distance"))
+    known = [row for row in evaluations if math.isfinite(row["distance"])]
+    losses, distances = ([row[name] for row in known] for name in ("discriminator_loss", "distance"))
     found = critic_correlation(losses, distances, seed=config.training.seed)
     if math.isnan(found.value):
         return ""
@@ -287,7 +288,7 @@ def _number(row: Row, path: Sequence[str]) -> float:
     found: Any = row
     for key in path:
         found = found.get(key)
-    return math.nan if found is None else float(found)
+    return float(found) if found is not None and math.isfinite(found) else math.nan
 
 
 def _known(*series: Series) -> tuple[Series, ...]:

@@ -62,5 +62,21 @@ def test_intervals_cover_the_expectation(kernel, order):
 def test_what_has_no_score_is_refused():
     with pytest.raises(ValueError, match="must be positive"):
         vendi_score(torch.eye(3), order=0)
-    with pytest.raises(ValueError, match="1 of 3 rows"):
-        vendi_score(torch.tensor([[1.0, 0], [0, 0], [0, 1]]))
+    with pytest.raises(ValueError, match="1 of 3 rows of features hold NaN"):
+        vendi_score(torch.tensor([[1.0, 0], [math.nan, 0], [0, 1]]))
+    with pytest.raises(ValueError, match="all 3 rows of features are 0"):
+        vendi_score(torch.zeros(3, 2), kernel="linear")
+
+
+def test_black_images_are_one_image_more():
+    """Rows of zeros have no direction of their own: alike among themselves, and unlike all others."""
+    black = torch.zeros(4, 3)
+    assert vendi_score(black) == pytest.approx((1, 1, 1))
+    assert vendi_score(torch.cat([torch.eye(3), black[:1]])) == pytest.approx((4, 4, 4))
+    assert vendi_score(torch.cat([torch.eye(3)[[0, 0, 0, 0]], black])).value == pytest.approx(2)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_rows_whose_squares_are_out_of_range_keep_their_direction(size):
+    rows = gaussian(0, 12).double()
+    assert vendi_score(size * rows).value == pytest.approx(vendi_score(rows).value)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attacks.random import normal
-from evaluation.features.features import Features
+from evaluation.features.features import Features, TooFewError
 from evaluation.features.seen import Sample, Seen
 from evaluation.fidelity.cmmd import cmmd
 from evaluation.fidelity.frechet_floor import frechet_floor
@@ -75,7 +75,8 @@ def test_only_what_is_wanted_is_computed(word):
 def test_what_these_images_do_not_allow_is_left_out():
     assert fidelity_rows(seen(held_out=0), ["fid_real"]) == []
     assert fidelity_rows(seen(), ["cmmd"]) == []
-    assert fidelity_rows(seen((80, 31)), ["fid_infinity"]) == []
+    with pytest.raises(TooFewError, match="at least 32 rows"):
+        fidelity_rows(seen((80, 31)), ["fid_infinity"])
 
 
 def test_held_out_images_stand_in_for_as_many_fakes_drawn_from_all_of_them():

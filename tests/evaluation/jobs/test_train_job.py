@@ -103,7 +103,7 @@ def resume(folder: Path, settings: TrainConfig) -> Outcome:
 def planted(monkeypatch: pytest.MonkeyPatch, *distances: float) -> None:
     """Let the looks find these distances, the last one for ever."""
     found = chain(distances, repeat(distances[-1]))
-    monkeypatch.setattr("evaluation.watching.monitor.followed_distance", lambda reference, fake: next(found))
+    monkeypatch.setattr("evaluation.watching.followed_distance.followed_distance", lambda reference, fake: next(found))
 
 
 def cut(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
