@@ -17,11 +17,11 @@ from torch import Tensor
 from advgan.machine.processes import Processes
 from advgan.storage.checkpoints import load_checkpoint, save_checkpoint
 from evaluation.under_attack.outcomes import Clean
-from evaluation.under_attack.search import Search, Task, search
-from evaluation.under_attack.trials import Trial
+from evaluation.under_attack.search import Search, Task
+from evaluation.under_attack.trials import Trial, searches
 
 KIND = "search"
-_TENSORS = [field.name for field in fields(Search) if field.name != "num_budgets"]
+_TENSORS = [field.name for field in fields(Search)]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,11 @@ class Store:
     identity: dict[str, Any]
     """What must be the same for a result to be used again: model, data, settings; plain data."""
 
-    def read(self, chunk: int, trial: Trial) -> Search | None:
-        """The search of a trial on a chunk, or None; ValueError where it is one of another model, data or settings."""
+    def read(self, chunk: int, trial: Trial) -> list[Search] | None:
+        """The searches of a trial on a chunk, or None; ValueError where they are of another model, data or settings.
+
+        What an earlier version kept, in which budgets were not yet searched each on its own, counts as not done.
+        """
         file = self._file(chunk, trial)
         if not file.is_file():
             return None
@@ -43,11 +46,14 @@ class Store:
                 f"{file} belongs to another model, data or settings than are given now: resume with those of then, or "
                 "begin a new run"
             )
-        return Search(**found.state)
+        if found.state.keys() != set(_TENSORS):
+            return None
+        columns = zip(*(found.state[name].unbind() for name in _TENSORS), strict=True)
+        return [Search(**dict(zip(_TENSORS, column, strict=True))) for column in columns]
 
-    def write(self, chunk: int, trial: Trial, found: Search) -> None:
-        """Keep a search, whole or not at all."""
-        state = {name: getattr(found, name) for name in (*_TENSORS, "num_budgets")}
+    def write(self, chunk: int, trial: Trial, found: Sequence[Search]) -> None:
+        """Keep the searches of a trial, whole or not at all."""
+        state = {name: torch.stack([getattr(each, name) for each in found]) for name in _TENSORS}
         save_checkpoint(self._file(chunk, trial), kind=KIND, config=self._fingerprint(), state=state)
 
     def _file(self, chunk: int, trial: Trial) -> Path:
@@ -66,23 +72,23 @@ def run_trials(
     store: Store | None = None,
     processes: Processes | None = None,
     on_done: Callable[[str], None] = lambda name: None,
-) -> dict[str, Search]:
-    """Search with every trial on all images of the task; in the first process all results, in the others none.
+) -> dict[str, list[Search]]:
+    """Search with every trial on all images of the task: its budgets in order; in other processes than the first none.
 
     With `cascade` each trial gets what those before it left, which needs them to have the same budgets. `on_done` hears
     the name of each trial of each chunk.
     """
     processes = processes or Processes()
     starts = range(0, len(task.numbers), chunk_size)
-    mine: dict[int, dict[str, Search]] = {}
+    mine: dict[int, dict[str, list[Search]]] = {}
     for chunk, start in processes.share(list(enumerate(starts))):
         part = _part(task, start, start + chunk_size)
-        found: Search | None = None
+        found: list[Search] | None = None
         mine[chunk] = {}
         for trial in trials:
             before = found if cascade else None
             known = store.read(chunk, trial) if store else None
-            found = known or search(part, trial.attack, trial.budgets, before)
+            found = known or searches(part, trial, before)
             if store and known is None:
                 store.write(chunk, trial, found)
             mine[chunk][trial.name] = found
@@ -106,8 +112,10 @@ def _part(task: Task, start: int, end: int) -> Task:
     return replace(task, images=task.images[start:end], clean=clean, numbers=task.numbers[start:end], targets=targets)
 
 
-def _joined(parts: list[Search]) -> Search:
-    def column(name: str) -> Tensor:
-        return torch.cat([getattr(part, name) for part in parts])
+def _joined(parts: Sequence[Sequence[Search]]) -> list[Search]:
+    """Chunks of the searches of a trial to its searches."""
 
-    return Search(**{name: column(name) for name in _TENSORS}, num_budgets=parts[0].num_budgets)
+    def column(chunks: Sequence[Search], name: str) -> Tensor:
+        return torch.cat([getattr(chunk, name) for chunk in chunks])
+
+    return [Search(**{name: column(chunks, name) for name in _TENSORS}) for chunks in zip(*parts, strict=True)]

@@ -144,7 +144,7 @@ def _attack_rows(outcome: Outcome) -> list[Row]:
 
 def _attacked_were(outcome: Outcome) -> str:
     whole = bool((outcome.attacked == outcome.clean.correct).all())
-    return "correct before" if whole else "correct before, and broken neither by an attack before this one nor at less"
+    return "correct before" if whole else "correct before, and not broken by an attack before this one"
 
 
 def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome]) -> list[Row]:

@@ -45,7 +45,7 @@ def attack_outcome(
     """
     task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
     aims = task.targets if bound(attack, "targeted") else None
-    return search(task, attack, None).outcome(0, task.images, task.clean, aims)
+    return search(task, attack).outcome(task.images, task.clean, aims)
 
 
 def sweep(
@@ -59,15 +59,14 @@ def sweep(
     clean: Clean | None = None,
     batch_size: int | Literal["auto"] | Room = 256,
 ) -> dict[float, Outcome]:
-    """Attack at several budgets, sharing work as `evaluation.under_attack.search` says; `attack` lacks only `eps`.
+    """Attack at several budgets, over one pass of the unchanged images; `attack` lacks only `eps`.
 
-    Each outcome is a valid attack at its budget, and the accuracy never rises with eps. The passes are those of the
-    whole sweep.
+    Each outcome is that of `attack_outcome` at its budget, passes included, whichever others are asked for. So the
+    accuracy of a poor attack may rise with eps.
     """
     task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
     trial = Trial("", attack, tuple(sorted(set(eps_values))))
-    found = search(task, attack, trial.budgets)
-    return dict(outcomes_of(trial, found, task))
+    return dict(outcomes_of(trial, searches(task, trial), task))
 
 
 def cascade(
@@ -89,15 +88,22 @@ def cascade(
     found: Search | None = None
     for name, attack in attacks.items():
         found = search(task, attack, None, found)
-        outcomes[name] = found.outcome(0, task.images, task.clean, task.targets if bound(attack, "targeted") else None)
+        outcomes[name] = found.outcome(task.images, task.clean, task.targets if bound(attack, "targeted") else None)
     return outcomes
 
 
-def outcomes_of(trial: Trial, found: Search, task: Task) -> list[tuple[float, Outcome]]:
+def searches(task: Task, trial: Trial, before: Sequence[Search] | None = None) -> list[Search]:
+    """Search at each budget of a trial; `before` is what an attack before it, in a cascade, found at each of them."""
+    budgets: Sequence[float | None] = (None,) if trial.budgets is None else trial.budgets
+    earlier: Sequence[Search | None] = before or [None] * len(budgets)
+    return [search(task, trial.attack, eps, known) for eps, known in zip(budgets, earlier, strict=True)]
+
+
+def outcomes_of(trial: Trial, found: Sequence[Search], task: Task) -> list[tuple[float, Outcome]]:
     """Each budget of a trial with its outcome; infinity stands for a trial without budgets."""
     targets = task.targets if bound(trial.attack, "targeted") else None
     budgets: Sequence[float] = (torch.inf,) if trial.budgets is None else trial.budgets
-    return [(eps, found.outcome(number, task.images, task.clean, targets)) for number, eps in enumerate(budgets)]
+    return [(eps, each.outcome(task.images, task.clean, targets)) for eps, each in zip(budgets, found, strict=True)]
 
 
 def _task(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advgan.machine.processes import Processes
 from advgan.machine.room import Room
+from advgan.storage.checkpoints import load_checkpoint, save_checkpoint
 from attacks import Classifier, fgsm, pgd
 from evaluation.under_attack.chunks import Store, num_steps, run_trials
 from evaluation.under_attack.outcomes import clean_outcome
@@ -34,9 +35,10 @@ def task() -> Task:
     return Task(classifier=classifier, images=IMAGES, clean=clean, numbers=torch.arange(30), room=Room(64))
 
 
-def same(one: Search, other: Search) -> bool:
-    return all(
-        torch.equal(torch.as_tensor(getattr(one, field.name)), torch.as_tensor(getattr(other, field.name)))
+def same(one: list[Search], other: list[Search]) -> bool:
+    return len(one) == len(other) == len(BUDGETS) and all(
+        torch.equal(getattr(each, field.name), getattr(twin, field.name))
+        for each, twin in zip(one, other, strict=True)
         for field in fields(Search)
     )
 
@@ -71,6 +73,16 @@ def test_what_is_kept_is_not_attacked_again(tmp_path) -> None:
     expected = run_trials(whole, TRIALS, cascade=True, chunk_size=10)
     assert all(same(found[name], expected[name]) for name in ("fgsm", "pgd"))
     assert 0 < spent < whole.classifier.passes.forwards - before
+
+
+def test_what_an_earlier_version_kept_is_attacked_again(tmp_path) -> None:
+    store = Store(tmp_path, {"model": "a"})
+    expected = run_trials(task(), TRIALS, store=store)
+    file = tmp_path / "00000-pgd.safetensors"
+    kept = load_checkpoint(file)
+    older = {"level": torch.zeros(30, dtype=torch.int64), "num_budgets": 2}
+    save_checkpoint(file, kind=kept.kind, config=kept.config, state=older)
+    assert same(run_trials(task(), TRIALS, store=store)["pgd"], expected["pgd"])
 
 
 def test_results_of_another_model_are_refused(tmp_path) -> None:
