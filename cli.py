@@ -8,168 +8,28 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from evaluation.jobs.setup import Outcome
-    from evaluation.record.scores import Score
+from evaluation.jobs.console.configuration import config_class
+from evaluation.jobs.console.parameters import (
+    NORM,
+    PATH,
+    Fractions,
+    Setting,
+    SettingArgument,
+    Words,
+    completes,
+)
+from evaluation.jobs.console.verb import Plain, Verb
 
-GATE_FAILED, INTERRUPTED = 100, 130
+INTERRUPTED = 130
 log = logging.getLogger("advgan")
 
 
-class Setting(click.Option):
-    """An option that overrides one key of the verb's configuration, whose default the help shows."""
-
-    def __init__(self, *flags: str, key: str, **attributes: Any) -> None:
-        # None tells "not given" from False, which would override the file.
-        super().__init__(list(flags), default=None, **attributes)
-        self.key = key
-
-    def get_help_extra(self, ctx: click.Context) -> Any:
-        from advgan.config.resolve import default_of
-
-        extra = super().get_help_extra(ctx)
-        default = default_of(ctx.command.config_class(), self.key) if isinstance(ctx.command, Verb) else None
-        if default not in (None, (), False):
-            extra["default"] = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        return extra
-
-
-class SettingArgument(click.Argument):
-    """A positional argument that overrides one key of the verb's configuration."""
-
-    def __init__(self, name: str, *, key: str, **attributes: Any) -> None:
-        super().__init__([name], **attributes)
-        self.key = key
-
-
-class Verb(click.Command):
-    """A verb that resolves its `evaluation.jobs.<name>.config` and hands it to `evaluation.jobs.<name>.job.run`."""
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        config: str,
-        help: str,
-        params: Sequence[click.Parameter],
-        preset: bool = False,
-        seed: str = "seed",
-    ) -> None:
-        starts = [
-            click.Option(
-                ["--preset", "--suite", "preset"], metavar="NAME", help="Start from a preset; `advgan ls presets`."
-            )
-        ]
-        seeds = [Setting("--seed", key=seed, type=int, help="Seed of all that is random.")]
-        super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
-        self.config = config
-
-    def config_class(self) -> Any:
-        return getattr(import_module(f"evaluation.jobs.{self.name}.config"), self.config)
-
-    def invoke(self, ctx: click.Context) -> None:
-        from evaluation.jobs.setup import Setup
-
-        options = ctx.params
-        setup = Setup(**{name: options[name] for name in ("device", "out", "exist_ok")}).reading(options["workers"])
-        config, setup = self._configuration(options, setup)
-        job = import_module(f"evaluation.jobs.{self.name}.job")
-        if options["dry_run"]:
-            from advgan.config.resolve import dump_yaml
-
-            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
-            return
-        gates = [*_gates(options, "fail_under"), *_gates(options, "fail_over")]
-        outcome = job.run(config, setup)
-        if outcome is None:  # one of several processes, and not the one that answers
-            return
-        print_outcome(outcome, config, as_json=options["json"])
-        stopped = check_findings(outcome, options["fail_on"])
-        check_gates(outcome.results.scores, gates, failed=stopped)
-
-    def _overrides(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that were given, by key; what may be given twice is joined."""
-        overrides: dict[str, Any] = {}
-        for param in self.params:
-            if not isinstance(param, (Setting, SettingArgument)):
-                continue
-            value = options[str(param.name)]
-            if isinstance(value, tuple):
-                value = [*overrides.get(param.key, []), *value] or None
-            if value is not None:
-                overrides[param.key] = value
-        return overrides
-
-    def _configuration(self, options: Mapping[str, Any], setup: Any) -> tuple[Any, Any]:
-        """Defaults < preset < file < environment < command line; a resumed run brings its own."""
-        from dataclasses import replace
-
-        from advgan.config.presets import preset_file
-        from advgan.config.resolve import parse_assignments, resolve
-
-        overrides = self._overrides(options) | parse_assignments(options["set"])
-        if options.get("resume"):
-            run = _run_to_resume(str(self.name), options["resume"])
-            if overrides or options["config"] or options.get("preset"):
-                raise ValueError("--resume continues a run with its own configuration: drop the other settings")
-            return resolve(self.config_class(), file=run.folder / "config.yaml"), replace(setup, resume=run)
-        if options.get("preset") and options["config"]:
-            raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
-        file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
-        return resolve(self.config_class(), file=file, overrides=overrides), setup
-
-
-def _run_to_resume(verb: str, name: str) -> Any:
-    from advgan.storage.runs import latest_run, open_run
-
-    return latest_run(verb) if name == "auto" else open_run(Path(name))
-
-
-class Fractions(click.ParamType[Any]):
-    """A comma-separated list of numbers, each of which may be a fraction."""
-
-    name = "eps,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
-
-
-class Words(click.ParamType[Any]):
-    """A comma-separated list of words."""
-
-    name = "name,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-PATH = click.Path(path_type=Path)
-NORM = click.Choice(["linf", "l2", "l1", "l0"])
-
-RUN_OPTIONS: list[click.Parameter] = [
-    click.Option(["-c", "--config"], type=PATH, metavar="FILE", help="YAML file with settings."),
-    click.Option(["--set"], multiple=True, metavar="KEY=VALUE", help="Set any key of the configuration."),
-    click.Option(["-o", "--out"], type=PATH, metavar="DIR", help="Run folder; else the next under runs/."),
-    click.Option(["--exist-ok"], is_flag=True, help="Write into a folder that holds files."),
-    click.Option(["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."),
-    click.Option(["-j", "--workers"], type=click.IntRange(0), help="Threads that read images; else one a core."),
-    click.Option(["--fail-under"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is below X."),
-    click.Option(["--fail-over"], multiple=True, metavar="METRIC=X", help="Exit 100 where a score is above X."),
-    click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
-    click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
-    click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
-    click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
-    click.Option(["-v", "--verbose"], count=True, help="More notes; -vv shows the trace of an error."),
-]
-LOUDNESS = RUN_OPTIONS[-2:]
-"""Read from the arguments themselves, before anything else can fail; here for the help."""
 DATA_OPTIONS: list[click.Parameter] = [
     Setting(
         "--data",
@@ -181,7 +41,12 @@ DATA_OPTIONS: list[click.Parameter] = [
     Setting("--channels", key="data.channels", type=int, metavar="1|3", help="Make images grey or colour."),
     Setting("--skip-bad/--no-skip-bad", key="data.skip_bad", help="Leave out images that cannot be read."),
 ]
-RESUME = click.Option(["--resume"], metavar="RUN|auto", help="Go on with an interrupted run, exactly.")
+RESUME = click.Option(
+    ["--resume"],
+    metavar="RUN|auto",
+    shell_complete=completes("runs_to_resume"),
+    help="Go on with an interrupted run, exactly.",
+)
 MODEL = Setting("-m", "--model", key="model", help="Classifier: a run, a checkpoint, resnet, torchvision:NAME, ...")
 BATCH = Setting("-b", "--batch-size", key="batch_size", type=int, help="Images at once; changes no number.")
 ROOM = Setting("-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must.")
@@ -195,7 +60,6 @@ ATTACK_OPTIONS: list[click.Parameter] = [
 
 FIT = Verb(
     "fit",
-    config="FitConfig",
     seed="training.seed",
     preset=True,
     help="""Train a classifier, plainly or adversarially.
@@ -220,7 +84,6 @@ FIT = Verb(
 )
 ATTACK = Verb(
     "attack",
-    config="AttackConfig",
     preset=True,
     help="""Attack a classifier and report how much of it is left.
 
@@ -253,7 +116,6 @@ ATTACK = Verb(
 )
 TRAIN = Verb(
     "train",
-    config="TrainConfig",
     seed="training.seed",
     preset=True,
     help="""Train a GAN.
@@ -280,7 +142,6 @@ TRAIN = Verb(
 CHECKPOINT = Setting("--ckpt", key="checkpoint", metavar="RUN", help="Run or checkpoint of a GAN.")
 SAMPLE = Verb(
     "sample",
-    config="SampleConfig",
     help="""Draw images from a trained generator: PNG folders, one .npz and a grid.
 
     \b
@@ -313,7 +174,6 @@ SAMPLE = Verb(
 )
 EVAL = Verb(
     "eval",
-    config="EvalConfig",
     help="""Score generators and sets of images: distances, coverage, copies, latent space, discriminator.
 
     \b
@@ -343,7 +203,6 @@ EVAL = Verb(
 )
 AUGMENT = Verb(
     "augment",
-    config="AugmentConfig",
     help="""Write a training set of real, adversarial and generated images.
 
     \b
@@ -363,7 +222,6 @@ AUGMENT = Verb(
 )
 DEMO = Verb(
     "demo",
-    config="DemoConfig",
     help="""Run the whole loop: attack, generate, augment, harden, attack again.
 
     \b
@@ -374,7 +232,6 @@ DEMO = Verb(
 )
 EXPORT = Verb(
     "export",
-    config="ExportConfig",
     help="""Write a trained network for other tools.
 
     \b
@@ -412,21 +269,8 @@ for verb in (DEMO, FIT, ATTACK, TRAIN, SAMPLE, EVAL, AUGMENT, EXPORT):
     cli.add_command(verb)
 
 
-class Plain(click.Command):
-    """A command without a run: it takes -q and -v as every other, and hands them to nobody."""
-
-    def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.params += LOUDNESS
-
-    def invoke(self, ctx: click.Context) -> Any:
-        for option in LOUDNESS:
-            ctx.params.pop(str(option.name), None)
-        return super().invoke(ctx)
-
-
 @cli.command(cls=Plain)
-@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.argument("runs", nargs=-1, required=True, type=PATH, shell_complete=completes("runs"))
 @click.option("-o", "--out", type=PATH, help="File or folder of a comparison; default: comparison.html here.")
 def report(runs: tuple[Path, ...], out: Path | None) -> None:
     """Rebuild the report of a run, or join several runs into one comparison."""
@@ -469,12 +313,17 @@ def _config_class(name: str) -> Any:
     if not isinstance(command, Verb):
         verbs = ", ".join(key for key, value in cli.commands.items() if isinstance(value, Verb))
         raise click.UsageError(f"no configuration for {name!r}; verbs that have one: {verbs}")
-    return command.config_class()
+    return config_class(command)
 
 
 @config_group.command("show", cls=Plain)
-@click.argument("verb")
-@click.option("--preset", metavar="NAME", help="Show this preset, with the defaults that it leaves.")
+@click.argument("verb", shell_complete=completes("configured_verbs"))
+@click.option(
+    "--preset",
+    metavar="NAME",
+    shell_complete=completes("presets"),
+    help="Show this preset, with the defaults that it leaves.",
+)
 def config_show(verb: str, preset: str | None) -> None:
     """Print the whole configuration of a verb as YAML."""
     from advgan.config.presets import preset_file
@@ -484,7 +333,7 @@ def config_show(verb: str, preset: str | None) -> None:
 
 
 @config_group.command("init", cls=Plain)
-@click.argument("verb")
+@click.argument("verb", shell_complete=completes("configured_verbs"))
 @click.argument("file", type=PATH)
 def config_init(verb: str, file: Path) -> None:
     """Write the defaults of a verb into a new file, to edit and pass with --config."""
@@ -497,7 +346,7 @@ def config_init(verb: str, file: Path) -> None:
 
 
 @config_group.command("validate", cls=Plain)
-@click.argument("verb")
+@click.argument("verb", shell_complete=completes("configured_verbs"))
 @click.argument("file", type=PATH)
 def config_validate(verb: str, file: Path) -> None:
     """Check a configuration file and say what is wrong with it."""
@@ -505,61 +354,6 @@ def config_validate(verb: str, file: Path) -> None:
 
     resolve(_config_class(verb), file=file)
     click.echo(f"{file}: a valid configuration of advgan {verb}")
-
-
-def print_outcome(outcome: "Outcome", config: Any, *, as_json: bool) -> None:
-    """Print the scores to stdout, as a table or as one JSON object."""
-    if as_json:
-        from evaluation.jobs.answers import plain_answer
-
-        click.echo(json.dumps(plain_answer(outcome, config)))
-        return
-    from evaluation.report.text import print_scores
-
-    if outcome.table_scores:
-        print_scores(outcome.table_scores)
-
-
-def _gates(options: Mapping[str, Any], name: str) -> list[tuple[str, str, float]]:
-    gates = []
-    for text in options[name]:
-        metric, sign, bound = text.partition("=")
-        try:
-            gates.append((name, metric, float(bound)))
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise click.UsageError(f"--{name.replace('_', '-')} {text}: write it as metric=number")
-    return gates
-
-
-def check_findings(outcome: "Outcome", level: str | None) -> bool:
-    """Say which findings the gate `--fail-on` stops at, with -q too, and whether there are any."""
-    from evaluation.jobs.answers import stopping
-
-    lines = stopping(outcome.results.findings, level)
-    for line in lines:
-        click.echo(f"Gate failed: {line}", err=True)
-    return bool(lines)
-
-
-def check_gates(scores: Sequence["Score"], gates: Sequence[tuple[str, str, float]], *, failed: bool = False) -> None:
-    """Exit with 100 where a score misses a bound, or something else `failed`.
-
-    A metric that was not computed is wrong usage, not a pass.
-    """
-    for name, metric, bound in gates:
-        found = [score for score in scores if score.metric == metric]
-        if not found:
-            known = ", ".join(sorted({score.metric for score in scores}))
-            raise click.UsageError(f"--{name.replace('_', '-')} {metric}: no such score here; there are {known}")
-        for score in found:
-            if not (score.value >= bound if name == "fail_under" else score.value <= bound):
-                word = "under" if name == "fail_under" else "over"
-                click.echo(f"Gate failed: {metric} {score.value:.4g} is {word} {bound:g} ({score.setting})", err=True)
-                failed = True
-    if failed:
-        sys.exit(GATE_FAILED)
 
 
 def _set_up_logging(arguments: Sequence[str]) -> None:
@@ -597,11 +391,11 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
     except Exception as error:
         if trace:
             traceback.print_exc()
-        known = isinstance(error, (ValueError, OSError))
-        text = " ".join(str(error).split()) or type(error).__name__
-        hint = "" if known or trace else f" ({type(error).__name__}; add -vv for the trace)"
-        click.echo(f"Error: {text}{hint}", err=True)
-        return int(getattr(error, "exit_code", 1))
+        from evaluation.jobs.console.endings import ending
+
+        code, text = ending(error)
+        click.echo(f"Error: {text}", err=True)
+        return code
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

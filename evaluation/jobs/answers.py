@@ -24,6 +24,7 @@ def plain_answer(outcome: Outcome, config: Section) -> dict[str, Any]:
         "verdict": results.verdict,
         "scores": [score_to_json(score) for score in results.scores],
         "findings": [asdict(finding) for finding in results.findings],
+        "files": [str(path) for path in outcome.made],
         "config": read_yaml(file) if file and file.is_file() else config.model_dump(mode="json"),
     }
 

@@ -58,6 +58,8 @@ class Outcome:
     folder: Path | None
     results: Results
     summary: Sequence[Score] = field(default=())
+    made: Sequence[Path] = field(default=())
+    """The files and folders that the user asked for, where the job is to make some."""
 
     @property
     def table_scores(self) -> Sequence[Score]:
@@ -77,11 +79,11 @@ def keep(run: Run, results: Results) -> None:
     write_scores(run.folder / "scores.csv", results.scores)
 
 
-def finish(run: Run, results: Results, *, summary: Sequence[Score] = ()) -> Outcome:
-    """Write results.json, scores.csv and report.html, say where, and hand the outcome back."""
+def finish(run: Run, results: Results, *, summary: Sequence[Score] = (), made: Sequence[Path] = ()) -> Outcome:
+    """Write results.json, scores.csv and report.html, say where, and hand the outcome back, with what it `made`."""
     keep(run, results)
     log.info("report: %s", write_report(run.folder))
-    return Outcome(run.folder, results, summary)
+    return Outcome(run.folder, results, summary, made)
 
 
 def now() -> str:

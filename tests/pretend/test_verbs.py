@@ -107,7 +107,7 @@ def test_export(what: str, form: str, advgan: Advgan, request: pytest.FixtureReq
     run = request.getfixturevalue(what)
     ended = advgan("export", "--ckpt", run, "--format", form, "-vv")
     if (what, form) == ("classifier", "fidelity"):
-        assert ended.code == 1
+        assert ended.code == 2
         assert "fidelity" in ended.words
     else:
         check(ended)

@@ -89,7 +89,8 @@ def _written(
         versions=versions(),
     )
     keep(run, results)
-    return finish(run, with_panels(results, {"What each part looks like": lambda: _panels(run.folder, parts)}))
+    panels = {"What each part looks like": lambda: _panels(run.folder, parts)}
+    return finish(run, with_panels(results, panels), made=[folder])
 
 
 def _data_config(config: AugmentConfig) -> DataConfig:

@@ -45,7 +45,7 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
         header=tuple((key, str(value)) for key, value in about.items()),
         versions=versions(),
     )
-    outcome = finish(run, results)
+    outcome = finish(run, results, made=[file, run.folder / "config.json"])
     if config.push_to_hub:
         files = _describe(found, file, run.folder, config.push_to_hub)
         log.info("pushed: %s", push(run.folder, files, repository=config.push_to_hub, private=config.private))

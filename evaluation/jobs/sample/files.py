@@ -41,17 +41,22 @@ class Drawing:
     panels: tuple[Panel, ...] = ()
 
 
-def write_drawing(folder: Path, drawing: Drawing) -> None:
+def write_drawing(folder: Path, drawing: Drawing) -> list[Path]:
     """Write images/<name>.png, samples/grid.png and, under its customary name, samples_<N>x<H>x<W>x<C>.npz.
+
+    Returns what it wrote, the folder of pictures as one.
 
     Points are no pictures: they stay float, in the .npz alone.
     """
     are_points = drawing.images.shape[2:] == (1, 1)
-    if not are_points:
-        write_images(folder / "images", drawing.images, drawing.names)
-    _write_arrays(folder, drawing.images if are_points else to_bytes(drawing.images), drawing.labels)
+    pictures = [] if are_points else [folder / "images"]
+    for place in pictures:
+        write_images(place, drawing.images, drawing.names)
+    arrays = _write_arrays(folder, drawing.images if are_points else to_bytes(drawing.images), drawing.labels)
     shown = drawing.images[: drawing.columns * GRID_ROWS]
-    write_atomically(folder / "samples" / "grid.png", image_grid(shown, columns=drawing.columns))
+    grid = folder / "samples" / "grid.png"
+    write_atomically(grid, image_grid(shown, columns=drawing.columns))
+    return [*pictures, arrays, grid]
 
 
 def write_images(folder: Path, images: Tensor, names: Sequence[str]) -> None:
@@ -80,7 +85,7 @@ def table_names(rows: int, columns: int) -> list[str]:
     return [f"{row:03d}-{column:03d}" for row in range(rows) for column in range(columns)]
 
 
-def _write_arrays(folder: Path, pixels: Tensor, labels: Tensor | None) -> None:
+def _write_arrays(folder: Path, pixels: Tensor, labels: Tensor | None) -> Path:
     """`arr_0` images NHWC and `arr_1` labels, as guided-diffusion's evaluator reads them."""
     images = pixels.permute(0, 2, 3, 1).numpy()
     file = folder / f"samples_{'x'.join(map(str, images.shape))}.npz"
@@ -88,3 +93,4 @@ def _write_arrays(folder: Path, pixels: Tensor, labels: Tensor | None) -> None:
         np.savez_compressed(file, arr_0=images)
     else:
         np.savez_compressed(file, arr_0=images, arr_1=labels.to(torch.int64).cpu().numpy())
+    return file

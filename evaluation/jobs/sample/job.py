@@ -40,7 +40,7 @@ def run(config: SampleConfig, setup: Setup) -> Outcome:
 def _written(config: SampleConfig, setup: Setup, gan: TrainedGan) -> Outcome:
     drawing = _draw(config, gan, setup)
     run = setup.create_run("sample", gan.data_name, config)
-    write_drawing(run.folder, drawing)
+    made = write_drawing(run.folder, drawing)
     log.info("%s", drawing.verdict)
     picture = ImagePanel(title="Samples", items=(Picture("samples/grid.png"),), layout="wide", caption=drawing.caption)
     truncation = () if config.truncation is None else (("truncation", f"{config.truncation:g}"),)
@@ -62,7 +62,7 @@ def _written(config: SampleConfig, setup: Setup, gan: TrainedGan) -> Outcome:
         panels=(picture, *drawing.panels),
         versions=versions(),
     )
-    return finish(run, results)
+    return finish(run, results, made=made)
 
 
 def _draw(config: SampleConfig, gan: TrainedGan, setup: Setup) -> Drawing:

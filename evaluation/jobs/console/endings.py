@@ -1,0 +1,44 @@
+"""How a command that could not do its work ends: the exit code and one line."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+FAILED, WRONG_USAGE = 1, 2
+_OURS = Path(__file__).resolve().parents[3]
+_PACKAGES = ("attacks", "advgan", "evaluation", "configs")
+
+
+def ending(error: Exception) -> tuple[int, str]:
+    """The exit code and the line for an error: 2 where the command or its input must change, else 1.
+
+    A ValueError that our own code raises is of the first kind, for that is how it refuses. All else was foreseen by
+    nobody, and says so by its type.
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        return FAILED, _file_error(error) or text
+    code = getattr(error, "exit_code", None)
+    if code is None and isinstance(error, ValueError) and _raised_by_us(error.__traceback__):
+        code = WRONG_USAGE
+    if code is not None:
+        return code, text
+    kind = type(error).__name__
+    return FAILED, f"{text or kind} ({kind}; add -vv for the trace)"
+
+
+def _file_error(error: OSError) -> str:
+    """What is wrong with which file, without the number that the system gives it."""
+    if error.strerror is None or error.filename is None:
+        return error.strerror or ""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' to '.join(names)}: {error.strerror.lower()}"
+
+
+def _raised_by_us(trace: TracebackType | None) -> bool:
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return True
+    file = Path(trace.tb_frame.f_code.co_filename).resolve()
+    return file == _OURS / "cli.py" or any(file.is_relative_to(_OURS / name) for name in _PACKAGES)

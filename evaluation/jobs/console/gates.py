@@ -1,0 +1,106 @@
+"""Gates: bounds on scores, read and checked before the work and held after it."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from advgan.config.section import Section
+from evaluation.jobs.console.names import MADE, METRICS
+from evaluation.record.scores import Score
+from evaluation.report.text import format_value, is_rate
+
+
+class Gate(NamedTuple):
+    """A bound on every score of one metric."""
+
+    option: str
+    metric: str
+    bound: float
+
+    def concerns(self, score: Score) -> bool:
+        """Whether the score is of this metric; without an extractor in brackets, of any."""
+        return self.metric in (score.metric, score.metric.partition("[")[0])
+
+    def holds(self, score: Score) -> bool:
+        return score.value >= self.bound if self.option == "--fail-under" else score.value <= self.bound
+
+
+def parse_gates(option: str, texts: Iterable[str]) -> list[Gate]:
+    """Read `metric=0.4`, or `metric=40%` of a share; ValueError for all that could only hold or fail by mistake."""
+    return [_parse(option, text) for text in texts]
+
+
+def check_gates(gates: Sequence[Gate], verb: str, config: Section) -> None:
+    """Refuse, before the work, gates on scores that this call does not make."""
+    known, wanted = MADE[verb], None
+    if gates and verb in ("train", "eval"):
+        from evaluation.metric_words import wanted_metrics
+
+        wanted = wanted_metrics(getattr(config, "metrics", ()))
+    for gate in gates:
+        word = _word(gate.metric)
+        if word not in known:
+            raise ValueError(f"{gate.option} {gate.metric}: advgan {verb} makes no such score ({_hint(gate, known)})")
+        if wanted is not None and word not in wanted:
+            way = f"add --metrics {word}" if verb == "eval" else f"advgan eval --metrics {word} makes it"
+            raise ValueError(f"{gate.option} {gate.metric}: this call does not make this score; {way}")
+
+
+def failures(gates: Iterable[Gate], scores: Sequence[Score]) -> list[str]:
+    """One line for every score that misses a bound, and for every bound whose score could not be made."""
+    lines = []
+    for gate in gates:
+        found = [score for score in scores if gate.concerns(score)]
+        if not found:
+            lines.append(f"{gate.metric} could not be made here, so {gate.option} does not hold")
+        word = "under" if gate.option == "--fail-under" else "over"
+        lines += [
+            f"{score.metric} {format_value(score)} is {word} {_bound(gate)} ({score.setting})"
+            for score in found
+            if not gate.holds(score)
+        ]
+    return lines
+
+
+def _parse(option: str, text: str) -> Gate:
+    metric, _, value = text.partition("=")
+    share = is_rate(metric)
+    number = re.fullmatch(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(%?)\s*", value)
+    try:
+        bound = float(number[1]) if number else math.nan
+    except ValueError:
+        bound = math.nan
+    if not metric or number is None or not math.isfinite(bound):
+        raise ValueError(f"{option} {text}: write it as metric=number")
+    if number[2]:
+        if not share:
+            raise ValueError(f"{option} {text}: {metric} is no share: write it without %")
+        bound /= 100
+    if share and not 0 <= bound <= 1:
+        way = (
+            f"{metric}={bound:g}% or {metric}={bound / 100:g}" if 1 < bound <= 100 else f"{metric}=40% or {metric}=0.4"
+        )
+        raise ValueError(f"{option} {text}: {metric} is a share between 0 and 1: write, say, {way}")
+    return Gate(option, metric, bound)
+
+
+def _word(metric: str) -> str:
+    """The word in the list of metrics: without an extractor, which changes the names of Inception's own."""
+    stem = metric.removeprefix("difference/").partition("[")[0]
+    stem = "inception_score" if stem == "classifier_score" else stem
+    return stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
+
+
+def _hint(gate: Gate, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(gate.metric, known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if known is METRICS:
+        return "advgan ls metrics names those that there are"
+    return f"it makes {', '.join(known)}" if known else "it makes none"
+
+
+def _bound(gate: Gate) -> str:
+    return f"{100 * gate.bound:g} %" if is_rate(gate.metric) else f"{gate.bound:g}"

@@ -1,0 +1,156 @@
+"""A verb of the command line: from its options to a configuration, its run and what is printed of it."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evaluation.jobs.console.configuration import config_class
+from evaluation.jobs.console.parameters import PATH, Setting, SettingArgument, completes
+
+GATE_FAILED = 100
+
+RUN_OPTIONS: list[click.Parameter] = [
+    click.Option(["-c", "--config"], type=PATH, metavar="FILE", help="YAML file with settings."),
+    click.Option(
+        ["--set"],
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=completes("assignments"),
+        help="Set any key of the configuration.",
+    ),
+    click.Option(["-o", "--out"], type=PATH, metavar="DIR", help="Run folder; else the next under runs/."),
+    click.Option(["--exist-ok"], is_flag=True, help="Write into a folder that holds files."),
+    click.Option(
+        ["--device"],
+        default="auto",
+        show_default=True,
+        shell_complete=completes("devices"),
+        help="auto, cpu, cuda, cuda:1 or mps.",
+    ),
+    click.Option(["-j", "--workers"], type=click.IntRange(0), help="Threads that read images; else one a core."),
+    click.Option(
+        ["--fail-under"],
+        multiple=True,
+        metavar="METRIC=X",
+        shell_complete=completes("bounds"),
+        help="Exit 100 where a score is below X.",
+    ),
+    click.Option(
+        ["--fail-over"],
+        multiple=True,
+        metavar="METRIC=X",
+        shell_complete=completes("bounds"),
+        help="Exit 100 where a score is above X.",
+    ),
+    click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
+    click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
+    click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
+    click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
+    click.Option(["-v", "--verbose"], count=True, help="More notes; -vv shows the trace of an error."),
+]
+LOUDNESS = RUN_OPTIONS[-2:]
+"""Read from the arguments themselves, before anything else can fail; here for the help."""
+
+
+class Verb(click.Command):
+    """A verb that resolves its `evaluation.jobs.<name>.config` and hands it to `evaluation.jobs.<name>.job.run`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        help: str,
+        params: Sequence[click.Parameter],
+        preset: bool = False,
+        seed: str = "seed",
+    ) -> None:
+        starts = [
+            click.Option(
+                ["--preset", "--suite", "preset"],
+                metavar="NAME",
+                help="Start from a preset; `advgan ls presets`.",
+                shell_complete=completes("presets"),
+            )
+        ]
+        seeds = [Setting("--seed", key=seed, type=int, help="Seed of all that is random.")]
+        super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
+
+    def invoke(self, ctx: click.Context) -> None:
+        from evaluation.jobs.answers import stopping
+        from evaluation.jobs.console.gates import check_gates, failures, parse_gates
+        from evaluation.jobs.console.printing import print_outcome
+        from evaluation.jobs.setup import Setup
+
+        options = ctx.params
+        gates = [*parse_gates("--fail-under", options["fail_under"]), *parse_gates("--fail-over", options["fail_over"])]
+        setup = Setup(**{name: options[name] for name in ("device", "out", "exist_ok")}).reading(options["workers"])
+        config, setup = self._configuration(options, setup)
+        check_gates(gates, str(self.name), config)
+        job = import_module(f"evaluation.jobs.{self.name}.job")
+        if options["dry_run"]:
+            from advgan.config.resolve import dump_yaml
+
+            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
+            return
+        outcome = job.run(config, setup)
+        if outcome is None:  # one of several processes, and not the one that answers
+            return
+        print_outcome(outcome, config, as_json=options["json"])
+        lines = [*stopping(outcome.results.findings, options["fail_on"]), *failures(gates, outcome.results.scores)]
+        for line in lines:
+            click.echo(f"Gate failed: {line}", err=True)
+        if lines:
+            ctx.exit(GATE_FAILED)
+
+    def _overrides(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that were given, by key; what may be given twice is joined."""
+        overrides: dict[str, Any] = {}
+        for param in self.params:
+            if not isinstance(param, (Setting, SettingArgument)):
+                continue
+            value = options[str(param.name)]
+            if isinstance(value, tuple):
+                value = [*overrides.get(param.key, []), *value] or None
+            if value is not None:
+                overrides[param.key] = value
+        return overrides
+
+    def _configuration(self, options: Mapping[str, Any], setup: Any) -> tuple[Any, Any]:
+        """Defaults < preset < file < environment < command line; a resumed run brings its own."""
+        from dataclasses import replace
+
+        from advgan.config.presets import preset_file
+        from advgan.config.resolve import parse_assignments, resolve
+
+        overrides = self._overrides(options) | parse_assignments(options["set"])
+        if options.get("resume"):
+            run = _run_to_resume(str(self.name), options["resume"])
+            if overrides or options["config"] or options.get("preset"):
+                raise ValueError("--resume continues a run with its own configuration: drop the other settings")
+            return resolve(config_class(self), file=run.folder / "config.yaml"), replace(setup, resume=run)
+        if options.get("preset") and options["config"]:
+            raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
+        file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
+        return resolve(config_class(self), file=file, overrides=overrides), setup
+
+
+def _run_to_resume(verb: str, name: str) -> Any:
+    from advgan.storage.runs import latest_run, open_run
+
+    return latest_run(verb) if name == "auto" else open_run(Path(name))
+
+
+class Plain(click.Command):
+    """A command without a run: it takes -q and -v as every other, and hands them to nobody."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += LOUDNESS
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for option in LOUDNESS:
+            ctx.params.pop(str(option.name), None)
+        return super().invoke(ctx)
