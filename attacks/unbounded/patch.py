@@ -1,7 +1,9 @@
 """A square of free pixels: small, seen by everybody, and still enough."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,13 +13,15 @@ from attacks import random
 from attacks.arrays import as_tensor
 from attacks.classifier import Classifier
 from attacks.gradient.ascent import unit_mean
-from attacks.norms import LINF
+from attacks.norms import L1, LINF
+from attacks.objectives import Loss, log_odds, margin
 from attacks.queue import drive
 from attacks.samples import Samples
+from attacks.unbounded.weightings import WEIGHTINGS, Weighting, standings
 from attacks.warp import centred, sampled
 
-_CAP = 1.0  # log-odds above which a sample is fooled well enough to leave the shared patch to the others
 _FINAL = 1 << 40  # the stream of the placement in the result, which no step has seen
+_TRIES = 4  # placements, seen by no step either, at which two shared patches are compared
 
 
 class _Plan(NamedTuple):
@@ -71,7 +75,7 @@ def patch(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Replace a square of `area` (share of the image) by what fools best (Brown et al., 2017).
+    """Replace a square, the nearest to `area` of the image, by what fools best (Brown et al., 2017).
 
     With `random_placement` the patch must work anywhere: every step places it anew, turned by up to `max_rotation`
     degrees and shrunk to between `min_scale` and 1 of its side (expectation over transformation, Athalye et al., 2018),
@@ -80,9 +84,12 @@ def patch(
     fools (LaVAN: Karmon et al., 2018).
 
     Each sample has a patch of its own, unless `shared`: then all images of the call share one, and a sample's result
-    depends on those beside it. `trained_patch` returns that one. The pixels outside the square do not change by a bit.
-    Placements depend on (seed, index, step) alone. Patches start grey and move by `step_size` along the sign of the
-    gradients, which `momentum` adds up: it averages over the placements of about ten steps.
+    depends on those beside it. It is trained twice, for all images alike and for those first that are nearest to being
+    fooled, and the better one is taken; `trained_patch` returns it.
+
+    The pixels outside the square do not change by a bit. Placements depend on (seed, index, step) alone. Patches start
+    grey and move by `step_size` along the sign of the gradients, which `momentum` adds up: it averages over the
+    placements of about ten steps.
     """
     images = as_tensor(images, "images")
     plan = _Plan(_side(area, images), random_placement, max_rotation, min_scale, steps, step_size, momentum, seed)
@@ -139,31 +146,59 @@ def trained_patch(
 
 
 def _trained(classifier: Classifier, samples: Samples, plan: _Plan, batch_size: int | None) -> Tensor:
-    """Climb the sum of all samples' gradients, but those that are fooled well enough."""
-    shared = samples.images.new_full((1, samples.images.shape[1], plan.side, plan.side), 0.5)
-    if len(samples) == 0:
-        return shared
-    climb = torch.zeros_like(shared)
+    """Climb for all alike, climb for those that are nearest to being fooled, and keep the patch that fools more."""
+    parts = samples.rows.split(batch_size or max(1, len(samples)))
     with classifier.frozen():
-        for step in range(plan.steps):
-            gradients = []
-            for rows in samples.rows.split(batch_size or len(samples)):
-                patches, number = shared.expand(len(rows), -1, -1, -1), torch.full_like(rows, step)
-                _, values, gradient = _look(classifier, samples.select(rows), patches, number, plan)
-                gradients.append(torch.where((values < _CAP)[:, None, None, None], gradient, 0))
-            climb = plan.momentum * climb + unit_mean(torch.cat(gradients).sum(dim=0, keepdim=True))
-            shared = (shared + plan.length(step) * climb.sign()).clamp(0, 1)
+        first, *others = (_climbed(classifier, samples, plan, parts, weighting) for weighting in WEIGHTINGS)
+        best, most = first, _count(classifier, samples, plan, parts, first)
+        for other in others:
+            count = _count(classifier, samples, plan, parts, other)
+            best, most = torch.where(count > most, other, best), torch.maximum(count, most)
+    return best
+
+
+def _climbed(
+    classifier: Classifier, samples: Samples, plan: _Plan, parts: Sequence[Tensor], weighting: Weighting
+) -> Tensor:
+    """Follow the weighted sum of all samples' gradients, placed anew at every step."""
+    shared = samples.images.new_full((1, samples.images.shape[1], plan.side, plan.side), 0.5)
+    climb = torch.zeros_like(shared)
+    for step in range(plan.steps if len(samples) else 0):
+        found = [
+            _look(classifier, samples.select(rows), *_spread(shared, rows, step), plan, loss=margin) for rows in parts
+        ]
+        _, values, gradients = (torch.cat(column) for column in zip(*found, strict=True))
+        slopes = L1.size(gradients)  # a pixel may move over the whole range
+        weights = weighting(standings(values, slopes), slopes, step / plan.steps)[:, None, None, None]
+        climb = plan.momentum * climb + unit_mean((gradients * weights).sum(dim=0, keepdim=True))
+        shared = (shared + plan.length(step) * climb.sign()).clamp(0, 1)
     return shared
 
 
+def _count(classifier: Classifier, samples: Samples, plan: _Plan, parts: Sequence[Tensor], shared: Tensor) -> Tensor:
+    """How many samples a patch fools at places that no step has seen, nor the result will."""
+    total = shared.new_zeros(())
+    for place in range(1, 1 + (_TRIES if plan.random_placement else 1)):
+        for rows in parts:
+            part = samples.select(rows)
+            logits = classifier.logits(_placed(part, *_spread(shared, rows, _FINAL + place), plan))
+            total = total + part.fooled(logits).sum()
+    return total
+
+
+def _spread(shared: Tensor, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """The patch and the number of the step, once a sample."""
+    return shared.expand(len(rows), -1, -1, -1), torch.full_like(rows, step)
+
+
 def _look(
-    classifier: Classifier, samples: Samples, patches: Tensor, step: Tensor, plan: _Plan
+    classifier: Classifier, samples: Samples, patches: Tensor, step: Tensor, plan: _Plan, *, loss: Loss = log_odds
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Who is fooled with its patch in place (N,), the objectives (N,), and their gradients by the patches."""
     with torch.inference_mode(False), torch.enable_grad():
         free = patches.clone().requires_grad_()
         attacked = _placed(samples, free, step, plan)
-        found = classifier.gradient(attacked.detach(), samples.objective, rows=samples.rows)
+        found = classifier.gradient(attacked.detach(), partial(samples.objective, loss=loss), rows=samples.rows)
         slope = torch.nan_to_num(found.gradient, nan=0.0, posinf=0.0, neginf=0.0)
         (gradient,) = torch.autograd.grad(attacked, free, slope)
     return samples.fooled(found.logits), found.values, gradient
@@ -191,7 +226,7 @@ def _side(area: float, images: Tensor) -> int:
     if not 0 < area <= 1:
         raise ValueError(f"area must be a share of the image, above 0 and at most 1; got {area}")
     height, width = images.shape[-2:]
-    return max(1, min(int(math.sqrt(area * height * width)), height, width))
+    return max(1, min(round(math.sqrt(area * height * width)), height, width))
 
 
 def _check(plan: _Plan) -> None:

@@ -1,12 +1,17 @@
 """One perturbation for many images at once."""
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from attacks.arrays import as_tensor
 from attacks.classifier import Classifier
-from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
+from attacks.norms import L1, L2, LINF, Budget, Norm, finite, named_norm, per_sample
+from attacks.objectives import margin
 from attacks.samples import Samples, budgets
+from attacks.unbounded.weightings import CAP, WEIGHTINGS, standings
 
 _NORMS = ("linf", "l2")
 
@@ -20,7 +25,7 @@ def universal(
     norm: Norm | str = LINF,
     steps: int = 100,
     step_size: float | None = None,
-    cap: float = 1.0,
+    cap: float = CAP,
     targeted: bool = False,
     batch_size: int | None = None,
     indices: Tensor | None = None,
@@ -56,20 +61,21 @@ def universal_perturbation(
     norm: Norm | str = LINF,
     steps: int = 100,
     step_size: float | None = None,
-    cap: float = 1.0,
+    cap: float = CAP,
     targeted: bool = False,
     batch_size: int | None = None,
 ) -> Tensor:
     """Find the (1, C, H, W) perturbation within eps that fools most of the images together.
 
     The aim is that of Moosavi-Dezfooli et al. (2017), the way that of Shafahi et al. (2020): projected gradient ascent
-    of the mean objective over all images, each cut at `cap`, so that images that are fooled already do not outweigh the
-    rest. The objective is the log-odds, whose slope does not fade for a sample that is safe, and 1 is just beyond the
-    boundary. Of all steps the perturbation that fools most is kept, with equal numbers the one with the larger mean.
+    over all images together. It climbs twice: once for all images alike, until they are `cap` budgets
+    beyond the boundary, whatever the scale of the logits; once for those first that are nearest to
+    being fooled, since images out of reach would outvote them (`attacks.unbounded.weightings`). Of all steps of both
+    the perturbation that fools most is kept, with equal numbers the one that brings the images nearer to it on average.
     The norm is linf or l2. With one eps a sample, each image gets what of the perturbation lies in its own ball.
 
-    All images pass through the network steps + 1 times forwards and backwards, at most `batch_size` at once, which
-    changes nothing. `step_size` defaults to 2.5 * eps / steps.
+    All images pass through the network 2 * (steps + 1) times forwards and backwards, at most `batch_size` at once,
+    which changes nothing. `step_size` defaults to 2.5 * eps / steps.
     """
     norm = named_norm(norm)
     _check(norm, steps, cap)
@@ -80,35 +86,48 @@ def universal_perturbation(
         return delta
     widest = samples.eps.amax(dim=0, keepdim=True)
     length = 2.5 * widest / steps if step_size is None else budgets(step_size, delta, norm, option="step_size")
-    best, best_score = delta, delta.new_full((2,), -torch.inf)
+    parts = samples.rows.split(batch_size or len(samples))
 
     with classifier.frozen():
-        for _ in range(steps + 1):
-            # Look at all images.
-            current = norm.project(samples.images + delta, samples.images, samples.eps)
-            parts = samples.rows.split(batch_size or len(samples))
-            found = [_look(classifier, samples.select(rows), current[rows], cap) for rows in parts]
-            fooled, values, gradients = (torch.cat(column) for column in zip(*found, strict=True))
+        best = _Best(delta, delta.new_full((2,), -torch.inf))
+        for weighting in WEIGHTINGS:
+            delta = torch.zeros_like(delta)
+            for step in range(steps + 1):
+                current = norm.project(samples.images + delta, samples.images, samples.eps)
+                found = [_look(classifier, samples.select(rows), current[rows]) for rows in parts]
+                fooled, values, gradients = (torch.cat(column) for column in zip(*found, strict=True))
+                slopes = samples.eps * (L1 if norm.name == "linf" else L2).size(gradients)  # the dual norm
+                standing = standings(values, slopes)
+                best = best.or_better(delta, fooled, standing.clamp(-1, cap))
+                weights = weighting(standing, slopes, step / steps, cap=cap)[:, None, None, None]
+                climbs = torch.where(_room(gradients, current), gradients * weights, 0)
+                climb = climbs.sum(dim=0, keepdim=True)
+                delta = _within(delta + norm.steepest(climb, delta, length), norm, widest)
+    return best.delta
 
-            # Keep the best, without waiting for the device.
-            score = torch.stack([fooled.to(values.dtype).mean(), values.mean()])
-            better = (score[0] > best_score[0]) | ((score[0] == best_score[0]) & (score[1] > best_score[1]))
-            best, best_score = torch.where(better, delta, best), torch.where(better, score, best_score)
 
-            # Step.
-            climb = gradients.sum(dim=0, keepdim=True)
-            delta = _within(delta + norm.steepest(climb, delta, length), norm, widest)
-    return best
+class _Best(NamedTuple):
+    """The perturbation that fools most so far, with that share and the mean standing, (2,)."""
+
+    delta: Tensor
+    score: Tensor
+
+    def or_better(self, delta: Tensor, fooled: Tensor, standing: Tensor) -> "_Best":
+        """This or another one, without waiting for the device."""
+        score = torch.stack([fooled.to(standing.dtype).mean(), standing.mean()])
+        better = (score[0] > self.score[0]) | ((score[0] == self.score[0]) & (score[1] > self.score[1]))
+        return _Best(torch.where(better, delta, self.delta), torch.where(better, score, self.score))
 
 
-def _look(classifier: Classifier, samples: Samples, current: Tensor, cap: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Who is fooled (N,), the objectives cut at the cap (N,), and the gradients (N, C, H, W) of those below it."""
-    found = classifier.gradient(current, samples.objective, rows=samples.rows)
-    gradient = torch.nan_to_num(found.gradient, nan=0.0, posinf=0.0, neginf=0.0)  # nor may one sample drown the rest
-    below = (found.values < cap)[:, None, None, None]
-    room = torch.where(gradient > 0, current < 1, current > 0)  # a pixel at its bound cannot follow
-    values = torch.nan_to_num(found.values, nan=-1e6).clamp(max=cap)
-    return samples.fooled(found.logits), values, torch.where(below & room, gradient, 0)
+def _look(classifier: Classifier, samples: Samples, current: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Who is fooled (N,), the margins (N,), which are 0 at the boundary, and their gradients (N, C, H, W)."""
+    found = classifier.gradient(current, partial(samples.objective, loss=margin), rows=samples.rows)
+    return samples.fooled(found.logits), torch.nan_to_num(found.values, nan=-1e6), finite(found.gradient)
+
+
+def _room(gradients: Tensor, current: Tensor) -> Tensor:
+    """Where a pixel can follow its gradient: not at its bound."""
+    return torch.where(gradients > 0, current < 1, current > 0)
 
 
 def _within(delta: Tensor, norm: Norm, eps: Tensor) -> Tensor:

@@ -79,10 +79,14 @@ def test_a_patch_becomes_what_the_network_looks_for(options) -> None:
 
 def test_known_places_are_left_at_the_first_success_and_random_ones_take_all_steps() -> None:
     images, labels = torch.full((10, 1, 8, 8), 0.3), torch.zeros(10, dtype=torch.int64)
-    for options, passes in (({"random_placement": False}, 40), ({}, 200), ({"shared": True}, 200)):
+    for options, forwards, backwards in (
+        ({"random_placement": False}, 40, 40),
+        ({}, 200, 200),
+        ({"shared": True}, 2 * 200 + 2 * 4 * 10, 2 * 200),  # two ascents, and four placements on which they compete
+    ):
         classifier = Classifier(Sees())
         patch(classifier, images, labels, area=1 / 16, steps=20, step_size=0.2, **options)
-        assert classifier.passes.forwards == classifier.passes.backwards == passes
+        assert (classifier.passes.forwards, classifier.passes.backwards) == (forwards, backwards)
 
 
 def test_a_known_place_fools_more_than_a_random_one_and_both_more_than_a_grey_square(convolutional, labelled) -> None:
@@ -124,3 +128,34 @@ def test_a_shared_patch_does_not_depend_on_the_size_of_batches(convolutional, la
 def test_options_that_make_no_sense_are_refused(options, message, convolutional, labelled) -> None:
     with pytest.raises(ValueError, match=message):
         patch(convolutional, *labelled, **options)
+
+
+class Bright(torch.nn.Module):
+    """Two classes by the mean brightness, at any scale of the logits."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        value = self.scale * (images.mean(dim=(1, 2, 3)) - 0.5)
+        return torch.stack([-value, value], dim=1)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 10.0, 1e4])
+@pytest.mark.parametrize(("far", "near"), [(60, 40), (40, 60), (75, 25)])
+def test_images_out_of_reach_do_not_outvote_those_that_a_shared_patch_can_fool(far, near, scale) -> None:
+    """Of all patches of a size the white one is the best: it fools the near ones, and no other fools a far one."""
+    classifier = Classifier(Bright(scale))
+    images = torch.cat([torch.full((far, 1, 8, 8), 0.9), torch.full((near, 1, 8, 8), 0.46)])
+    labels = classifier.logits(images).argmax(dim=1)
+    adversarial = patch(classifier, images, labels, area=0.15, shared=True, steps=50)
+    assert int(fooled(classifier.logits(adversarial), labels).sum()) == near
+
+
+@pytest.mark.parametrize("side", [8, 11, 19, 28, 96, 224])
+def test_a_square_that_is_asked_for_is_the_square_that_changes(side) -> None:
+    classifier, asked = Classifier(Bright(10.0)), max(1, side // 3)
+    images = torch.full((1, 1, side, side), 0.6)
+    adversarial = patch(classifier, images, torch.ones(1, dtype=torch.int64), area=(asked / side) ** 2, steps=2)
+    assert int((adversarial != images).sum()) == asked**2

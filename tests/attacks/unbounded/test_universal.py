@@ -45,7 +45,7 @@ def test_it_is_one_perturbation_within_eps(norm, convolutional, draw) -> None:
     assert delta.shape == (1, 3, 8, 8)
     assert NORMS[norm].size(delta).item() == pytest.approx(eps)
     torch.testing.assert_close(result, images + delta)  # [0, 1] is not in the way
-    assert convolutional.passes.forwards == convolutional.passes.backwards == 2 * 12 * 9
+    assert convolutional.passes.forwards == convolutional.passes.backwards == 2 * 2 * 12 * 9  # two calls of two ascents
 
 
 def test_it_fools_far_more_than_noise_and_less_than_one_perturbation_each(convolutional, draw) -> None:
