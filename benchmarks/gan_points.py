@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from advgan.config import Baseline, DataConfig
 from advgan.data import load_data
-from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.classes import sample_labels
+from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan, load_gan
 from advgan.storage.runs import Run
 from attacks.random import permutation

@@ -50,7 +50,7 @@ def evaluate(
         seer = replace(extractor, is_foreign=True)
     data = real if isinstance(real, Data) else None
     against = None if data else _source(real, num_samples=num_real, seed=seed, device=device)
-    source = _source(generated, num_samples=num_samples, seed=seed, device=device, data=data)
+    source = _source(generated, num_samples=num_samples, seed=seed, device=device, data=data, like=against)
     if against is not None:
         check_same_form(source, against)
     reference = Reference(data, seer, seed=seed, batch_size=batch_size, num_real=num_real, source=against)

@@ -48,7 +48,7 @@ def generator_rows(seen: Seen, wanted: Collection[str]) -> Made:
 def seen_scores(rows: Sequence[Row], seen: Seen, *, subject: str = "", data: str = "") -> list[Score]:
     """Scores of rows that were made of these images, each with what saw them and how many there were."""
     real, fake = seen.real.features, seen.fake.features
-    about = f"{len(real)} real, {len(fake)} fake; {real.protocol}"
+    about = "; ".join(filter(None, (f"{len(real)} real, {len(fake)} fake", seen.fake.asked, real.protocol)))
     return score_rows(
         [(metric, estimate, samples, f"{protocol}; {about}") for metric, estimate, samples, protocol in rows],
         subject=subject,

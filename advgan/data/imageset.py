@@ -61,6 +61,11 @@ class ImageSet:
         """Whether there is anything to tell apart: two classes at least."""
         return len(self.classes) > 1
 
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """How many images of each class there are."""
+        return tuple(self.labels.bincount(minlength=self.num_classes).tolist())
+
     @cached_property
     def digest(self) -> str:
         """Name the content: the first 12 hex digits of the SHA-256 over shape, classes, labels and pixels."""
@@ -143,6 +148,7 @@ class Data:
             "name": self.name,
             "digest": self.digest,
             "classes": list(self.classes),
+            "class_counts": list(self.train.class_counts),
             "size": self.size,
             "channels": self.channels,
             "train": len(self.train),

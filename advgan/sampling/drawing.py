@@ -5,6 +5,7 @@ from torch import Tensor
 
 from advgan.models.interface import Generator
 from advgan.ranges import from_signed
+from advgan.sampling.classes import sample_labels
 from advgan.sampling.truncation import truncate_latents
 
 
@@ -22,12 +23,12 @@ def sample(
 
     Image k depends on (seed, k) and its label alone: the latents are the same bits in any batch, and the images agree
     to the rounding of the network's own products (a few 1e-6) at any `batch_size`. A conditional generator draws the
-    classes of `labels` (N,), by default those of `sample_labels`. With `truncation` normal noise beyond that threshold
-    is drawn again (`advgan.truncation`).
+    classes of `labels` (N,), by default those of `sample_labels`: independent, in the shares of its training data. With
+    `truncation` normal noise beyond that threshold is drawn again (`advgan.truncation`).
     """
     home = home_of(generator)
     indices = (torch.arange(indices) if isinstance(indices, int) else indices).to(home)
-    labels = _checked(generator, indices, labels)
+    labels = _checked(generator, indices, labels, seed)
     latents = draw(generator, indices, seed=seed, truncation=truncation)
     return decode(generator, latents, labels, batch_size=batch_size, device=device)
 
@@ -65,19 +66,14 @@ def decode(
         generator.train(training)
 
 
-def sample_labels(generator: Generator, indices: Tensor) -> Tensor | None:
-    """Give the classes that samples have by default: index modulo the number of classes, None if unconditional."""
-    return indices % generator.num_classes if generator.num_classes else None
-
-
 def home_of(generator: Generator) -> torch.device:
     """The device that a generator is on."""
     return next(generator.parameters()).device
 
 
-def _checked(generator: Generator, indices: Tensor, labels: Tensor | None) -> Tensor | None:
+def _checked(generator: Generator, indices: Tensor, labels: Tensor | None, seed: int) -> Tensor | None:
     if labels is None:
-        return sample_labels(generator, indices)
+        return sample_labels(generator, indices, seed=seed)
     if generator.num_classes == 0:
         raise ValueError("this generator is unconditional: it draws no chosen class, leave labels out")
     if labels.shape != indices.shape:

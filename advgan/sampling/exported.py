@@ -16,6 +16,7 @@ from advgan.gan.baselines import start_vae
 from advgan.models.gans.families import build_generator
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
 from advgan.models.interface import Generator
+from advgan.sampling.classes import with_class_counts
 
 PREFIX = "generator."
 """Of the names of its tensors in the file."""
@@ -43,7 +44,7 @@ def load_exported(folder: Path | str, *, device: torch.device | str = "cpu") -> 
         generator.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError, ValidationError):
         raise ValueError(f"{folder}/model.safetensors does not fit its config.json: export it again") from None
-    return generator.requires_grad_(False).eval()
+    return with_class_counts(generator.requires_grad_(False).eval(), about.get("class_counts"))
 
 
 def _build(about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Generator:

@@ -14,10 +14,13 @@ from advgan.gan.baselines import VaeState, start_vae
 from advgan.gan.training import State, start
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
 from advgan.models.interface import Discriminator, Generator
+from advgan.sampling.classes import with_class_counts
 from advgan.storage.checkpoints import Checkpoint, find_checkpoint, load_checkpoint, parameters_digest, save_checkpoint
 
 KIND = "gan"
 DATA_KEYS = ("name", "digest", "classes", "size", "channels")
+COUNTS = "class_counts"
+"""Training images of each class; checkpoints of before say nothing of them."""
 
 
 class Game(NamedTuple):
@@ -72,12 +75,13 @@ def save_gan(
 ) -> None:
     """Write the whole state with the configuration that made it, atomically.
 
-    `data` describes the training data: name, digest, classes, size and channels (further keys are left out).
+    `data` describes the training data: name, digest, classes, size and channels, and how many images of each class
+    there are, where that is known (further keys are left out).
     """
     config = {
         "networks": networks.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
-        "data": {key: data[key] for key in DATA_KEYS},
+        "data": _described(data),
     }
     save_checkpoint(path, kind=KIND, config=config, state=state.to_tree())
 
@@ -86,7 +90,7 @@ def save_baseline(
     path: Path, fitted: VaeState | MixtureGenerator, baseline: Baseline, *, step: int, data: Mapping[str, Any]
 ) -> None:
     """Write a baseline that `load_gan` reads like a GAN; a variational autoencoder can be trained on from there."""
-    config = {"baseline": baseline.model_dump(mode="json"), "data": {key: data[key] for key in DATA_KEYS}}
+    config = {"baseline": baseline.model_dump(mode="json"), "data": _described(data)}
     tree = fitted.to_tree() if isinstance(fitted, VaeState) else {"generator": fitted.state_dict(), "step": step}
     save_checkpoint(path, kind=KIND, config=config, state=tree)
 
@@ -100,7 +104,7 @@ def load_gan(path: Path, *, device: torch.device | str = "cpu") -> TrainedGan:
     found = _read_baseline(checkpoint, device) if "baseline" in checkpoint.config else _read_gan(checkpoint, device)
     data = _data_of(checkpoint)
     return TrainedGan(
-        generator=found.generator.requires_grad_(False).eval(),
+        generator=with_class_counts(found.generator.requires_grad_(False).eval(), data.get(COUNTS)),
         discriminator=found.discriminator and found.discriminator.requires_grad_(False).eval(),
         networks=found.networks,
         training=found.training,
@@ -161,7 +165,11 @@ def _read_baseline_recipe(checkpoint: Checkpoint) -> Baseline:
 
 def _data_of(checkpoint: Checkpoint) -> dict[str, Any]:
     with _known_configuration(checkpoint, "a GAN"):
-        return {key: checkpoint.config["data"][key] for key in DATA_KEYS}
+        return _described(checkpoint.config["data"])
+
+
+def _described(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: data[key] for key in DATA_KEYS} | ({COUNTS: data[COUNTS]} if data.get(COUNTS) else {})
 
 
 def _restore(checkpoint: Checkpoint, networks: GanNetworks, training: GanTraining, device: torch.device | str) -> State:
@@ -170,6 +178,8 @@ def _restore(checkpoint: Checkpoint, networks: GanNetworks, training: GanTrainin
     state = start(networks, training, **shape, device=device)
     with _fitting_weights(checkpoint):
         state.load(checkpoint.state)
+    for generator in (state.generator, state.average):
+        with_class_counts(generator, data.get(COUNTS))
     return state
 
 

@@ -93,14 +93,18 @@ def batch_variance_ratio(features: Tensor) -> float:
     return float(between / rows.var(dim=1).mean(dim=0).sum())
 
 
-def latent_sensitivity(features: Tensor, latents: Tensor, *, apart: int = 1) -> float:
+def latent_sensitivity(features: Tensor, latents: Tensor, *, apart: int = 1, labels: Tensor | None = None) -> float:
     """Mean of d(G(z1), G(z2)) / |z1 - z2| over pairs of samples that are `apart` in order; 0: latents are ignored.
 
-    `features` (N, D) of the images, `latents` (N, L). Samples that are the number of classes apart have one label.
+    `features` (N, D) of the images, `latents` (N, L). With `labels` (N,) the pairs are next to each other in the order
+    of their class, and both of one; NaN where no two are.
     """
     images, codes = as_double(features), as_double(latents).to(features.device)
+    if labels is not None:
+        order = labels.argsort(stable=True).to(images.device)
+        images, codes, sorted_labels = images[order], codes[order], labels.to(images.device)[order]
     moved = (images[apart:] - images[:-apart]).norm(dim=1) / (codes[apart:] - codes[:-apart]).norm(dim=1)
-    return float(moved.mean())
+    return float((moved if labels is None else moved[sorted_labels[apart:] == sorted_labels[:-apart]]).mean())
 
 
 def _distances(part: Tensor, rows: Tensor, start: int) -> Tensor:

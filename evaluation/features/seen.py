@@ -25,6 +25,8 @@ class Sample:
     name: str = ""
     digest: str = ""
     """Names the content."""
+    asked: str = ""
+    """Which classes a conditional generator was asked for, in words."""
 
     def __len__(self) -> int:
         return len(self.features)

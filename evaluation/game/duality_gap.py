@@ -11,7 +11,7 @@ from torch.optim import Adam
 
 from advgan.data import ImageSet
 from advgan.models.interface import Discriminator, Generator
-from advgan.sampling.drawing import sample_labels
+from advgan.sampling.classes import sample_labels
 from advgan.sampling.stored import TrainedGan
 from evaluation.game.discriminator import shown, view_of
 from evaluation.game.discriminator_fit import (
@@ -136,6 +136,6 @@ def _logits(
 ) -> Tensor:
     """Logits of new images, with a graph where gradients are on."""
     indices = torch.arange(first, first + count, device=next(generator.parameters()).device)
-    labels = sample_labels(generator, indices)
+    labels = sample_labels(generator, indices, seed=seed)
     signed = generator(generator.space.draw(seed, indices), labels)
     return discriminator(shown(generator, signed, packing=packing), labels if discriminator.num_classes else None)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from advgan.models.interface import Generator
-from advgan.sampling.drawing import decode, draw, home_of, sample_labels
+from advgan.sampling.drawing import decode, draw, home_of
 from advgan.sampling.stored import TrainedGan, load_gan, load_state
 from evaluation.diversity.diversity import spread
 from evaluation.features.features import extract
@@ -169,7 +169,7 @@ def _consistency(match: Match) -> list[Row]:
     rows = [gap_row("eval_mode_gap", own)]
     if len(own) >= 2 * BATCH and has_running_statistics(generator):
         indices = _indices(match)
-        labels = sample_labels(generator, indices)
+        labels = _labels(match, generator)
         again = drawn_in_train_mode(generator, draw(generator, indices, seed=match.seed), labels, batch_size=BATCH)
         batch = _seen(match, again)
         rows.append(("train_mode_shift", moved(own, batch, unit=unit, batch_size=BATCH), len(own), distances))
@@ -187,8 +187,15 @@ def _indices(match: Match) -> Tensor:
 
 def _drawn(match: Match, generator: Generator) -> Tensor:
     indices = _indices(match).to(next(generator.parameters()).device)
-    latents, labels = draw(generator, indices, seed=match.seed), sample_labels(generator, indices)
-    return decode(generator, latents, labels, batch_size=match.batch_size, device="cpu")
+    latents = draw(generator, indices, seed=match.seed)
+    return decode(generator, latents, _labels(match, generator), batch_size=match.batch_size, device="cpu")
+
+
+def _labels(match: Match, generator: Generator) -> Tensor | None:
+    """Those of the images that are drawn again."""
+    if match.labels is None or not generator.num_classes:
+        return None
+    return match.labels[_indices(match)].to(home_of(generator))
 
 
 def _seen(match: Match, images: Tensor) -> Tensor:

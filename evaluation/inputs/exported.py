@@ -7,19 +7,18 @@ latents first, then labels, if there are two inputs. Latents of others are taken
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from advgan.data import Data
 from advgan.models.classifiers.exported_program import load_exported as load_program
 from advgan.models.latents import LatentSpace
 from advgan.sampling.exported import load_exported as load_weights
 from advgan.storage.weights import file_digest
-from evaluation.inputs.generated import class_names, drawn_source, latent_words, module_source
+from evaluation.inputs.asked import Shares, asked_of
+from evaluation.inputs.generated import drawn_source, latent_words, module_source
 from evaluation.inputs.onnx_program import onnx_program
 from evaluation.inputs.program import Input, Program
 from evaluation.inputs.source import Source
@@ -34,21 +33,30 @@ def is_exported(folder: Path) -> bool:
 
 
 def exported_source(
-    path: Path, *, name: str, num_samples: int, seed: int, data: Data | None, device: torch.device | str
+    path: Path, *, name: str, num_samples: int, seed: int, like: Shares | None, device: torch.device | str
 ) -> Source:
     """Open an exported generator, or the folder of one.
 
     Raises ValueError in one line where the file is damaged, could run code, or takes something else than latents and
-    labels, and where it takes labels and neither its config.json nor `data` say how many classes there are.
+    labels, and where it takes labels and neither its config.json nor the real images say how many classes there are.
     """
     if path.is_dir():
         path = next(path / file for file in FILES if (path / file).is_file())
     if path.suffix == ".safetensors":
         generator: Any = load_weights(path.parent, device=device)
-        found = module_source(generator, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
-        return _renamed(found, _about(path.parent))
+        about = _about(path.parent)
+        return module_source(
+            generator,
+            name=name,
+            num_samples=num_samples,
+            seed=seed,
+            like=like,
+            classes=tuple(about.get("classes", ())),
+            own=about.get("class_counts"),
+            device=device,
+        )
     program = onnx_program(path) if path.suffix == ".onnx" else torch_program(path, device)
-    return _program_source(path, program, name=name, num_samples=num_samples, seed=seed, data=data, device=device)
+    return _program_source(path, program, name=name, num_samples=num_samples, seed=seed, like=like, device=device)
 
 
 def torch_program(path: Path, device: torch.device | str) -> Program:
@@ -66,7 +74,7 @@ def torch_program(path: Path, device: torch.device | str) -> Program:
 
 
 def _program_source(
-    path: Path, program: Program, *, name: str, num_samples: int, seed: int, data: Data | None, device: Any
+    path: Path, program: Program, *, name: str, num_samples: int, seed: int, like: Shares | None, device: Any
 ) -> Source:
     about = _about(path.parent)
     _check_inputs(name, program.inputs)
@@ -74,25 +82,27 @@ def _program_source(
     if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] and shape[2] != 1:
         raise ValueError(f"{name} takes images, so it is no generator: name one that takes latents (N, D)")
     space = _space(about, shape, name)
-    num_classes = _num_classes(about, data, name) if len(program.inputs) == 2 else 0
+    classes = _classes(about, like, name) if len(program.inputs) == 2 else None
+    asked = asked_of(classes, like=like, own=about.get("class_counts")) if classes else None
+    labels = asked.labels(torch.arange(num_samples), seed) if asked else None
 
     @torch.no_grad()
     def raw(numbers: Tensor) -> Tensor:
         latents = space.draw(seed, numbers).reshape(len(numbers), *(side or 1 for side in shape[1:]))
-        given = (latents, numbers % num_classes) if num_classes else (latents,)
+        given = (latents,) if labels is None else (latents, labels[numbers])
         return in_pieces(program.run, given, shape[0])
 
-    found = drawn_source(
+    return drawn_source(
         raw,
         name=name,
         num_samples=num_samples,
         protocol=f"{latent_words(space)}, seed {seed}",
         digest=about.get("digest") or file_digest(path)[:12],
-        labels=torch.arange(num_samples) % num_classes if num_classes else None,
-        classes=class_names(num_classes, data),
+        labels=labels,
+        classes=classes,
+        asked=asked.words if asked else "",
         device=device,
     )
-    return _renamed(found, about)
 
 
 def in_pieces(run: Callable[..., Tensor], given: tuple[Tensor, ...], size: int | None) -> Tensor:
@@ -127,16 +137,12 @@ def _space(about: dict[str, Any], shape: tuple[int | None, ...], name: str) -> L
     return space
 
 
-def _num_classes(about: dict[str, Any], data: Data | None, name: str) -> int:
-    known = len(about.get("classes", ())) or (data.num_classes if data is not None else 0)
+def _classes(about: dict[str, Any], like: Shares | None, name: str) -> tuple[str, ...]:
+    """As the exporter named them, else as the real images have them."""
+    known = tuple(about.get("classes", ())) or (like.classes if like is not None else ())
     if not known:
         raise ValueError(f"{name} takes labels, of an unknown number of classes: give the --data that has them")
     return known
-
-
-def _renamed(found: Source, about: dict[str, Any]) -> Source:
-    """Name the classes as the exporter did."""
-    return replace(found, classes=tuple(about["classes"])) if about.get("classes") and found.classes else found
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """Images that are drawn when they are asked for: by a GAN of ours, a module, or a function of indices and a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from advgan.data import Data
 from advgan.models.latents import LatentSpace
-from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.classes import class_counts
+from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan
 from advgan.storage.checkpoints import parameters_digest
+from evaluation.inputs.asked import Shares, asked_of
 from evaluation.inputs.source import Source
 from evaluation.inputs.value_range import recognise
 
@@ -24,14 +25,23 @@ _TOLERANCE = 1e-3
 
 
 def gan_source(
-    gan: TrainedGan, *, num_samples: int, seed: int, device: torch.device | str = "cpu", name: str | None = None
+    gan: TrainedGan,
+    *,
+    num_samples: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    name: str | None = None,
+    like: Shares | None = None,
 ) -> Source:
-    """The samples 0, 1, ... of a GAN or a baseline; a conditional one draws each class in turn."""
+    """The samples 0, 1, ... of a GAN or a baseline; a conditional one draws classes as `like`, or its own data, has."""
+    conditional = gan.generator.num_classes > 0
+    asked = asked_of(gan.classes, like=like, own=class_counts(gan.generator)) if conditional else None
+    labels = asked.labels(torch.arange(num_samples), seed) if asked else None
 
     def draw(numbers: Tensor) -> Tensor:
-        return sample(gan.generator, numbers, seed=seed, batch_size=max(1, len(numbers)), device=device)
+        given = None if labels is None else labels[numbers]
+        return sample(gan.generator, numbers, seed=seed, labels=given, batch_size=max(1, len(numbers)), device=device)
 
-    conditional = gan.generator.num_classes > 0
     return Source(
         name=name or str(gan.path),
         digest=gan.digest,
@@ -39,8 +49,9 @@ def gan_source(
         size=gan.size,
         channels=gan.channels,
         draw=draw,
-        labels=sample_labels(gan.generator, torch.arange(num_samples)),
+        labels=labels,
         classes=gan.classes if conditional else None,
+        asked=asked.words if asked else "",
         gan=gan,
         points=gan.size == 1,
         protocol=f"samples 0 to {num_samples - 1} of seed {seed}",
@@ -56,6 +67,7 @@ def drawn_source(
     digest: str | None = None,
     labels: Tensor | None = None,
     classes: tuple[str, ...] | None = None,
+    asked: str = "",
     device: torch.device | str = "cpu",
 ) -> Source:
     """Anything that draws images by their numbers, in a range that its first images tell.
@@ -86,6 +98,7 @@ def drawn_source(
         draw=draw,
         labels=labels,
         classes=classes,
+        asked=asked,
         points=points,
         protocol=f"{protocol}; {found.words}",
     )
@@ -97,24 +110,28 @@ def module_source(
     name: str,
     num_samples: int,
     seed: int,
-    data: Data | None = None,
+    like: Shares | None = None,
+    classes: tuple[str, ...] = (),
+    own: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Source:
     """An `nn.Module` with `latent_dim` (standard normal), or with the `space` of a `Generator`, called on latents.
 
-    With `num_classes` above 0 it is also given labels, each class in turn. It is moved to the device and put into eval
-    mode. Raises ValueError where it says neither what it is fed, nor gives images.
+    With `num_classes` above 0 it is also given labels, independent draws in the shares of `like`, or of `own`, the
+    counts of its training data. `classes` are their names, where they are known. It is moved to the device and put into
+    eval mode. Raises ValueError where it says neither what it is fed, nor gives images.
     """
     space = latent_space(module, name)
     num_classes = int(getattr(module, "num_classes", 0))
     module = module.to(device).eval()
-    labels = torch.arange(num_samples) % num_classes if num_classes else None
+    names = (classes or class_names(num_classes, like)) if num_classes else None
+    asked = asked_of(names, like=like, own=own) if names else None
+    labels = asked.labels(torch.arange(num_samples), seed) if asked else None
 
     @torch.no_grad()
     def raw(numbers: Tensor) -> Tensor:
-        numbers = numbers.to(device)
-        latents = space.draw(seed, numbers)
-        return module(latents, numbers % num_classes) if num_classes else module(latents)
+        latents = space.draw(seed, numbers.to(device))
+        return module(latents) if labels is None else module(latents, labels[numbers].to(device))
 
     state = module.state_dict()
     return drawn_source(
@@ -124,7 +141,8 @@ def module_source(
         protocol=f"{latent_words(space)}, seed {seed}",
         digest=parameters_digest(state) if state else None,
         labels=labels,
-        classes=class_names(num_classes, data),
+        classes=names,
+        asked=asked.words if asked else "",
         device=device,
     )
 
@@ -163,12 +181,10 @@ def latent_words(space: LatentSpace) -> str:
     return f"{space.noise_dim} {space.kind} latents{codes} by index"
 
 
-def class_names(num_classes: int, data: Data | None) -> tuple[str, ...] | None:
-    """Names of a generator's classes: those of the data where the numbers agree."""
-    if not num_classes:
-        return None
-    if data is not None and data.num_classes == num_classes:
-        return data.classes
+def class_names(num_classes: int, like: Shares | None) -> tuple[str, ...]:
+    """Names of a generator's classes: those of the real images where the numbers agree."""
+    if like is not None and len(like.classes) == num_classes:
+        return like.classes
     return tuple(str(number) for number in range(num_classes))
 
 

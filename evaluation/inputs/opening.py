@@ -18,6 +18,7 @@ from advgan.models.classifiers.python_source import is_python_source
 from advgan.sampling.stored import TrainedGan, load_gan
 from attacks.arrays import as_tensor
 from evaluation.inputs.array_images import found_array, read_array_file
+from evaluation.inputs.asked import Shares
 from evaluation.inputs.exported import exported_source, is_exported
 from evaluation.inputs.generated import function_source, gan_source, module_source
 from evaluation.inputs.image_files import read_image_files
@@ -40,6 +41,7 @@ def open_source(
     num_samples: int | None = None,
     seed: int = 0,
     data: Data | None = None,
+    like: Source | None = None,
     device: torch.device | str = "cpu",
     workers: int = 0,
 ) -> Source | Statistics:
@@ -50,10 +52,15 @@ def open_source(
 
     `num_samples` images are drawn, or taken of a stored set without replacement; None takes all of a stored set.
     `data`, where given, are what it is held against: size and channels must agree, and labels become its class numbers.
+    A conditional generator is asked for classes in the shares of `like`, where these real images are labelled, else of
+    the training images of `data`, else of its own.
     Raises ValueError in one line, naming the source, for whatever is wrong with it. Runs the user's own Python only for
     FILE.py:OBJECT; no pickle is ever read.
     """
-    found = _Opening(num_samples=num_samples, seed=seed, data=data, device=device, workers=workers).open(spec)
+    opening = _Opening(
+        num_samples=num_samples, seed=seed, data=data, like=_shares(data, like), device=device, workers=workers
+    )
+    found = opening.open(spec)
     if isinstance(found, Source):
         _check_fits(found, data)
         if found.count < FEWEST:
@@ -61,15 +68,29 @@ def open_source(
     return found
 
 
+def _shares(data: Data | None, like: Source | None) -> Shares | None:
+    if like is not None and like.labels is not None and like.classes:
+        return Shares(like.name, like.classes, tuple(like.labels.bincount(minlength=len(like.classes)).tolist()))
+    return Shares.of(data) if data is not None and data.num_classes else None
+
+
 class _Opening:
     """The settings of one call, which every kind of source takes some of."""
 
     def __init__(
-        self, *, num_samples: int | None, seed: int, data: Data | None, device: torch.device | str, workers: int
+        self,
+        *,
+        num_samples: int | None,
+        seed: int,
+        data: Data | None,
+        like: Shares | None,
+        device: torch.device | str,
+        workers: int,
     ) -> None:
         if num_samples is not None and num_samples < FEWEST:
             raise ValueError(f"num_samples {num_samples} is too few to score: use {FEWEST} at least, better thousands")
         self.num_samples, self.seed, self.data, self.device, self.workers = num_samples, seed, data, device, workers
+        self.like = like
 
     def open(self, spec: Any) -> Source | Statistics:
         if isinstance(spec, DataConfig):
@@ -82,11 +103,11 @@ class _Opening:
         if isinstance(spec, ImageSet):
             return self._stored(Found(spec, labelled=spec.num_classes > 0, named=True), spec.name or name)
         if isinstance(spec, TrainedGan):
-            return gan_source(spec, num_samples=self._wanted(name), seed=self.seed, device=self.device)
+            return self._of_gan(spec, name)
         if isinstance(spec, nn.Module):
             wanted = self._wanted(name)
             return module_source(
-                spec, name=name, num_samples=wanted, seed=self.seed, data=self.data, device=self.device
+                spec, name=name, num_samples=wanted, seed=self.seed, like=self.like, device=self.device
             )
         if isinstance(spec, (Tensor, np.ndarray, tuple, list)):
             return self._stored(_found_object(spec, name, points=self._points), name)
@@ -130,12 +151,15 @@ class _Opening:
         raise ValueError(_unreadable(spec, ending))
 
     def _gan(self, path: Path, spec: str) -> Source:
-        gan = load_gan(path, device=self.device)
-        return gan_source(gan, num_samples=self._wanted(spec), seed=self.seed, device=self.device, name=spec)
+        return self._of_gan(load_gan(path, device=self.device), spec, name=spec)
+
+    def _of_gan(self, gan: TrainedGan, spec: str, *, name: str | None = None) -> Source:
+        wanted = self._wanted(spec)
+        return gan_source(gan, num_samples=wanted, seed=self.seed, device=self.device, name=name, like=self.like)
 
     def _exported(self, path: Path, spec: str) -> Source:
         wanted = self._wanted(spec)
-        return exported_source(path, name=spec, num_samples=wanted, seed=self.seed, data=self.data, device=self.device)
+        return exported_source(path, name=spec, num_samples=wanted, seed=self.seed, like=self.like, device=self.device)
 
     def _stored(self, found: Found, name: str) -> Source:
         return stored_source(

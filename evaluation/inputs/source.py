@@ -48,6 +48,8 @@ class Source:
     """Whether these are points, (N, D, 1, 1) and float, which may leave the unit range."""
     protocol: str = ""
     """How the images come about, in words."""
+    asked: str = ""
+    """Which classes a conditional generator was asked for, in words; empty for everything else."""
     lossy: int = 0
     """How many of the files were JPEG."""
     rounding: Rounding | None = None

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from advgan.models.interface import Generator
 from advgan.models.latents import LatentSpace
-from advgan.sampling.drawing import decode, home_of, sample_labels
+from advgan.sampling.classes import sample_labels
+from advgan.sampling.drawing import decode, home_of
 from advgan.sampling.interpolation import between
 from evaluation.features.features import Extractor, as_double
 
@@ -31,7 +32,7 @@ def draw_ends(generator: Generator, count: int, *, seed: int = 0) -> Ends:
     """Draw the two ends of each path independently of each other; path k is a function of (seed, k)."""
     numbers = torch.arange(count, device=home_of(generator))
     first, last = (generator.space.draw(seed, numbers, stream=stream) for stream in (FIRST, LAST))
-    return Ends(first, last, sample_labels(generator, numbers))
+    return Ends(first, last, sample_labels(generator, numbers, seed=seed))
 
 
 def way_of(space: LatentSpace) -> str:

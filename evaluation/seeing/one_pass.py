@@ -81,7 +81,14 @@ def look(
         if cache:
             cache.write(source, extractors[number], batch_size, found)
     return [
-        Sample(features=found, labels=source.labels, images=passed.images, name=source.name, digest=source.digest)
+        Sample(
+            features=found,
+            labels=source.labels,
+            images=passed.images,
+            name=source.name,
+            digest=source.digest,
+            asked=source.asked,
+        )
         for found in known
         if found is not None
     ]

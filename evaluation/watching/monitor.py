@@ -17,7 +17,8 @@ from torch import Tensor
 from advgan.data import ImageSet
 from advgan.gan.state import State
 from advgan.machine.precision import true_float32
-from advgan.sampling.drawing import decode, draw, sample_labels
+from advgan.sampling.classes import in_turn, sample_labels
+from advgan.sampling.drawing import decode, draw
 from attacks.random import permutation
 from evaluation.diversity.diversity import (
     Spread,
@@ -71,7 +72,9 @@ class Monitor:
         Raises ValueError where the generator draws NaN.
         """
         indices = torch.arange(self.num_samples)
-        latents, labels = draw(state.average, indices, seed=self.seed), sample_labels(state.average, indices)
+        latents = draw(state.average, indices, seed=self.seed)
+        shares = self.reference.data.train.class_counts
+        labels = sample_labels(state.average, indices, seed=self.seed, counts=shares)
         fakes = decode(state.average, latents, labels, batch_size=self.reference.batch_size, device="cpu")
         if not bool(fakes.isfinite().all()):
             raise ValueError(f"training diverged: at step {state.step} the averaged generator draws NaN or infinity")
@@ -91,8 +94,16 @@ class Monitor:
             "discriminator": largest_singular_values(state.discriminator),
         }
         seconds = time.monotonic() - began
+        return Look(row, self._grid(state, fakes, latents), seconds)
+
+    def _grid(self, state: State, fakes: Tensor, latents: Tensor) -> bytes:
+        """The first latents, of a conditional generator a column a class."""
         columns = grid_columns(self.reference.data.num_classes)
-        return Look(row, image_grid(fakes[: columns * max(1, SHOWN // columns)], columns=columns), seconds)
+        shown = fakes[: columns * max(1, SHOWN // columns)]
+        labels = in_turn(state.average, torch.arange(len(shown)))
+        if labels is not None:
+            shown = decode(state.average, latents[: len(shown)], labels, device="cpu")
+        return image_grid(shown, columns=columns)
 
     def _modes(self, fake: Features, before: Mapping[str, Any] | None) -> Row:
         """How many images are of each class; nothing with an extractor whose classes are not to be counted."""
@@ -175,7 +186,7 @@ class Monitor:
             "diversity": diversity(found, self._real_spread),
             "class_diversity": class_diversity(found, self._real_spread) if fake.has_classes else None,
             "latent_sensitivity": latent_sensitivity(
-                fake.values[some], latents[some], apart=max(1, state.average.num_classes)
+                fake.values[some], latents[some], labels=None if labels is None else labels[some]
             ),
             "copied_share": copied_share(
                 nearest_distances(fake.values[some], self.reference.real.values), self._held_out_distances

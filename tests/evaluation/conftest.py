@@ -1,8 +1,9 @@
 """A run that looks like a real one, for the tests of the report; its numbers are made up, its digits are real."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -255,7 +256,7 @@ def two_runs(tmp_path: Path) -> list[Path]:
 def write_gan() -> Callable[..., Path]:
     """Write a small GAN of a family into a folder; its running statistics are not those of the start."""
 
-    def write(folder: Path, family: str, **options: object) -> Path:
+    def write(folder: Path, family: str, class_counts: Sequence[int] = (), **options: object) -> Path:
         size, channels = (8, 3) if GANS[family].sizes(8) else (1, 2)
         networks = GanNetworks.model_validate({"family": family, "width": 8, "latent_dim": 6, **options})
         training = GanTraining()
@@ -263,7 +264,8 @@ def write_gan() -> Callable[..., Path]:
         state.average.train()
         for rows in torch.arange(16).split(8):
             state.average(state.average.space.draw(1, rows), rows % 4 if state.average.num_classes else None)
-        data = {"name": "toy", "digest": "d1", "classes": tuple("abcd"), "size": size, "channels": channels}
+        data: dict[str, Any] = {"name": "toy", "digest": "d1", "classes": tuple("abcd")}
+        data |= {"size": size, "channels": channels, "class_counts": list(class_counts)}
         save_gan(folder / "gan.safetensors", state, networks, training, data=data)
         return folder / "gan.safetensors"
 

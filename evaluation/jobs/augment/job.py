@@ -11,7 +11,6 @@ from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.machine.precision import precision_note, true_float32
 from advgan.ranges import to_bytes, to_unit
-from advgan.sampling.drawing import sample, sample_labels
 from advgan.sampling.stored import TrainedGan, load_gan
 from attacks import Classifier
 from attacks.random import permutation
@@ -19,6 +18,7 @@ from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.attack.job import choose_targets
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.augment.config import AugmentConfig
+from evaluation.jobs.augment.generated import confirmed, quotas, shortfall_findings
 from evaluation.jobs.augmented import FLOATS, METADATA, REAL, Part, write_augmented
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
@@ -36,8 +36,6 @@ from evaluation.under_attack.outcomes import bound
 __all__ = ["AugmentConfig", "plan", "run"]
 
 GENERATED = "generated"
-DRAWS = 20
-"""Generated images are given up once so many times the wanted number has been drawn."""
 SHOWN = 32
 
 
@@ -85,7 +83,7 @@ def _written(
         ),
         headline=tuple(Headline(f"accuracy, {score.setting}", score) for score in scores if _is_headline(score)),
         scores=tuple(scores),
-        findings=tuple(_findings(parts, config, len(data.train))),
+        findings=tuple(_findings(parts, data, config)),
         versions=versions(),
     )
     keep(run, results)
@@ -145,32 +143,24 @@ def _adversarial_parts(images: ImageSet, classifier: Classifier, config: Augment
 
 
 def _generated_part(gan: TrainedGan, data: Data, classifier: Classifier, config: AugmentConfig) -> Part:
-    """Draw until enough images are kept: those to whose label the classifier gives `min_confidence` or more.
-
-    The label is the class that was asked for, or without condition the classifier's own answer.
-    """
-    wanted = config.num_generated or len(data.train)
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    drawn = count = 0
-    while count < wanted and drawn < DRAWS * wanted:
-        indices = torch.arange(drawn, drawn + wanted)
-        images = sample(gan.generator, indices, seed=config.seed, batch_size=config.batch_size, device="cpu")
-        probabilities = _logits(classifier, images, config.batch_size).softmax(dim=1)
-        asked = sample_labels(gan.generator, indices)
-        labels = probabilities.argmax(dim=1) if asked is None else asked
-        sure = probabilities.gather(1, labels[:, None]).squeeze(1) >= config.min_confidence
-        kept.append((images[sure], labels[sure], indices[sure]))
-        drawn, count = drawn + wanted, count + int(sure.sum())
-    if count == 0:
-        raise ValueError(
-            f"--min-confidence {config.min_confidence:g}: none of {drawn:,} generated images reaches it; lower it, or "
-            "train the generator further"
-        )
-    images, labels, indices = (torch.cat(column)[:wanted] for column in zip(*kept, strict=True))
-    rows = _rows(GENERATED, labels, indices, config)
+    """A quota for each class, in the shares of the training images, of what the classifier confirms."""
+    kept = confirmed(
+        gan,
+        lambda images: _logits(classifier, images, config.batch_size),
+        _quotas(data, config),
+        min_confidence=config.min_confidence,
+        seed=config.seed,
+        batch_size=config.batch_size,
+    )
+    rows = _rows(GENERATED, kept.labels, kept.indices, config)
+    images = kept.images
     return Part(
         name=GENERATED, images=images, rows=_with_predictions(rows, classifier, images, images, config.batch_size)
     )
+
+
+def _quotas(data: Data, config: AugmentConfig) -> list[int]:
+    return quotas(data.train.class_counts, config.num_generated or len(data.train))
 
 
 def _rows(
@@ -226,17 +216,18 @@ def _accuracy(part: Part, column: str) -> Estimate:
     return rate(torch.from_numpy((part.rows[column] == part.rows["label"]).to_numpy(copy=True)))
 
 
-def _findings(parts: list[Part], config: AugmentConfig, num_images: int) -> Iterator[Finding]:
-    wanted = config.num_generated or num_images
-    for part in parts:
-        if part.name == GENERATED and len(part.images) < wanted:
-            yield Finding(
-                "warning",
-                "Fewer generated images than asked for",
-                f"{len(part.images):,} of {DRAWS * wanted:,} drawn images reach confidence {config.min_confidence:g}; "
-                f"{wanted:,} were wanted.",
-                "Train the generator further, or lower --min-confidence.",
-            )
+def _findings(parts: list[Part], data: Data, config: AugmentConfig) -> list[Finding]:
+    counts = [part.rows["label"].value_counts() for part in parts if part.name == GENERATED]
+    return [
+        finding
+        for found in counts
+        for finding in shortfall_findings(
+            [int(found.get(number, 0)) for number in range(data.num_classes)],
+            _quotas(data, config),
+            data.classes,
+            min_confidence=config.min_confidence,
+        )
+    ]
 
 
 def _panels(folder: Path, parts: list[Part]) -> list[Panel]:

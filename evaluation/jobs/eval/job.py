@@ -20,6 +20,7 @@ from evaluation.extractors import named_extractor
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.protocols import DEFAULT, protocol_of
 from evaluation.inputs import FORMS, Source, Statistics, open_source
+from evaluation.inputs.asked import Shares
 from evaluation.inputs.generated import gan_source
 from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval.config import EvalConfig
@@ -47,7 +48,8 @@ def evaluate_gan(
     gan: TrainedGan, reference: Reference, *, num_samples: int, seed: int = 0, metrics: Sequence[str] = ()
 ) -> Scored:
     """Draw from a GAN once, look once, and compute every score and finding from that."""
-    source = gan_source(gan, num_samples=num_samples, seed=seed, device="cpu")
+    like = Shares.of(reference.data) if reference.data.num_classes else None
+    source = gan_source(gan, num_samples=num_samples, seed=seed, device="cpu", like=like)
     found = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
     assert found is not None
     return found
@@ -168,7 +170,8 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
         check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
     sources = []
     for subject in config.subjects:
-        found = opened(reading.reading(subject), num_samples=config.num_samples, data=data)
+        like = real if isinstance(real, Source) else None
+        found = opened(reading.reading(subject), num_samples=config.num_samples, data=data, like=like)
         if isinstance(found, Statistics):
             raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
         if isinstance(real, Source):

@@ -10,19 +10,22 @@ from torch.nn.functional import one_hot
 from advgan.models.interface import Generator
 from advgan.models.latents import on_sphere
 from advgan.ranges import from_signed, to_bytes
+from advgan.sampling.classes import class_counts, class_edges
 
 
 class FidelityGenerator(nn.Module):
     """Standard normal values (N, z_size) to uint8 images (N, 3, H, W).
 
     All that the generator is fed is made of normal values, by their distribution function where it is not normal: the
-    label and a categorical code, each from a value of its own, uniform noise and continuous codes. torch-fidelity draws
-    these itself in part, but its labels fail under numpy 1.24 and later (it asks for `np.int`), and its `unit` noise
-    has no negative entry; so `normal` without classes is what works, for every generator. Grey images become colour
-    ones, as the extractors want.
+    label, in the shares of the training data, and a categorical code, each from a value of its own, uniform noise and
+    continuous codes. torch-fidelity draws these itself in part, but its labels fail under numpy 1.24 and later (it asks
+    for `np.int`), and its `unit` noise has no negative entry; so `normal` without classes is what works, for every
+    generator. Grey images become colour ones, as the extractors want.
 
     Raises ValueError for images of other channels than 1 or 3.
     """
+
+    edges: Tensor
 
     def __init__(self, generator: Generator, *, channels: int) -> None:
         super().__init__()
@@ -32,6 +35,9 @@ class FidelityGenerator(nn.Module):
             )
         self.generator = cast(nn.Module, generator)
         self.space, self.num_classes = generator.space, generator.num_classes
+        if self.num_classes:
+            counts = class_counts(generator) or (1,) * self.num_classes
+            self.register_buffer("edges", class_edges(counts), persistent=False)
 
     @property
     def z_size(self) -> int:
@@ -42,7 +48,7 @@ class FidelityGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         labels = None
         if self.num_classes:
-            labels, z = _choice(z[:, 0], self.num_classes), z[:, 1:]
+            labels, z = torch.searchsorted(self.edges, _uniform(z[:, 0]), right=True), z[:, 1:]
         signed: Tensor = self.generator(self._latents(z), labels)
         return to_bytes(from_signed(signed)).expand(-1, 3, -1, -1)
 

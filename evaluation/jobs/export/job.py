@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import torch
+
+from advgan.sampling.classes import in_turn
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import load_gan
 from advgan.storage.atomic import write_atomically
@@ -64,7 +67,9 @@ def _describe(found: Exportable, file: Path, folder: Path, repository: str) -> l
     """Write the model card, with a picture of a generator; give the names of all that belongs on the hub."""
     picture = PICTURE if found.about["kind"] == "generator" else ""
     if picture:
-        write_atomically(folder / picture, image_grid(sample(load_gan(found.path).generator, 64)))
+        generator = load_gan(found.path).generator
+        shown = sample(generator, 64, labels=in_turn(generator, torch.arange(64)))
+        write_atomically(folder / picture, image_grid(shown))
     card = model_card(found, file, scores_of(found.path), repository=repository, picture=picture)
     write_atomically(folder / CARD, card)
     return [CARD, "config.json", file.name, *([picture] if picture else [])]

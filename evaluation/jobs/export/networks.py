@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advgan.classifier.stored import load_trained
 from advgan.ranges import from_signed
+from advgan.sampling.classes import class_counts
 from advgan.sampling.stored import TrainedGan, load_gan
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
@@ -76,6 +77,7 @@ def _generator(path: Path) -> Exportable:
         "size": gan.size,
         "channels": gan.channels,
         "classes": list(gan.classes) if conditional else [],
+        "class_counts": list(class_counts(gan.generator) or []) if conditional else [],
         "latents": asdict(gan.generator.space),
         "output": "images in [0, 1], NCHW" if gan.size > 1 else "points (N, D, 1, 1), where 0 to 1 is the range",
         "networks" if gan.training else "baseline": gan.networks.model_dump(mode="json"),

@@ -24,7 +24,7 @@ class SampleConfig(Section):
     indices: str | None = None
     """Which samples of the seed instead of the first ones, such as `3,17,200-210`; interpolate takes them in pairs."""
     label: str | None = None
-    """Name of the only class to draw; None: all classes in turn."""
+    """Name of the only class to draw; None: classes at random, in the shares of the training data."""
     truncation: float | None = None
     """Draw noise beyond this threshold again (BigGAN); None: none."""
     grid: Literal["images", "class"] = "images"

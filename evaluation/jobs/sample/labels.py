@@ -3,15 +3,18 @@
 import torch
 from torch import Tensor
 
-from advgan.sampling.drawing import sample_labels
+from advgan.sampling.classes import sample_labels
 from advgan.sampling.stored import TrainedGan
 from evaluation.jobs.sample.config import SampleConfig
 
 
 def chosen_labels(config: SampleConfig, gan: TrainedGan, indices: Tensor) -> Tensor | None:
-    """The class of `--label` for all of (N,) indices, else all classes in turn; None of an unconditional generator."""
+    """The class of `--label` for all of (N,) indices, else independent draws; None of an unconditional generator.
+
+    They are in the shares of the images that the generator was trained on, where its checkpoint knows them.
+    """
     if config.label is None:
-        return sample_labels(gan.generator, indices)
+        return sample_labels(gan.generator, indices, seed=config.seed)
     if gan.generator.num_classes == 0:
         raise ValueError(f"--label {config.label}: this generator is unconditional, it draws no chosen class")
     if config.label not in gan.classes:

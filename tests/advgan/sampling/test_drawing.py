@@ -6,7 +6,8 @@ from advgan.config import GanNetworks
 from advgan.models.gans.families import GANS, build_generator
 from advgan.models.interface import Generator
 from advgan.models.latents import LatentSpace, latents
-from advgan.sampling.drawing import decode, sample, sample_labels
+from advgan.sampling.classes import sample_labels, with_class_counts
+from advgan.sampling.drawing import decode, sample
 from advgan.sampling.truncation import truncate
 from attacks.random import seeded
 
@@ -69,9 +70,15 @@ class Echo(torch.nn.Module):
         return torch.cat([latents, labels[:, None] / 4], dim=1)[:, None, None, :] + self.anchor
 
 
-def test_the_default_classes_cycle_through_the_index() -> None:
-    images = sample(Echo(), torch.tensor([0, 1, 5, 11]), seed=2)
-    assert (images[:, 0, 0, 3] * 2 - 1).mul(4).tolist() == [0, 1, 1, 3]
+def test_the_default_classes_are_those_of_sample_labels() -> None:
+    generator = with_class_counts(Echo(), (0, 1, 3, 0))
+    images, labels = (
+        sample(generator, torch.tensor([0, 1, 5, 11]), seed=2),
+        sample_labels(generator, torch.arange(12), seed=2),
+    )
+    assert labels is not None
+    assert (images[:, 0, 0, 3] * 2 - 1).mul(4).tolist() == labels[[0, 1, 5, 11]].tolist()
+    assert set(labels.tolist()) == {1, 2}
     expected = latents(2, torch.tensor([0, 1, 5, 11]), dim=3, kind="uniform")
     torch.testing.assert_close(images[:, 0, 0, :3] * 2 - 1, expected)
 

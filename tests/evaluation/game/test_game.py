@@ -18,7 +18,8 @@ from advgan.data import Data, ImageSet, load_data
 from advgan.gan.training import State, start, train
 from advgan.models.latents import LatentSpace
 from advgan.ranges import to_signed
-from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.classes import sample_labels
+from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan, load_gan, save_gan
 from evaluation.features.features import Extractor, extract
 from evaluation.game.discriminator_findings import discriminator_findings

@@ -104,7 +104,8 @@ def test_a_foreign_conditional_program_needs_to_know_its_classes(tmp_path: Path)
     part = ImageSet(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.arange(3), ("a", "b", "c"), "toy")
     source = opened(file, num_samples=6, data=Data("toy", part, part, part))
     assert source.classes == ("a", "b", "c")
-    assert all_of(source)[:, 0, 0, 0].tolist() == [0, 0.25, 0.5, 0, 0.25, 0.5]
+    assert source.labels is not None
+    assert all_of(source)[:, 0, 0, 0].tolist() == [label / 4 for label in source.labels.tolist()]
 
 
 def test_latents_of_others_can_be_said_in_a_config(tmp_path: Path) -> None:

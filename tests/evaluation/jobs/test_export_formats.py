@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from advgan.models.gans.families import GANS
-from advgan.sampling.drawing import draw, sample, sample_labels
+from advgan.sampling.classes import sample_labels
+from advgan.sampling.drawing import draw, sample
 from advgan.sampling.exported import load_exported
 from advgan.sampling.stored import load_gan
 from evaluation.jobs.export.job import ExportConfig, run

@@ -15,6 +15,7 @@ from torch import Tensor
 import evaluation.jobs.sample.arithmetic as sample_arithmetic
 from advgan.models.interface import Generator
 from advgan.ranges import to_bytes
+from advgan.sampling.classes import sample_labels
 from advgan.sampling.drawing import decode, draw, sample
 from advgan.sampling.stored import load_gan
 from evaluation.jobs.sample.config import parse_indices
@@ -81,8 +82,13 @@ def test_a_chosen_image_is_that_of_the_large_run(gan: Draw) -> None:
 def test_pictures_are_named_by_index_and_class(conditional: Draw) -> None:
     folder = _folder(conditional(indices="5,2,1000"))
     names = sorted(str(file.relative_to(folder / "images")) for file in folder.rglob("images/*/*.png"))
-    assert names == ["a/001000.png", "b/000005.png", "c/000002.png"]
-    picture = torch.from_numpy(np.array(Image.open(folder / "images/b/000005.png"))).permute(2, 0, 1)
+    labels = sample_labels(conditional.generator, torch.tensor([5, 2, 1000]))
+    assert labels is not None
+    kinds = ["abcd"[label] for label in labels]
+    assert names == sorted(
+        f"{kind}/{index}.png" for kind, index in zip(kinds, ("000005", "000002", "001000"), strict=True)
+    )
+    picture = torch.from_numpy(np.array(Image.open(folder / f"images/{kinds[0]}/000005.png"))).permute(2, 0, 1)
     assert torch.equal(picture, to_bytes(sample(conditional.generator, torch.tensor([5])))[0])
 
 

@@ -10,7 +10,8 @@ from advgan.config import DataConfig, GanNetworks, GanTraining
 from advgan.data import Data, load_data
 from advgan.gan.rounds import labelled_indices
 from advgan.gan.training import start
-from advgan.sampling.drawing import sample, sample_labels
+from advgan.sampling.classes import sample_labels
+from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan, load_gan, save_gan
 from evaluation.game.hidden_features import hidden_features
 from evaluation.game.match import Match

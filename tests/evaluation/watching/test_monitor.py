@@ -15,7 +15,7 @@ from advgan.gan.losses import LOSSES
 from advgan.gan.penalties import squared_gradient
 from advgan.gan.training import State, start, train
 from advgan.models.layers.synchronised import SynchronisedBatchNorm2d
-from attacks.random import normal, seeded
+from attacks.random import normal, permutation, seeded
 from evaluation.diversity.diversity import (
     batch_variance_ratio,
     class_diversity,
@@ -184,6 +184,9 @@ def test_latent_sensitivity_of_a_linear_generator_is_its_factor() -> None:
     labelled = 2.5 * latents + 100 * (torch.arange(30) % 3)[:, None]
     assert latent_sensitivity(labelled, latents, apart=3) == pytest.approx(2.5)
     assert latent_sensitivity(labelled, latents) > 20
+    shuffled = permutation(0, 30)
+    found = latent_sensitivity(labelled[shuffled], latents[shuffled], labels=(torch.arange(30) % 3)[shuffled])
+    assert found == pytest.approx(2.5), "only images of one class are compared"
     assert latent_sensitivity(torch.ones(30, 4), latents) == 0
 
 
