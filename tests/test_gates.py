@@ -70,6 +70,34 @@ def test_the_json_carries_findings_configuration_and_verdict(attacked: Attacked)
     assert all(finding["title"] and finding["evidence"] and finding["advice"] for finding in answer["findings"])
     assert answer["config"]["eps"] == [0.1]
     assert answer["config"]["data"]["source"] == "digits"
+    assert "the robust accuracy is struck (Gradients are zero, and " in answer["verdict"]
+
+
+def test_what_the_trust_panel_breaks_counts_in_the_headline_the_table_the_json_and_the_gate(attacked: Attacked) -> None:
+    ended = attacked("rounded", "--eps", "0.2", "--fail-under", "robust_accuracy=0.5")
+    assert ended.code == 100
+    assert "(worst-case)" in ended.err
+    assert "the robust accuracy is struck" in ended.out
+    (folder,) = Path("runs/attack").iterdir()
+    answer = json.loads((folder / "results.json").read_text())
+    scores = {(score["setting"], score["metric"]): score for score in answer["scores"]}
+    asked, panel = scores["worst-case", "robust_accuracy"], scores["trust-panel-linf-0.2", "success_rate"]
+    correct = scores["pgd-linf-0.2", "robust_accuracy"]["value"]
+    assert asked["value"] == pytest.approx(correct - panel["value"] * panel["samples"] / 60)
+    assert asked["value"] < 0.5 < correct
+    assert "1 attack and the trust panel" in asked["protocol"]
+    assert "struck, as warnings speak against it: zero-gradients, " in asked["protocol"]
+    clean, robust = answer["headline"][:2]
+    assert clean["struck"] == ""
+    assert robust["value"]["setting"] == "worst-case"
+    assert robust["struck"].startswith("Gradients are zero")
+    assert '<s class="value">' in (folder / "report.html").read_text()
+    assert "trust-panel-linf-0.2" in json.dumps(answer["panels"])
+
+
+def test_a_sound_network_keeps_its_headline(attacked: Attacked) -> None:
+    answer = json.loads(attacked("plain", "--json").out)
+    assert "struck" not in json.dumps(answer)
     assert answer["verdict"].startswith("clean accuracy")
 
 

@@ -37,11 +37,15 @@ PanelField = Annotated[ImagePanel | CurvePanel | BarPanel | TablePanel, Field(di
 
 @dataclass(frozen=True)
 class Headline:
-    """One big number: a score (shown with interval and sample size) or a text; `note` explains it in a few words."""
+    """One big number: a score (shown with interval and sample size) or a text; `note` explains it in a few words.
+
+    `struck` says why the number is not to be quoted; it is then shown struck through.
+    """
 
     label: str
     value: ValueField
     note: str = ""
+    struck: str = ""
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -66,6 +70,11 @@ class Results:
     panels: tuple[PanelField, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether a number at the top is not to be quoted."""
+        return any(each.struck for each in self.headline)
 
     def save(self, run_folder: Path) -> Path:
         """Write `results.json` into the run folder, atomically; strict JSON, the same bytes for the same results."""

@@ -68,10 +68,18 @@ class Card(NamedTuple):
     low: float | None
     middle: float | None
     high: float | None
+    struck: bool = False
 
 
 def card(headline: Headline) -> Card:
     """Show a headline; a text stands alone, a score comes with its interval and sample size."""
+    shown = _card(headline)
+    if not headline.struck:
+        return shown
+    return shown._replace(struck=True, note=". ".join(filter(None, (f"Struck: {headline.struck}", headline.note))))
+
+
+def _card(headline: Headline) -> Card:
     if isinstance(headline.value, str):
         return Card(headline.label, headline.value, "", "", headline.note, None, None, None)
     score = headline.value

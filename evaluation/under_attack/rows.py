@@ -83,6 +83,7 @@ def outcome_scores(
     outcomes: Mapping[str, Outcome],
     *,
     groups: Mapping[str, Sequence[str]] | None = None,
+    panel: Mapping[str, Outcome] | None = None,
     subject: str = "",
     data: str = "",
     seed: int = 0,
@@ -90,13 +91,18 @@ def outcome_scores(
     """Count the outcomes of attacks on the same images: accuracies over all of them, the rest over those attacked.
 
     `groups` name the settings over which a worst case is taken, image by image: an image counts as robust if no attack
-    of the group broke it. None: one over all, from two attacks on.
+    of the group broke it. None: one over all, from two attacks on. `panel` is what the trust panel did to what they
+    left, by settings that groups may name: it has tried some of the images alone, so it has no accuracy of its own.
     """
     if groups is None:
         groups = {WORST_CASE: tuple(outcomes)} if len(outcomes) > 1 else {}
     rows = [(CLEAN, _clean_rows(clean))]
     rows += [(name, _attack_rows(outcome)) for name, outcome in outcomes.items()]
-    rows += [(name, _worst_case_rows(clean, [outcomes[one] for one in group])) for name, group in groups.items()]
+    panel = panel or {}
+    rows += [(name, _panel_rows(outcome)) for name, outcome in panel.items()]
+    for name, group in groups.items():
+        own, beside = ([some[one] for one in group if one in some] for some in (outcomes, panel))
+        rows.append((name, _worst_case_rows(clean, own, beside)))
     return [
         score
         for setting, found in rows
@@ -142,21 +148,30 @@ def _attack_rows(outcome: Outcome) -> list[Row]:
     ]
 
 
+def _panel_rows(outcome: Outcome) -> list[Row]:
+    from evaluation.statistics.intervals import rate
+
+    tried, fooled = int(outcome.attacked.sum()), outcome.success[outcome.attacked]
+    share = f"share no longer at the label, over the {tried} images that the attacks left and the trust panel tried"
+    return [("success_rate", rate(fooled), tried, f"{share}; {_WILSON}")]
+
+
 def _attacked_were(outcome: Outcome) -> str:
     whole = bool((outcome.attacked == outcome.clean.correct).all())
     return "correct before" if whole else "correct before, and not broken by an attack before this one"
 
 
-def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome]) -> list[Row]:
+def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome], panel: Sequence[Outcome] = ()) -> list[Row]:
     from evaluation.statistics.intervals import bootstrap_mean, rate
 
     robust, robust_8bit, success = clean.correct.clone(), clean.correct.clone(), ~clean.correct & False
-    for outcome in outcomes:
+    for outcome in (*outcomes, *panel):
         robust &= outcome.robust
         robust_8bit &= outcome.robust_8bit
         success |= outcome.success
     attacked, total = int(clean.correct.sum()), len(clean.labels)
-    over = f"over {len(outcomes)} attacks, each image counted with the one that broke it"
+    whom = _counted(outcomes) + " and the trust panel" * bool(panel)
+    over = f"over {whom}, each image counted with the one that broke it"
     rows = [
         ("robust_accuracy", rate(robust), total, f"worst case {over}; share of all images; {_WILSON}"),
         ("robust_accuracy_8bit", rate(robust_8bit), total, f"the same, rounded to 8 bits; {_WILSON}"),
@@ -164,8 +179,12 @@ def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome]) -> list[Row]:
     if attacked:
         share = f"worst case {over}; share of the {attacked} images attacked; {_WILSON}"
         rows.append(("success_rate", rate(success[clean.correct]), attacked, share))
-        spent = f"network passes of all {len(outcomes)} attacks over the {attacked} images correct before; {_BOOTSTRAP}"
+        spent = f"network passes of all {_counted(outcomes)} over the {attacked} images correct before; {_BOOTSTRAP}"
         for metric in ("forwards", "backwards"):
             passes = sum((getattr(outcome, metric) for outcome in outcomes), start=0 * outcomes[0].forwards)
             rows.append((f"{metric}_per_image", bootstrap_mean(passes[clean.correct]), attacked, spent))
     return rows
+
+
+def _counted(outcomes: Sequence[Outcome]) -> str:
+    return f"{len(outcomes)} attack{'s' * (len(outcomes) != 1)}"

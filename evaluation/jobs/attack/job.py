@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,13 +23,14 @@ from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import save_images
-from evaluation.jobs.attack.summary import groups, header, headline, verdict
+from evaluation.jobs.attack.summary import groups, header, headline, marked, verdict
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.judges import Preparation, choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
 from evaluation.jobs.uses import ATTACK
+from evaluation.record.findings import Finding
 from evaluation.record.scores import noted
 from evaluation.report.results import Results
 from evaluation.under_attack.chunks import Store, num_steps, run_trials
@@ -79,42 +81,52 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
         if not processes.is_first:
             return None
-        results = _results(config, data, task, outcomes, run, subject=subject)
-        keep(run, results)
+        measured = partial(_results, config, data, task, outcomes, run, subject=subject)
+        keep(run, measured({}, ()))
         about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
         save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
         some = _drawn(chosen, CURVE_SAMPLES)
         targets = _targets(config, some.labels, data.num_classes)
         show = Show(config, trials, outcomes, some, targets, config.curve_points, config.probes)
-        results = explained(results, show, task, run.folder)
+        results = explained(measured, show, task, run.folder)
     return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY])
 
 
 def _results(
-    config: AttackConfig, data: Data, task: Task, outcomes: Mapping[str, AttackOutcome], run: Run, *, subject: str
+    config: AttackConfig,
+    data: Data,
+    task: Task,
+    outcomes: Mapping[str, AttackOutcome],
+    run: Run,
+    panel: Mapping[str, AttackOutcome],
+    findings: Sequence[Finding],
+    *,
+    subject: str,
 ) -> Results:
-    """What was measured."""
+    """What was measured, with what the trust panel broke and found."""
     scores = outcome_scores(
         task.clean,
         outcomes,
-        groups=groups(config, data.channels),
+        groups=groups(config, data.channels, panel),
+        panel=panel,
         subject=subject,
         data=_data_name(data),
         seed=config.seed,
     )
-    scores = noted(scores, precision_note(task.classifier.device))
+    scores = marked(noted(scores, precision_note(task.classifier.device)), findings)
     return Results(
         command="attack",
         title=f"{config.model} on {data.name}",
         run=str(run.folder),
         created=now(),
-        verdict=verdict(scores),
+        verdict=verdict(scores, findings),
         header=(
             *header(config, data, subject, count=len(task.images), precision=config.precision),
             ("normalisation", preparation(task.classifier)),
         ),
-        headline=tuple(headline(scores)),
+        headline=tuple(headline(scores, findings)),
         scores=tuple(scores),
+        findings=tuple(findings),
         versions=versions(),
     )
 

@@ -1,21 +1,53 @@
 """The words and big numbers at the top of an attack's report."""
 
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
 from advgan.data import Data
 from evaluation.jobs.suites import AttackOptions, attack_entry, format_eps, setting_name
+from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.results import Headline
 from evaluation.report.text import format_score
 from evaluation.under_attack.rows import WORST_CASE
 
+UNDER_ATTACK = {"robust_accuracy", "robust_accuracy_8bit", "success_rate"}
 
-def groups(config: AttackOptions, channels: int) -> dict[str, list[str]]:
-    """The worst case at each budget, over all attacks of the ball; one budget needs no name."""
+
+def groups(config: AttackOptions, channels: int, panel: Collection[str] = ()) -> dict[str, list[str]]:
+    """The worst case at each budget, over all attacks of the ball and the trust panel; one budget needs no name."""
     in_ball = [settings for name, settings in config.settings(channels).items() if attack_entry(name).norms]
+    if in_ball and panel:
+        in_ball = [*in_ball, panel_settings(config, channels)]
     if len(in_ball) < 2:
         return {}
     budgets = config.budgets(channels)
     names = [WORST_CASE] if len(budgets) == 1 else [setting_name(WORST_CASE, config.norm, eps) for eps in budgets]
     return {name: [settings[number] for settings in in_ball] for number, name in enumerate(names)}
+
+
+def panel_settings(config: AttackOptions, channels: int) -> list[str]:
+    """The names under which the scores of the trust panel stand, one a budget."""
+    return [setting_name("trust-panel", config.norm, eps) for eps in config.budgets(channels)]
+
+
+def struck(findings: Iterable[Finding]) -> str:
+    """Why a robust accuracy is not to be quoted: the warnings against it in a few words; empty without any."""
+    titles = [found.title for found in findings if found.level == "warning" and not found.is_failure]
+    if not titles:
+        return ""
+    return titles[0] + (f", and {len(titles) - 1} more warning{'s' * (len(titles) > 2)}" if titles[1:] else "")
+
+
+def marked(scores: Iterable[Score], findings: Iterable[Finding]) -> list[Score]:
+    """The scores, those under attack with the warnings in their protocol, for those who read rows alone."""
+    codes = dict.fromkeys(found.code for found in findings if found.level == "warning" and not found.is_failure)
+    if not codes:
+        return list(scores)
+    note = f"; struck, as warnings speak against it: {', '.join(codes)}"
+    return [
+        replace(score, protocol=score.protocol + note) if score.metric in UNDER_ATTACK else score for score in scores
+    ]
 
 
 def header(
@@ -42,17 +74,17 @@ def _threat_model(config: AttackOptions, budgets: tuple[float, ...]) -> str:
     return f"{config.norm}, eps {', '.join(map(format_eps, budgets))}; {aim}; one image at a time"
 
 
-def headline(scores: list[Score]) -> list[Headline]:
-    """The big numbers: clean accuracy, then what the attacks leave, the worst case first."""
+def headline(scores: list[Score], findings: Iterable[Finding] = ()) -> list[Headline]:
+    """The big numbers: clean accuracy, then what the attacks leave, the worst case first, struck by a warning."""
     shown = [Headline("clean accuracy", next(score for score in scores if score.metric == "clean_accuracy"))]
     robust = [score for score in scores if score.metric == "robust_accuracy"]
     worst = [score for score in robust if _is_worst_case(score)]
     single = [score for score in robust if not _is_worst_case(score)]
-    note = "over all attacks, image by image"
+    note, why = "over all attacks, image by image", struck(findings)
     return [
         *shown,
-        *(Headline(f"under {score.setting}", score, note) for score in worst[:4]),
-        *(Headline(f"under {score.setting}", score) for score in single[: max(0, 4 - len(worst))]),
+        *(Headline(f"under {score.setting}", score, note, why) for score in worst[:4]),
+        *(Headline(f"under {score.setting}", score, struck=why) for score in single[: max(0, 4 - len(worst))]),
     ]
 
 
@@ -60,11 +92,13 @@ def _is_worst_case(score: Score) -> bool:
     return score.setting.startswith(WORST_CASE)
 
 
-def verdict(scores: list[Score]) -> str:
-    """The outcome in one sentence."""
+def verdict(scores: list[Score], findings: Iterable[Finding] = ()) -> str:
+    """The outcome in one sentence; where warnings speak against it, they come before the number."""
     clean = next(score for score in scores if score.metric == "clean_accuracy")
     robust = min(
         (score for score in scores if score.metric == "robust_accuracy"),
         key=lambda score: (score.value, not _is_worst_case(score)),
     )
-    return f"clean accuracy {format_score(clean)}; under {robust.setting}: {format_score(robust)}"
+    known, found = f"clean accuracy {format_score(clean)}", f"under {robust.setting}: {format_score(robust)}"
+    why = struck(findings)
+    return f"{known}; the robust accuracy is struck ({why}), found {found}" if why else f"{known}; {found}"

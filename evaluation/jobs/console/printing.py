@@ -17,5 +17,7 @@ def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
         return
     if outcome.table_scores:
         print_scores(outcome.table_scores)
+    if outcome.results.is_struck:
+        click.echo(outcome.results.verdict)
     for path in outcome.made:
         click.echo(str(path))

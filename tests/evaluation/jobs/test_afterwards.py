@@ -30,7 +30,7 @@ AFTER = {
     "curve_panels": "The curve over eps",
     "triplet_panels": "Pictures of what fooled it",
     "stages_panel": "The table of the attacks",
-    "trust_findings": "The closer look",
+    "examined": "The closer look",
     "classifier_findings": "Questions to the classifier",
     "outcome_findings": "Questions to the attacks",
 }

@@ -1,0 +1,68 @@
+"""Count what the trust panel broke: at each budget, in the worst case."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from attacks import L2, LINF, Norm
+from evaluation.under_attack.attempt import Attempt, attempt, looked_at
+from evaluation.under_attack.outcomes import Outcome, is_label
+from evaluation.under_attack.search import Task
+from evaluation.under_attack.trust.ledger import Ledger
+
+
+def panel_outcome(task: Task, ledger: Ledger, *, norm: Norm, eps: float, left: Tensor) -> Outcome | None:
+    """What the panel's attacks do at a budget to the images that those of the evaluation `left`, (N,) bool.
+
+    The panel has asked about some. Where it raised an alarm, the attack that broke most goes on to all others; each
+    image is looked at again, and counts if it still fools. None where nothing broke.
+    """
+    found = _seen_again(task, ledger, norm=norm, eps=eps, left=left)
+    if ledger.best_way is not None:
+        rows = (left & found.robust).nonzero().squeeze(1)
+        found = replace(found, attacked=left)
+        if len(rows):
+            budgets = torch.full((len(rows),), eps, dtype=torch.float64)
+            labels, numbers = task.clean.labels[rows], task.numbers[rows]
+            tried = attempt(
+                task.classifier, ledger.best_way, _pixels(task, rows), labels, numbers, eps=budgets, room=task.room
+            )
+            found = _noted(found, rows, tried)
+    if not bool(found.success.any()):
+        return None
+    delta = found.adversarial - task.images.detach().cpu()
+    return replace(found, linf=LINF.size(delta).float(), l2=L2.size(delta).float())
+
+
+def _seen_again(task: Task, ledger: Ledger, *, norm: Norm, eps: float, left: Tensor) -> Outcome:
+    """The panel's own images within the budget, as the classifier sees them in batches of the evaluation."""
+    nothing, size = torch.zeros(len(left), dtype=torch.int64), torch.zeros(len(left))
+    pixels, logits = task.images.detach().cpu().float(), task.clean.logits
+    asked = torch.zeros_like(left)
+    found = Outcome(task.clean, asked, pixels, logits, logits, size, size, nothing, nothing)
+    for entry in ledger.entries:
+        if entry.norm.name != norm.name or entry.eps > eps:
+            continue
+        asked = asked.index_fill(0, entry.asked, True)
+        chosen = entry.broken & left[entry.asked] & found.robust[entry.asked]
+        if bool(chosen.any()):
+            seen = looked_at(task.classifier, entry.images[chosen].to(pixels.dtype), room=task.room)
+            found = _noted(found, entry.asked[chosen], seen)
+    return replace(found, attacked=asked & left)
+
+
+def _noted(found: Outcome, rows: Tensor, tried: Attempt) -> Outcome:
+    """Take in those of the attempts that fool."""
+    fooled = ~is_label(tried.logits, found.clean.labels[rows]) & ~tried.logits.isnan().any(dim=1)
+    kept = rows[fooled]
+    return replace(
+        found,
+        adversarial=found.adversarial.index_copy(0, kept, tried.images[fooled].to(found.adversarial.dtype)),
+        logits=found.logits.index_copy(0, kept, tried.logits[fooled]),
+        logits_8bit=found.logits_8bit.index_copy(0, kept, tried.logits_8bit[fooled]),
+    )
+
+
+def _pixels(task: Task, rows: Tensor) -> Tensor:
+    return task.images[rows.to(task.images.device)].detach().cpu()
