@@ -47,7 +47,7 @@ def classifier_findings(
         _probabilities(clean.logits),
         _log_probabilities(clean.logits),
         _chance(clean),
-        normalisation_finding(classifier, images, labels, clean),
+        normalisation_finding(classifier, images, labels, clean, batch_size=num_probes),
         _rejects(clean),
     ]
     probes = Probes.of(classifier, images, labels, clean, count=num_probes, seed=0)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from advgan.machine.precision import true_float32
@@ -20,7 +21,9 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @true_float32()
-def normalisation_finding(classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean) -> Finding | None:
+def normalisation_finding(
+    classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean, *, batch_size: int = TRIED
+) -> Finding | None:
     """Look whether one of the usual normalisations, forgotten, would make the classifier clearly more accurate.
 
     Costs four passes of some images, of a network that is given plain pixels and gets more than a few of them wrong.
@@ -30,7 +33,7 @@ def normalisation_finding(classifier: Classifier, images: Tensor, labels: Tensor
     right = int(clean.correct[:TRIED].sum())
     if not plain or right > SOUND * len(some):
         return None
-    found = [(_right(classifier, some, classes, *way), way) for way in _ways(some)]
+    found = [(_right(classifier, some, classes, batch_size, *way), way) for way in _ways(some)]
     best, (mean, std) = max(found, key=lambda pair: pair[0])
     before, after = wilson(right, len(some)), wilson(best, len(some))
     commonest = int(classes.bincount().max()) / len(classes)
@@ -57,10 +60,16 @@ def _ways(images: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
 
 
 def _right(
-    classifier: Classifier, images: Tensor, labels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    batch_size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
 ) -> int:
     other = rewrapped(partial(_normalising, mean, std), classifier)
-    return int((other.logits(images).argmax(dim=1) == labels).sum())
+    answers = torch.cat([other.logits(batch).argmax(dim=1) for batch in images.split(batch_size)])
+    return int((answers == labels).sum())
 
 
 def _normalising(
