@@ -69,7 +69,7 @@ def batch_findings(extractor: Extractor, images: Tensor) -> list[Finding]:
     """Whether an image's features depend on which other images are looked at beside it."""
     change, device = _change(extractor, images)
     tolerance = BATCH_TOLERANCE if device.type == "cpu" else ACCELERATED_TOLERANCE
-    if change <= tolerance:
+    if not change > tolerance:  # or NaN, which has a finding of its own
         return []
     return [
         Finding(

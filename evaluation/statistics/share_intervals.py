@@ -34,9 +34,10 @@ def mean_count(counts: Tensor, effect: float, *, others: int) -> Estimate:
     if value == 0:
         return Estimate(0.0, 0.0, _quantile(count) ** 2 * (1 / count + 1 / others))
     relative = float(counts.var()) / count / value**2 + (1 / value if math.isnan(effect) else effect) / others
-    if relative == 0:
-        relative = (1 / count + 1 / others) / value
-    half = _quantile(1 / relative) ** 2 * relative * value / 2
+    if relative:
+        half = _quantile(1 / relative) ** 2 * relative * value / 2
+    else:
+        half = _quantile(count) ** 2 * (1 / count + 1 / others) / 2
     margin = math.sqrt(2 * half * value + half**2)
     return Estimate(value, value + half - margin, value + half + margin)
 
