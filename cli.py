@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from evaluation.jobs.console.configuration import config_class
+from evaluation.jobs.console.origins import name_the_variable
 from evaluation.jobs.console.parameters import (
     NORM,
     PATH,
@@ -381,6 +382,8 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (advgan {context.info_name} --help says more)" if context and context.parent else ""
+        if isinstance(error, click.BadParameter):
+            name_the_variable(error)
         click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as end:

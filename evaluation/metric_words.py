@@ -1,5 +1,6 @@
 """Every metric of a generator by its word, in the groups in which they are computed, and which of them a user means."""
 
+import difflib
 from collections.abc import Collection, Mapping
 
 from evaluation.diversity.rows import DIVERSITY_METRICS
@@ -44,9 +45,9 @@ def wanted_metrics(names: Collection[str]) -> frozenset[str]:
         return frozenset(METRICS) - COSTLY
     for name in names:
         if name not in METRICS and name not in GROUPS and name != ALL:
-            raise ValueError(
-                f"no metric {name!r}; known: {', '.join((*GROUPS, ALL))}, which are groups, and {', '.join(METRICS)}"
-            )
+            near = difflib.get_close_matches(name, (*METRICS, *GROUPS, ALL), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"groups: {', '.join(GROUPS)}; advgan ls metrics has all"
+            raise ValueError(f"no metric {name!r} ({hint})")
     if ALL in names:
         return frozenset(METRICS)
     return frozenset(word for name in names for word in _meant(name))

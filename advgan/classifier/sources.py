@@ -1,5 +1,6 @@
 """One string to one classifier: our checkpoints, other libraries' networks, a user's code, exported files."""
 
+import difflib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,7 +124,9 @@ def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
             f"{source} is an architecture with nothing trained: type advgan fit --model {source}, then give its run"
         )
     if not path.is_file():
-        raise ValueError(f"no model {source!r}: give {FORMS}")
+        near = difflib.get_close_matches(source, CLASSIFIERS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"give {FORMS}"
+        raise ValueError(f"no model {source!r}: {hint}")
     if path.suffix == ".pt2":
         return _exported(path, wanted)
     if path.suffix == ".onnx":

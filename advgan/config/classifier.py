@@ -33,6 +33,12 @@ class DefenseConfig(Section):
     warmup_epochs: float = Field(default=1.0, ge=0)
     """Epochs over which eps rises linearly from 0; large budgets collapse to one class without it."""
 
+    def idle(self) -> dict[str, str]:
+        if self.name == "none":
+            reason = "there is no defense; choose one with --defense pgd, or leave it out"
+            return dict.fromkeys(("eps", "norm", "steps", "step_size", "warmup_epochs"), reason)
+        return {"steps": "the defense fgsm takes one step; choose --defense pgd"} if self.name == "fgsm" else {}
+
 
 class ClassifierTraining(Section):
     """The training recipe of a classifier."""
@@ -64,6 +70,12 @@ class ClassifierTraining(Section):
     """Share of each batch drawn from the extra images; None: in proportion to their number."""
     defense: DefenseConfig = DefenseConfig()
     seed: int = Field(default=0, ge=0)
+
+    def idle(self) -> dict[str, str]:
+        found = {} if self.optimizer == "sgd" else {"nesterov": "it is an option of sgd; set training.optimizer sgd"}
+        if self.defense.name == "none":
+            found["cuda_graphs"] = "it records the attack of a defense, and there is none; choose --defense pgd"
+        return found
 
     @model_validator(mode="after")
     def _drops_have_epochs(self) -> "ClassifierTraining":

@@ -65,6 +65,14 @@ class GanNetworks(Section):
     continuous: int = Field(default=0, ge=0)
     """Continuous codes of an InfoGAN, U(-1, 1) each."""
 
+    def idle(self) -> dict[str, str]:
+        if self.conditional:
+            return {}
+        found = {"generator_labels": "the generator is unconditional; add --conditional"}
+        if self.discriminator_labels != "classes":
+            found["discriminator_labels"] = "the discriminator is unconditional; add --conditional"
+        return found
+
     @model_validator(mode="after")
     def _labels_are_used_once(self) -> "GanNetworks":
         if self.packing > 1 and self.conditional:

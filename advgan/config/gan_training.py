@@ -108,6 +108,16 @@ class GanTraining(Section):
     alone. false: the fastest that cuDNN finds by trial (cudnn.benchmark)."""
     seed: int = Field(default=0, ge=0)
 
+    def idle(self) -> dict[str, str]:
+        found = {}
+        if not (self.penalises_gradients or self.lecam):
+            found["penalty_every"] = "no gradient is penalised; set r1, r2, dragan or gradient_penalty"
+        if self.optimizer == "sgd":
+            found["beta2"] = "sgd has none; set training.optimizer adam"
+        if not self.average_decay:
+            found["average_after"] = "weights are not averaged; set average_decay"
+        return found
+
     @property
     def penalty_weight(self) -> float:
         """The gradient penalty that is in force."""

@@ -1,36 +1,73 @@
 """Make one configuration of defaults, a YAML file and overrides; the later wins, and a mistake is one clear line."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from advgan.config.section import Section
+from advgan.config.mistakes import mistakes_in_words
+from advgan.config.section import Section, idle_keys
 
 Config = TypeVar("Config", bound=Section)
 
 
-def resolve(kind: type[Config], *, file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+def resolve(
+    kind: type[Config],
+    *,
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> Config:
     """Build a `kind` from its defaults, then `file`, then `overrides` (dotted keys, such as `training.epochs`).
 
-    Raises ValueError in one line that names the key, the value and what is allowed.
+    `origins` says where each override was written (`--epochs`, a variable), for messages. Raises ValueError in one line
+    that names the culprit, the value and what is allowed; also for an override that nothing would use.
     """
     values = read_yaml(file) if file else {}
     for key, value in (overrides or {}).items():
         _put(values, key, value)
-    return validate(kind, values, source=str(file) if file else None)
+    named = {key: (origins or {}).get(key, key) for key in overrides or {}}
+    config = validate(kind, values, source=str(file) if file else None, origins=named)
+    _refuse_idle(config, overrides or {}, named)
+    return config
 
 
-def validate(kind: type[Config], values: Mapping[str, Any], *, source: str | None = None) -> Config:
-    """Check plain values against a section; every mistake is named in one line, `source` saying where it stands."""
+def validate(
+    kind: type[Config],
+    values: Mapping[str, Any],
+    *,
+    source: str | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> Config:
+    """Check plain values against a section; every mistake is named in one line, with where its value stands.
+
+    `origins` says that by key; what it does not name stands in `source`.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        mistakes = "; ".join(_mistake(kind, detail) for detail in error.errors())
-        raise ValueError(f"{source}: {mistakes}" if source else mistakes) from None
+        words = mistakes_in_words(kind, error.errors(), origins=origins or {}, source=source)
+        raise ValueError(words) from None
+
+
+def _refuse_idle(config: Section, overrides: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Refuse what was asked for and would change nothing; what only switches something off may always be said."""
+    idle = idle_keys(config)
+    for given, value in overrides.items():
+        keys = [key for key in idle if key == given or (isinstance(value, dict) and key.startswith(f"{given}."))]
+        for key in keys:
+            inner = _at(value, key[len(given) + 1 :])
+            if inner is not None and inner is not False:
+                place = origins[given] if key == given else f"{origins[given]}, {key}"
+                raise ValueError(f"{place}: nothing uses it here: {idle[key]}")
+
+
+def _at(value: Any, key: str) -> Any:
+    for name in filter(None, key.split(".")):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -88,22 +125,3 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
             raise ValueError(f"{key}: {name} is a value, not a section")
         values = inner
     values[last] = value
-
-
-def _mistake(kind: type[BaseModel], detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "configuration"
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(kind, detail["loc"][:-1])
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        return f"unknown key {key}" + (f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})")
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    shown = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
-    return f"{key}: {message}{shown}"
-
-
-def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    for name in path:
-        annotation = kind.model_fields[str(name)].annotation
-        options = (annotation, *get_args(annotation))
-        kind = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
-    return list(kind.model_fields)

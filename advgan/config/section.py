@@ -11,6 +11,20 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    def idle(self) -> dict[str, str]:
+        """The keys that change nothing beside the other values, each with the reason and the way out."""
+        return {}
+
+
+def idle_keys(section: Section) -> dict[str, str]:
+    """The dotted keys that are idle in a section and in those below it."""
+    found = section.idle()
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            found |= {f"{name}.{key}": reason for key, reason in idle_keys(value).items()}
+    return found
+
 
 def _fraction(value: Any) -> Any:
     """Read "8/255" as a number; leave everything else to pydantic."""

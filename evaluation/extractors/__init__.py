@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from advgan.config.mistakes import nearest
 from advgan.models.classifiers.python_source import is_python_source
 from evaluation.extractors.clip import CLIP, clip_extractor
 from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
@@ -50,6 +51,6 @@ def named_extractor(name: str, *, device: torch.device | str = "cpu", protocol: 
         return python_extractor(name, device=device)
     known = EXTRACTORS.get(ALIASES.get(name, name))
     if known is None:
-        names = ", ".join((*EXTRACTORS, *ALIASES))
-        raise ValueError(f"no extractor {name!r}: give the run of a classifier, file.py:object, or one of {names}")
+        hint = nearest(name, (*EXTRACTORS, *ALIASES))
+        raise ValueError(f"no extractor {name!r}: give the run of a classifier, file.py:object or a name ({hint})")
     return known(device=device)

@@ -42,13 +42,25 @@ class AttackOptions(Section):
     """More options of single attacks, by the attack's name: `options: {pgd: {loss: margin}}`."""
     seed: int = Field(default=0, ge=0)
 
+    def idle(self) -> dict[str, str]:
+        entries = [attack_entry(name) for name in self.attacks]
+        taken = {parameter for entry in entries for parameter in _parameters(entry.attack)}
+        none = f"{self.attacks[0]} is not" if len(self.attacks) == 1 else f"none of {', '.join(self.attacks)} is"
+        optional = ("steps", "step_size", "restarts", "queries", "targeted")
+        found = {key: f"{none} an attack with this option; leave it out" for key in optional if key not in taken}
+        if not any(entry.norms for entry in entries):
+            found |= dict.fromkeys(("norm", "eps"), f"{none} bounded by a norm; leave it out")
+        if len(self.attacks) == 1:
+            found["cascade"] = f"{self.attacks[0]} is the only attack; name several, or leave it out"
+        return found
+
     @field_validator("attacks")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             attack_entry(name)
         if len(set(names)) < len(names):
-            raise ValueError(f"--attack {','.join(names)}: names an attack twice")
+            raise ValueError(f"{','.join(names)} names an attack twice")
         return names
 
     @model_validator(mode="after")
@@ -102,7 +114,7 @@ def attack_entry(name: str) -> "Entry":
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, n=1)
         hint = f"did you mean {near[0]}?" if near else "advgan ls attacks names them"
-        raise ValueError(f"--attack {name}: no such attack ({hint})")
+        raise ValueError(f"no attack {name!r} ({hint})")
     return TABLE[name]
 
 

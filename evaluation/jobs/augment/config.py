@@ -23,3 +23,10 @@ class AugmentConfig(AttackOptions):
     min_confidence: Share = 0.5
     """Probability of its label, by the classifier, from which a generated image is kept."""
     batch_size: int = Field(default=256, ge=1)
+
+    def idle(self) -> dict[str, str]:
+        found = super().idle() | {"cascade": "each attack is made of every image; it is for advgan attack"}
+        if self.checkpoint is None:
+            reason = "no images are generated; name a GAN with --ckpt RUN"
+            found |= dict.fromkeys(("num_generated", "min_confidence"), reason)
+        return found

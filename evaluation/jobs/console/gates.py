@@ -75,7 +75,7 @@ def _parse(option: str, text: str) -> Gate:
     if not metric or number is None or not math.isfinite(bound):
         raise ValueError(f"{option} {text}: write it as metric=number")
     if number[2]:
-        if not share:
+        if not share and _word(metric) in {word for words in MADE.values() for word in words}:
             raise ValueError(f"{option} {text}: {metric} is no share: write it without %")
         bound /= 100
     if share and not 0 <= bound <= 1:

@@ -1,6 +1,6 @@
 """A verb of the command line: from its options to a configuration, its run and what is printed of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from evaluation.jobs.console.configuration import config_class
-from evaluation.jobs.console.parameters import PATH, Setting, SettingArgument, completes
+from evaluation.jobs.console.origins import check_run_options, given_settings, refuse_strays
+from evaluation.jobs.console.parameters import PATH, Setting, completes
 
 GATE_FAILED = 100
 
@@ -85,9 +86,10 @@ class Verb(click.Command):
         from evaluation.jobs.setup import Setup
 
         options = ctx.params
+        check_run_options(options)
         gates = [*parse_gates("--fail-under", options["fail_under"]), *parse_gates("--fail-over", options["fail_over"])]
         setup = Setup(**{name: options[name] for name in ("device", "out", "exist_ok")}).reading(options["workers"])
-        config, setup = self._configuration(options, setup)
+        config, setup = self._configuration(ctx, setup)
         check_gates(gates, str(self.name), config)
         job = import_module(f"evaluation.jobs.{self.name}.job")
         if options["dry_run"]:
@@ -105,36 +107,30 @@ class Verb(click.Command):
         if lines:
             ctx.exit(GATE_FAILED)
 
-    def _overrides(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that were given, by key; what may be given twice is joined."""
-        overrides: dict[str, Any] = {}
-        for param in self.params:
-            if not isinstance(param, (Setting, SettingArgument)):
-                continue
-            value = options[str(param.name)]
-            if isinstance(value, tuple):
-                value = [*overrides.get(param.key, []), *value] or None
-            if value is not None:
-                overrides[param.key] = value
-        return overrides
-
-    def _configuration(self, options: Mapping[str, Any], setup: Any) -> tuple[Any, Any]:
+    def _configuration(self, ctx: click.Context, setup: Any) -> tuple[Any, Any]:
         """Defaults < preset < file < environment < command line; a resumed run brings its own."""
         from dataclasses import replace
 
         from advgan.config.presets import preset_file
         from advgan.config.resolve import parse_assignments, resolve
 
-        overrides = self._overrides(options) | parse_assignments(options["set"])
+        options = ctx.params
+        refuse_strays(ctx)
+        overrides, origins = given_settings(ctx)
+        assigned = parse_assignments(options["set"])
+        overrides, origins = overrides | assigned, origins | {key: f"--set {key}" for key in assigned}
         if options.get("resume"):
             run = _run_to_resume(str(self.name), options["resume"])
             if overrides or options["config"] or options.get("preset"):
-                raise ValueError("--resume continues a run with its own configuration: drop the other settings")
+                others = [*origins.values(), *(f"--{name}" for name in ("config", "preset") if options.get(name))]
+                raise ValueError(
+                    f"--resume continues a run with its own configuration: drop the other settings, {', '.join(others)}"
+                )
             return resolve(config_class(self), file=run.folder / "config.yaml"), replace(setup, resume=run)
         if options.get("preset") and options["config"]:
             raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
         file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
-        return resolve(config_class(self), file=file, overrides=overrides), setup
+        return resolve(config_class(self), file=file, overrides=overrides, origins=origins), setup
 
 
 def _run_to_resume(verb: str, name: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from advgan.config import DataConfig, Section
+from advgan.config.mistakes import nearest
 from evaluation.features.defaults import NUM_REAL, PROTOCOL
 from evaluation.jobs.sources import data_of
 
@@ -35,6 +36,11 @@ class EvalConfig(Section):
     """`auto` begins large and halves when memory runs out."""
     seed: int = Field(default=0, ge=0)
 
+    def idle(self) -> dict[str, str]:
+        if not any(name.partition("@")[0] == "inception" for name in self.features):
+            return {"protocol": "it says how Inception sees images; add --features inception"}
+        return {}
+
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,7 +55,7 @@ class EvalConfig(Section):
         from evaluation.features.protocols import PROTOCOLS
 
         if name not in PROTOCOLS:
-            raise ValueError(f"no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+            raise ValueError(f"no protocol {name!r} ({nearest(name, tuple(PROTOCOLS))})")
         return name
 
     @model_validator(mode="after")

@@ -19,6 +19,9 @@ class ExportConfig(Section):
     """Make a new repository of the hub private."""
     seed: int = 0
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.push_to_hub else {"private": "nothing is pushed; add --push-to-hub ORG/NAME"}
+
     @field_validator("push_to_hub")
     @classmethod
     def _is_a_repository(cls, name: str | None) -> str | None:

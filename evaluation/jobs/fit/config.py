@@ -11,3 +11,8 @@ class FitConfig(Section):
     training: ClassifierTraining = ClassifierTraining()
     extra: str | None = None
     """Folder of further images to learn from, such as `advgan augment` writes."""
+
+    def idle(self) -> dict[str, str]:
+        if self.extra is None:
+            return {"training.extra_fraction": "there are no extra images; name them with --extra DIR"}
+        return {}

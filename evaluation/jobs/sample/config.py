@@ -50,6 +50,17 @@ class SampleConfig(Section):
     batch_size: int = Field(default=256, ge=1)
     seed: int = Field(default=0, ge=0)
 
+    def idle(self) -> dict[str, str]:
+        found = {}
+        if not (self.interpolate or self.traverse is not None):
+            found["steps"] = "there is no path; add --interpolate slerp or --traverse 0"
+        if self.arithmetic is None:
+            judged = "no classifier is asked; it is for --arithmetic"
+            found |= {"model": judged, "data.source": judged}
+        if not self.reject:
+            found |= dict.fromkeys(("reject_percentile", "burn_in"), "nothing is rejected; add --reject")
+        return found
+
     @field_validator("indices")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
@@ -84,9 +95,9 @@ def parse_indices(text: str) -> list[int]:
     for item in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,15})\s*(?:-\s*(\d{1,15})\s*)?", item)
         if not match:
-            raise ValueError(f"--indices {text}: {item!r} is neither a number nor a range; write 3,17,200-210")
+            raise ValueError(f"{item!r} is neither a number nor a range; write 3,17,200-210")
         first, last = int(match[1]), int(match[2] or match[1])
         if not 0 <= last - first < MOST:
-            raise ValueError(f"--indices {text}: the range {item.strip()} must rise, by less than {MOST:,}")
+            raise ValueError(f"the range {item.strip()} must rise, by less than {MOST:,}")
         found.update(dict.fromkeys(range(first, last + 1)))
     return list(found)

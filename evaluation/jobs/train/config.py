@@ -20,3 +20,10 @@ class TrainConfig(Watched):
     """How many images each diagnostic is made of."""
     tensorboard: bool = False
     """Also write what is logged for TensorBoard, into the run's folder `tensorboard`."""
+
+    def idle(self) -> dict[str, str]:
+        if self.baseline is None:
+            return {}
+        reason = "a baseline is fitted, and no GAN; its own settings are those of `baseline`"
+        keys = [f"{name}.{key}" for name in ("networks", "training") for key in type(getattr(self, name)).model_fields]
+        return dict.fromkeys([*(key for key in keys if key != "training.seed"), "patience", "tensorboard"], reason)

@@ -204,7 +204,8 @@ def test_the_table_names_every_extractor() -> None:
 
     assert set(FEATURE_EXTRACTORS_REGISTRY) - {"inception-v3-compat"} <= set(EXTRACTORS)
     with pytest.raises(
-        ValueError, match=r"no extractor 'clipp': give the run of a classifier, file\.py:object, or one"
+        ValueError,
+        match=r"no extractor 'clipp': give the run of a classifier, file\.py:object or a name \(did you mean clip",
     ):
         named_extractor("clipp")
 
