@@ -59,8 +59,8 @@ def test_attack_with_nothing_trained_fits_a_network_and_prints_json_alone(advgan
     assert metrics["robust_accuracy"]["value"] < metrics["clean_accuracy"]["value"]
     assert metrics["robust_accuracy"]["setting"] == "fgsm-linf-0.2"
     assert metrics["forwards_per_image"]["value"] == 1
-    assert "fitting one" in ended.err
-    assert list((cache / "classifiers").glob("cnn-*.safetensors"))
+    assert "fitting the cnn of the fixed recipe" in ended.err
+    assert list((cache / "judges").glob("cnn-*"))
 
 
 def test_the_console_command_prints_json_and_nothing_else(tmp_path: Path, cache: Path) -> None:

@@ -213,6 +213,7 @@ EXTRACTORS = [
     "dinov2-vit-l-14",
     "dinov2-vit-g-14",
     "pixels",
+    "random",
 ]
 """What sees images, by name."""
 PROTOCOLS = ["torch-fidelity", "pytorch-fid", "clean", "stylegan3"]
