@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attacks.batch_sizes import PLANNING, filled_up
-from attacks.outputs import Reader
+from attacks.outputs import Reader, answered
+from attacks.unregistered import buffers_kept, unregistered_modules
 
 Objective = Callable[[Tensor], Tensor]
 """(N, classes) logits to the (N,) values that an attack wants large."""
@@ -65,6 +66,9 @@ class Classifier(nn.Module):
     them are logits, and one logit becomes two, 0 and itself. A network in half precision gets and gives what it wants;
     images and logits outside keep the dtype of the images. `passes` counts images, not calls, and is never reset: take
     the difference of two readings.
+
+    Each image is to be answered by itself: gradients, batches that shrink and success as it is measured rest on that.
+    Where images of a batch see each other nothing of that holds, and a finding of `evaluation` says so.
 
     `differentiable=False` marks a network without gradients (an exported one, say): `gradient` then refuses.
     """
@@ -123,7 +127,7 @@ class Classifier(nn.Module):
         self._follow(images, first)
         self.passes.forwards += len(images)
         inputs = self._rounded(self._prepared(images, first))
-        logits = self.reader.logits(self.network(inputs), len(inputs), self._tried, images)
+        logits = self.reader.logits(answered(self.network, inputs, self.name), len(inputs), self._tried, images)
         return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.device, images.dtype)
 
     def _prepared(self, images: Tensor, first: Tensor | None) -> Tensor:
@@ -140,7 +144,7 @@ class Classifier(nn.Module):
     def _tried(self, images: Tensor) -> object:
         """What the network returns for other images than those asked for, in evaluation mode and uncounted."""
         with self.frozen():
-            return self.network(self._prepared(images, _first(self.network)))
+            return answered(self.network, self._prepared(images, _first(self.network)), self.name)
 
     def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Logits alone, detached, from the network in evaluation mode. `rows` as in `tallied`."""
@@ -231,7 +235,8 @@ class Classifier(nn.Module):
     def frozen(self) -> Iterator[None]:
         """Hold the network in evaluation mode, its parameters without gradients, and put back every single flag after.
 
-        Batch statistics, parameters and their `.grad` stay untouched. Blocks may be nested; the outermost restores.
+        Batch statistics, parameters and their `.grad` stay untouched, also those of modules in plain lists, which no
+        mode reaches. Blocks may be nested; the outermost restores.
 
         Under autocast parameters keep gradients, which nobody computes: torch then casts them once in the block of
         autocast, and without them in every pass anew. So enter that block first. On an accelerator a batch that gets
@@ -250,7 +255,8 @@ class Classifier(nn.Module):
                 module.training = False
             for parameter, _ in flags:
                 parameter.requires_grad_(is_cast and parameter.is_floating_point())
-            yield
+            with buffers_kept(unregistered_modules(self.network)):
+                yield
         finally:
             self._is_frozen = False
             for module, mode in modes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attacks.arrays import as_tensor
 from attacks.random import uniform
@@ -178,3 +178,19 @@ def _without_logits(output: object, count: int, name: str) -> str:
 
 def _shown(value: object) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def answered(network: nn.Module, inputs: Tensor, name: str) -> object:
+    """What a network returns; ValueError in our words where its batch norm takes its statistics from the batch.
+
+    Such a batch norm can say nothing of one image alone, and attacks end with few.
+    """
+    try:
+        return network(inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+    raise ValueError(
+        f"{name} normalises over the batch in evaluation mode, so it has no answer to one image alone: build its batch "
+        "norm with track_running_stats=True, and keep members of an ensemble in nn.ModuleList"
+    )

@@ -12,12 +12,15 @@ from advgan.models.classifiers.probing import looks_like_probabilities
 from attacks import Attack, Classifier
 from attacks.norms import unit_max
 from attacks.table import entry_of
+from attacks.unregistered import unregistered_modules
 from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import wilson
 from evaluation.under_attack.normalisation_finding import normalisation_finding
 from evaluation.under_attack.outcomes import Clean
-from evaluation.under_attack.probes import FEWEST, Probes, enough, is_steady
+from evaluation.under_attack.probes import FEWEST, Probes, answers_apart, enough, is_alone, is_steady
 
+BATCH_DEPENDENT = "batch-dependent"
+"""The finding that silences all others."""
 PROBES = 64
 """Images for the questions that cost passes."""
 FAITHFUL = 0.9
@@ -38,12 +41,16 @@ def classifier_findings(
 
     A finding that concerns only some of the `attacks` names those, by their settings.
     Costs two passes forwards of `num_probes` images, and two forwards and backwards of as many that are classified
-    correctly.
+    correctly. Where answers depend on the batch, that is the only finding: all others rest on answers to one image.
     """
+    some = images[:num_probes].to(classifier.device)
+    random = _random(classifier, some)
+    if random is None and (dependent := _dependent(classifier, some)) is not None:
+        return [dependent]
     found = [
         _out_of_range(images),
         _no_number(clean),
-        _random(classifier, images[:num_probes].to(classifier.device)),
+        random,
         _probabilities(clean.logits),
         _log_probabilities(clean.logits),
         _chance(clean),
@@ -95,6 +102,25 @@ def _random(classifier: Classifier, probes: Tensor) -> Finding | None:
         "Dropout or noise acts in evaluation mode. Switch it off, or average over it inside the network; an attack "
         "that fails against noise says nothing.",
         code="random-model",
+    )
+
+
+def _dependent(classifier: Classifier, probes: Tensor) -> Finding | None:
+    if is_alone(classifier, probes):
+        return None
+    together, apart = answers_apart(classifier, probes)
+    changed = float((together.argmax(dim=1) != apart.argmax(dim=1)).double().mean())
+    hidden = [module for module in unregistered_modules(classifier.network) if module.training]
+    where = " It keeps modules in a plain list or dictionary, which evaluation mode does not reach." if hidden else ""
+    return Finding(
+        "warning",
+        "The answer to an image depends on the images beside it",
+        f"In two halves the same {len(probes)} images get other logits than together, by up to "
+        f"{float((together - apart).abs().max()):.3g}, and {changed:.1%} other predictions.{where}",
+        "An attack then changes the answers to other images too, and what fools in one batch need not in another: no "
+        "robust accuracy holds. Give batch norm running statistics, keep members in nn.ModuleList, and normalise "
+        "features of each image alone.",
+        code=BATCH_DEPENDENT,
     )
 
 

@@ -18,6 +18,10 @@ SHARE = 0.05
 """Share of the images that an alarm takes at least. A stronger attack breaks 1 to 3 % more of a sound robust network
 (TRADES on CIFAR-10: 56.6 % after PGD-20, 53.1 % after AutoAttack), which is worth knowing but no broken evaluation."""
 
+OTHERWISE = 1e-3
+"""Change of a logit, as share of the largest of the image, that other company makes: rounding in another batch is a
+hundredth of it in deep networks."""
+
 C = TypeVar("C", bound=Classifier)
 
 
@@ -94,6 +98,37 @@ def is_steady(classifier: Classifier, images: Tensor) -> bool:
     """Whether two passes over the same images give the same logits, up to the rounding of a device."""
     first, second = classifier.logits(images), classifier.logits(images)
     return torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True)
+
+
+def answers_apart(classifier: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of images among all of them, and in each of two batches: every other one, and the rest.
+
+    None of these is one image alone, of which a batch norm without statistics of its own could say nothing.
+    """
+    together = classifier.logits(images)
+    apart = together.clone()
+    halves = torch.arange(len(images), device=images.device) % 2 == 0
+    for half in (halves, ~halves):
+        apart[half] = classifier.logits(images[half])
+    return together, apart
+
+
+def sees_others(classifier: Classifier, images: Tensor) -> Tensor:
+    """(n,) bool: which images get other answers in other batches, beyond what rounding does. For steady networks."""
+    flags = torch.zeros(len(images), dtype=torch.bool)
+    if len(images) < 4:
+        return flags
+    together, apart = answers_apart(classifier, images)
+    dtypes = [parameter.dtype for parameter in classifier.network.parameters() if parameter.is_floating_point()]
+    coarsest = max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
+    largest = together.abs().amax(dim=1).clamp(min=1e-30)
+    return ((together - apart).abs().amax(dim=1) > max(OTHERWISE, 16 * coarsest) * largest).cpu()
+
+
+def is_alone(classifier: Classifier, images: Tensor) -> bool:
+    """Whether images get the same answers in other batches; a few kinks of a staircase may round elsewhere."""
+    count = int(sees_others(classifier, images).sum())
+    return count < min(FEWEST, len(images)) or count <= SHARE * len(images)
 
 
 def rewrapped(kind: Callable[..., C], classifier: Classifier) -> C:

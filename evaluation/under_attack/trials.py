@@ -41,7 +41,7 @@ def attack_outcome(
 
     The attack lacks no option. `targets` (N,) are for one that is bound with `targeted=True`. `clean` saves the pass
     over the unchanged images. Each image's randomness is bound to its number in `images`, so `batch_size` changes
-    nothing but rounding.
+    nothing but rounding, where the network answers each image by itself.
     """
     task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
     aims = task.targets if bound(attack, "targeted") else None

@@ -19,7 +19,7 @@ from evaluation.record.findings import Finding
 from evaluation.report.panels import CurvePanel, Panel
 from evaluation.report.results import Results
 from evaluation.under_attack.attack_findings import outcome_findings
-from evaluation.under_attack.classifier_findings import PROBES, classifier_findings
+from evaluation.under_attack.classifier_findings import BATCH_DEPENDENT, PROBES, classifier_findings
 from evaluation.under_attack.outcomes import Outcome
 from evaluation.under_attack.search import Task
 from evaluation.under_attack.trials import Trial
@@ -87,6 +87,8 @@ def _asked(show: Show, task: Task) -> tuple[list[Finding], dict[str, Outcome], l
     asked, failures = spared(
         "Questions to the classifier", lambda: task.room.within(lambda size: questioned(of(PROBES, size)), most=PROBES)
     )
+    if any(finding.code == BATCH_DEPENDENT for finding in asked):
+        return asked, {}, failures
     found, failed = spared("Questions to the attacks", lambda: outcome_findings(show.outcomes, attacks))
     if not show.probes:
         return [*asked, *found], {}, [*failures, *failed]

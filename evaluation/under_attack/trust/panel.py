@@ -10,7 +10,7 @@ from attacks import Attack, Classifier
 from evaluation.record.findings import Finding
 from evaluation.under_attack.bound_attacks import Threat, hardest_threat
 from evaluation.under_attack.outcomes import Clean, Outcome
-from evaluation.under_attack.probes import FEWEST, Probes, is_steady
+from evaluation.under_attack.probes import FEWEST, Probes, is_alone, is_steady
 from evaluation.under_attack.trust.blockages import blockage_findings
 from evaluation.under_attack.trust.convergence import convergence_findings, plain_finding, silent_findings
 from evaluation.under_attack.trust.ledger import Ledger
@@ -60,11 +60,12 @@ def examined(
     attacks leave nearest to half of them. Costs at most about 2,000 passes (forwards and backwards) a probe where
     nothing succeeds, and some hundred on a sound network.
 
-    A random model is left to `classifier_findings`: on one, every comparison is chance. Thresholds are those of the
+    A random model, and one that lets the images of a batch see each other, is left to `classifier_findings`: on one,
+    every comparison is chance. Thresholds are those of the
     modules, each with its reason; none of them fires on sound networks, trained normally or adversarially.
     """
     probes, ledger = Probes.of(classifier, images, labels, clean, count=num_probes, seed=seed), Ledger()
-    if len(probes) < FEWEST or not is_steady(classifier, probes.images):
+    if len(probes) < FEWEST or not (is_steady(classifier, probes.images) and is_alone(classifier, probes.images)):
         return Examined([], ledger)
     return Examined(list(_asked(probes, images, clean, outcomes, attacks, ledger, seed)), ledger)
 
