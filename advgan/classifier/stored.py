@@ -93,6 +93,11 @@ def load_trained(path: Path, *, device: torch.device | str = "cpu") -> tuple[Cla
     return state.classifier(name=recipe.network.name), info
 
 
+def recipe_of(path: Path) -> ClassifierTraining:
+    """Read how a checkpoint file was trained. Raises ValueError as `load_trained` does."""
+    return _read_recipe(load_checkpoint(path, kind=KIND)).training
+
+
 def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
     """Read the state of a checkpoint file to train on from there; `train` then repeats what would have followed.
 

@@ -128,6 +128,16 @@ def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
     return _restore(checkpoint, *_read_recipe(checkpoint), device)
 
 
+def recipe_of(path: Path) -> GanTraining:
+    """Read how a GAN's checkpoint file was trained. Raises ValueError as `load_gan` does."""
+    return _read_recipe(load_checkpoint(path, kind=KIND))[1]
+
+
+def baseline_of(path: Path) -> Baseline:
+    """The same for a baseline."""
+    return _read_baseline_recipe(load_checkpoint(path, kind=KIND))
+
+
 def load_vae_state(path: Path, *, device: torch.device | str = "cpu") -> VaeState:
     """The same for a variational autoencoder and `train_vae`."""
     checkpoint = load_checkpoint(path, kind=KIND)

@@ -108,7 +108,7 @@ class Verb(click.Command):
             ctx.exit(GATE_FAILED)
 
     def _configuration(self, ctx: click.Context, setup: Any) -> tuple[Any, Any]:
-        """Defaults < preset < file < environment < command line; a resumed run brings its own."""
+        """Defaults < preset < file < environment < command line; a resumed run brings its own, and may get longer."""
         from dataclasses import replace
 
         from advgan.config.presets import preset_file
@@ -121,16 +121,29 @@ class Verb(click.Command):
         overrides, origins = overrides | assigned, origins | {key: f"--set {key}" for key in assigned}
         if options.get("resume"):
             run = _run_to_resume(str(self.name), options["resume"])
-            if overrides or options["config"] or options.get("preset"):
-                others = [*origins.values(), *(f"--{name}" for name in ("config", "preset") if options.get(name))]
+            lengths = _LENGTHS.get(str(self.name), {})
+            others = [origin for key, origin in origins.items() if key not in lengths]
+            others += [f"--{name}" for name in ("config", "preset") if options.get(name)]
+            if others:
+                but = f" ({', '.join(lengths.values())} may stay, which make it longer)" if lengths else ""
                 raise ValueError(
-                    f"--resume continues a run with its own configuration: drop the other settings, {', '.join(others)}"
+                    "--resume continues a run with its own configuration: drop the other settings, "
+                    f"{', '.join(others)}{but}"
                 )
-            return resolve(config_class(self), file=run.folder / "config.yaml"), replace(setup, resume=run)
+            file = run.folder / "config.yaml"
+            config = resolve(config_class(self), file=file, overrides=overrides, origins=origins)
+            return config, replace(setup, resume=run)
         if options.get("preset") and options["config"]:
             raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
         file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
         return resolve(config_class(self), file=file, overrides=overrides, origins=origins), setup
+
+
+_LENGTHS = {
+    "train": {"training.steps": "--steps", "baseline.steps": "--set baseline.steps=N", "patience": "--patience"},
+    "fit": {"training.epochs": "--epochs"},
+}
+"""The settings of each verb that say how long it trains, by which a resumed run may be made longer."""
 
 
 def _run_to_resume(verb: str, name: str) -> Any:

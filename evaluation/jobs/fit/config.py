@@ -11,6 +11,9 @@ class FitConfig(Section):
     training: ClassifierTraining = ClassifierTraining()
     extra: str | None = None
     """Folder of further images to learn from, such as `advgan augment` writes."""
+    start_from: str | None = None
+    """Run or checkpoint of a classifier whose weights training starts from; a run given as the network's name goes
+    here."""
 
     def idle(self) -> dict[str, str]:
         if self.extra is None:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from advgan.classifier.mixing import steps_per_epoch
-from advgan.classifier.stored import load_state, load_trained, save_classifier
-from advgan.classifier.training import State, Step, start, train
+from advgan.classifier.stored import load_trained, save_classifier
+from advgan.classifier.training import State, Step, train
 from advgan.config import DefenseConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.machine.kernels import kernels
@@ -19,8 +19,10 @@ from advgan.storage.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.augmented import read_extra
+from evaluation.jobs.fit.beginning import begin, with_weights
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.fitting_threads import fitting_threads
+from evaluation.jobs.longer import longer_findings
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.suites import setting_name
 from evaluation.jobs.uses import FIT
@@ -38,6 +40,7 @@ TEST_STEPS = 40
 
 def plan(config: FitConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
+    config = with_weights(config)
     data, extra = _read(config, setup)
     steps = steps_per_epoch(config.training, len(data.train), len(extra) if extra else 0)
     more = f" and {len(extra):,} extra images" if extra else ""
@@ -46,10 +49,10 @@ def plan(config: FitConfig, setup: Setup) -> list[str]:
 
 def run(config: FitConfig, setup: Setup) -> Outcome:
     """Train, keeping the last and the best checkpoint; go on exactly where the run of `setup.resume` stopped."""
-    device = setup.torch_device()
+    config = with_weights(config)
     data, extra = _read(config, setup)
     log.info("%s", data.summary())
-    state = _state(config, setup, data, device)
+    state = begin(config, setup, data, extra, setup.torch_device())
     with fitting_threads(config.network, config.training, state, data.train, extra=extra, resumed=setup.resume):
         return _fitted(config, setup, data, extra, state)
 
@@ -80,15 +83,6 @@ def _not_by_name(name: str) -> str:
 def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:
     data = load_data(config.data, workers=setup.workers, use=FIT)
     return data, read_extra(Path(config.extra), data) if config.extra else None
-
-
-def _state(config: FitConfig, setup: Setup, data: Data, device: torch.device) -> State:
-    """A new one, or an old one as its run's last checkpoint left it."""
-    if setup.resume and setup.resume.last.is_file():
-        state = load_state(setup.resume.last, device=device)
-        log.info("resuming %s after step %d", setup.resume.folder, state.step)
-        return state
-    return start(config.network, config.training, data.train, device=device)
 
 
 def _train(run: Run, state: State, config: FitConfig, data: Data, extra: ImageSet | None) -> None:
@@ -190,9 +184,11 @@ def _results(run: Run, config: FitConfig, data: Data, subject: str, scores: list
             ("defense", "none" if defense.name == "none" else f"{defense.name}, {defense.norm} eps {defense.eps:g}"),
             ("recipe", f"{training.epochs} epochs, {training.optimizer}, {training.schedule}, seed {training.seed}"),
             ("extra images", config.extra or "none"),
+            ("weights from", config.start_from or "none, fresh ones"),
         ),
         headline=tuple(headline),
         scores=tuple(scores),
+        findings=tuple(longer_findings(run)),
         versions=versions(),
     )
 

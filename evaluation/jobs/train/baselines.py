@@ -16,7 +16,7 @@ from advgan.machine.precision import true_float32
 from advgan.models.gans.mixture import MixtureGenerator
 from advgan.models.interface import Generator
 from advgan.sampling.drawing import sample
-from advgan.sampling.stored import load_gan, load_vae_state, save_baseline
+from advgan.sampling.stored import baseline_of, load_gan, load_vae_state, save_baseline
 from advgan.storage.atomic import write_atomically
 from advgan.storage.runs import Run
 from evaluation.features.features import extract
@@ -25,6 +25,7 @@ from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
+from evaluation.jobs.longer import lengthen, longer_findings
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.jobs.train.start import newest_checkpoint
 from evaluation.jobs.train.threads import vae_threads
@@ -100,7 +101,7 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=scored.scores,
-        findings=(*unmade_findings(run.rows()), *scored.findings),
+        findings=(*unmade_findings(run.rows()), *scored.findings, *longer_findings(run)),
         versions=versions(),
     )
     keep(run, results)
@@ -116,10 +117,19 @@ def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[P
         device, shape = setup.torch_device(), {"size": data.size, "channels": data.channels}
         newest = newest_checkpoint(setup.resume, load_vae_state) if setup.resume else None
         state = load_vae_state(newest, device=device) if newest else start_vae(baseline, **shape, device=device)
+        if newest:
+            _lengthen(config, setup, before=baseline_of(newest), done=state.step)
     first = state.step if state else 0
     run = setup.resume or setup.create_run("train", f"{data.name}-{baseline.kind}", config)
     run.rewind_log(first)
     return (_vae_steps(state, data, config) if state else _mixture_steps(data, baseline)), run, first
+
+
+def _lengthen(config: BaselineConfig, setup: Setup, *, before: Baseline, done: int) -> None:
+    assert setup.resume is not None
+    lengths = {"before": before.steps, "now": config.baseline.steps}
+    option = "--set baseline.steps="
+    lengthen(setup.resume, config, option=option, unit="steps", done=done, rate=lambda step, steps: 1.0, **lengths)
 
 
 def _vae_steps(state: VaeState, data: Data, config: BaselineConfig) -> Iterator[Progress]:

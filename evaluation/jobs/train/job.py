@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from advgan.config import GanTraining
 from advgan.data import Data, batches_per_epoch, load_data
 from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
@@ -18,6 +19,7 @@ from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
+from evaluation.jobs.longer import longer_findings
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.train import baselines
 from evaluation.jobs.train.board import check_tensorboard
@@ -52,7 +54,7 @@ class _Trained:
 def plan(config: TrainConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
     if config.baseline:
-        return baselines.plan(_baseline(config), setup)
+        return baselines.plan(_baseline(config, setup), setup)
     check_recordable(config, setup)
     data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
     training = config.training
@@ -70,7 +72,7 @@ def run(config: TrainConfig, setup: Setup) -> Outcome | None:
     others None.
     """
     if config.baseline:
-        return baselines.run_baseline(_baseline(config), setup)
+        return baselines.run_baseline(_baseline(config, setup), setup)
     if config.tensorboard:
         check_tensorboard()
     with joined(setup.device) as processes:
@@ -81,7 +83,12 @@ def run(config: TrainConfig, setup: Setup) -> Outcome | None:
         return _score(config, setup, trained)
 
 
-def _baseline(config: TrainConfig) -> baselines.BaselineConfig:
+def _baseline(config: TrainConfig, setup: Setup) -> baselines.BaselineConfig:
+    if setup.resume and config.baseline and config.training.steps != GanTraining().steps:
+        raise ValueError(
+            f"--steps are those of a GAN, and {setup.resume.folder} is a {config.baseline.kind}: "
+            f"--set baseline.steps={config.training.steps} makes it longer"
+        )
     fields = baselines.BaselineConfig.model_fields
     return baselines.BaselineConfig(**{name: getattr(config, name) for name in fields})
 
@@ -152,7 +159,7 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
-        findings=(*_findings(looks(rows), config, scored.findings), *_two_judges(rows)),
+        findings=(*_findings(looks(rows), config, scored.findings), *_two_judges(rows), *longer_findings(run)),
         versions=versions(),
     )
     keep(run, results)

@@ -10,13 +10,16 @@ import torch
 
 from advgan.config import GanTraining
 from advgan.data import Data
+from advgan.gan.ramps import rate
 from advgan.gan.recording import insisted, obstacle
 from advgan.gan.training import State, start
 from advgan.machine.processes import Processes
-from advgan.sampling.stored import load_state
+from advgan.sampling.stored import load_state, recipe_of
 from advgan.storage.runs import Run, latest_run
+from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
 from evaluation.jobs.train.config import TrainConfig
+from evaluation.watching.alarms import exhausted
 
 
 def begin(
@@ -32,11 +35,38 @@ def begin(
     run, newest = processes.from_first((run, newest))
     if newest:
         state = load_state(newest, device=device)
+        _check_longer(config, run, before=recipe_of(newest))
     if processes.is_first:
+        if newest:
+            _lengthen(config, run, before=recipe_of(newest), done=state.step)
         if setup.resume:
             log.info("resuming %s after step %d", run.folder, state.step)
         run.rewind_log(state.step)
     return state, run
+
+
+def _check_longer(config: TrainConfig, run: Run, *, before: GanTraining) -> None:
+    """Refuse to make a run longer where that would change what it has done, or do nothing."""
+    steps = config.training.steps
+    if steps != before.steps and config.networks.family == "progressive":
+        raise ValueError(
+            f"--steps {steps} with --resume {run.folder}: progressive networks grow with the share of the "
+            f"{before.steps} steps that are done, and would shrink again: begin a new run of {steps} steps"
+        )
+    looks = [row["distance"] for row in run.rows() if "distance" in row]
+    if steps > before.steps and exhausted(looks, config.patience):
+        raise ValueError(
+            f"--steps {steps} with --resume {run.folder}: it stopped after {config.patience} evaluations without a "
+            f"better distance, and would again: add --patience {2 * (config.patience or 1)} or more"
+        )
+
+
+def _lengthen(config: TrainConfig, run: Run, *, before: GanTraining, done: int) -> None:
+    def share(step: int, steps: int) -> float:
+        return rate(config.training.model_copy(update={"steps": steps}), step, peak=1.0)
+
+    steps = {"before": before.steps, "now": config.training.steps}
+    lengthen(run, config, option="--steps", unit="steps", done=done, rate=share, **steps)
 
 
 def check_recordable(config: TrainConfig, setup: Setup) -> None:
