@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -92,6 +92,28 @@ def with_table(columns: str, row: str, name: str = "set/labels.csv") -> Callable
     return make
 
 
+def hugging_face(*names: str, classes: bool = True) -> Any:
+    """Splits as the library datasets has them; skips where it is missing."""
+    library = pytest.importorskip("datasets", reason="the extra hf is not installed")
+    library.disable_progress_bars()
+    each = 60 // len(names)
+
+    def rows(start: int) -> Any:
+        numbers = range(start, start + each)
+        columns: dict[str, Any] = {"image": [Image.fromarray(PIXELS[number]) for number in numbers]}
+        if classes:
+            columns["label"] = [str(KINDS[number]) for number in numbers]
+        return library.Dataset.from_dict(columns).cast_column("image", library.Image())
+
+    return library.DatasetDict({name: rows(place * each) for place, name in enumerate(names)})
+
+
+def parquet() -> None:
+    Path("set/data").mkdir(parents=True)
+    for name, part in hugging_face("train", "test").items():
+        part.to_parquet(f"set/data/{name}-00000-of-00001.parquet")
+
+
 UNLABELLED = {verb: NEED[verb] for verb in CLASSES}
 ALONE = dict.fromkeys(LEARN, "no train split")
 KINDS_OF_INPUT = [
@@ -152,6 +174,14 @@ KINDS_OF_INPUT = [
         "set.pt",
     ),
     Kind("float images", lambda: npz(images=(PIXELS / 255).astype(np.float32), labels=LABELS), "set.npz"),
+    # Hugging Face.
+    Kind("saved to disk", lambda: hugging_face("train", "test").save_to_disk("set"), "set"),
+    Kind("one saved split", lambda: hugging_face("train")["train"].save_to_disk("set"), "set"),
+    Kind("saved without labels", lambda: hugging_face("train", classes=False).save_to_disk("set"), "set", UNLABELLED),
+    Kind("a saved test split", lambda: hugging_face("test").save_to_disk("set"), "set", ALONE),
+    Kind("parquet", parquet, "set"),
+    Kind("a parquet file", parquet, "set/data/train-00000-of-00001.parquet"),
+    Kind("no name of the hub", lambda: None, "hf:a/b/c", dict.fromkeys(VERBS, "")),
     # Names.
     Kind("the embedded digits", lambda: None, "digits"),
     Kind("a name that nobody knows", lambda: None, "nowhere", dict.fromkeys(VERBS, "nowhere")),

@@ -11,8 +11,9 @@ class DataConfig(Section):
     """A source of images and how to read it. Everything here changes the pixels or the split."""
 
     source: str = "digits"
-    """`digits`, a torchvision name, the path of a folder, archive, `.npz`, `.npy` or `.pt`, `stacked:` before a source
-    of digits, or `gaussian`, `ring` or `grid`. Empty: the rest says how to read what is named elsewhere."""
+    """`digits`, a torchvision name, `hf:ORG/NAME@split`, the path of a folder, archive, `.npz`, `.npy`, `.pt` or
+    `.parquet`, `stacked:` before a source of digits, or `gaussian`, `ring` or `grid`. Empty: the rest says how to read
+    what is named elsewhere."""
     resize: int | None = Field(default=None, ge=4, le=1024)
     """Side of the square to which every image is resized; None keeps the stored size."""
     channels: Literal[1, 3] | None = None

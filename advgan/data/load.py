@@ -11,6 +11,7 @@ import torch
 
 from advgan.config import DataConfig
 from advgan.data.digits import read_digits
+from advgan.data.hugging_face import is_by_name, is_hugging_face, read_hugging_face
 from advgan.data.imageset import Data, ImageSet
 from advgan.data.points import POINTS, draw_points
 from advgan.data.reading.archive import SUFFIXES, is_archive
@@ -112,7 +113,10 @@ def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Che
     if name in TORCHVISION:
         return read_torchvision(name, config, cache=cache, workers=workers, check=check)
     path = Path(config.source).expanduser()
-    _check_readable(config.source, path)
+    if not is_by_name(config.source):
+        _check_readable(config.source, path)
+    if is_hugging_face(config.source):
+        return read_hugging_face(config, cache=cache, workers=workers, check=check)
     if path.is_dir():
         return gather_folder(path, config, cache=cache, workers=workers, check=check)
     if is_archive(path):
@@ -121,8 +125,8 @@ def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Che
     if reader is None:
         inside = "give the folder that it lies in" if is_table(path.name) or is_image(path.name) else "give a folder"
         raise ValueError(
-            f"{config.source} is no source of images: {inside}, {', '.join(SUFFIXES)}, .npz, .npy, .pt or one of "
-            f"{', '.join(KNOWN)}"
+            f"{config.source} is no source of images: {inside}, {', '.join(SUFFIXES)}, .npz, .npy, .pt, .parquet, "
+            f"hf:ORG/NAME or one of {', '.join(KNOWN)}"
         )
     return _fitted(arrays_to_collection(str(path), path.stem, reader(path)), config), None
 

@@ -1,16 +1,13 @@
 """The data sets that torchvision knows by name: downloaded on first use, then read from the cache."""
 
-import socket
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from advgan.config import DataConfig
+from advgan.data.downloading import one_line, quiet_and_patient
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.collection import TEST, TRAIN, VALIDATION, Collection
 from advgan.data.reading.files import Files
@@ -21,8 +18,6 @@ from advgan.data.reading.store import stored
 from advgan.storage.cache import cached
 
 Read = TypeVar("Read")
-
-_PATIENCE_SECONDS = 30.0  # for an answer of the network; torchvision itself would wait for ever
 
 
 class Parts(NamedTuple):
@@ -59,21 +54,21 @@ def _obtain(name: str, root: Path, read: Callable[[Path, bool], Read]) -> Read:
 
     def download(folder: Path) -> None:
         try:
-            with _quiet_and_patient():
+            with quiet_and_patient():
                 read(folder, True)
         except Exception as error:  # torchvision, urllib and gdown raise many kinds
             raise ValueError(
-                f"{name} is not in the cache and cannot be downloaded ({_one_line(error)}): place {TORCHVISION[name]} "
+                f"{name} is not in the cache and cannot be downloaded ({one_line(error)}): place {TORCHVISION[name]} "
                 f"in {root}, or give your own images with --data DIR"
             ) from None
 
     cached(root, download)
     try:
-        with _quiet_and_patient():
+        with quiet_and_patient():
             return read(root, False)
     except Exception as error:  # as above
         raise ValueError(
-            f"{name}: the files in {root} are incomplete or damaged ({_one_line(error)}): "
+            f"{name}: the files in {root} are incomplete or damaged ({one_line(error)}): "
             f"{TORCHVISION[name]} is needed; delete the folder to download it anew"
         ) from None
 
@@ -154,20 +149,3 @@ def _join(name: str, parts: Parts, config: DataConfig) -> Collection:
         origin=np.repeat(np.array([TRAIN, TEST], np.uint8), [len(parts.train[1]), len(parts.test[1])]),
         classes=tuple(kind.replace("/", "-") for kind in parts.classes),
     )
-
-
-@contextmanager
-def _quiet_and_patient() -> Iterator[None]:
-    """Keep torchvision's remarks off stdout, and its bars off a stderr that is no terminal; limit waiting."""
-    before = socket.getdefaulttimeout()
-    remarks = sys.stderr if sys.stderr.isatty() else StringIO()
-    try:
-        socket.setdefaulttimeout(_PATIENCE_SECONDS)
-        with redirect_stdout(remarks), redirect_stderr(remarks):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

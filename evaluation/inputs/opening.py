@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from advgan.config import DataConfig
-from advgan.data import ANY_IMAGES, KNOWN, Data, ImageSet, load_data
+from advgan.data import ANY_IMAGES, KNOWN, Data, ImageSet, load_data, load_images
+from advgan.data.hugging_face import is_by_name, is_hugging_face
 from advgan.data.reading.archive import is_archive
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.pixels import is_image
@@ -124,6 +125,9 @@ class _Opening:
             images = load_data(config, workers=self.workers, use=ANY_IMAGES).train
             return self._stored(Found(images, labelled=images.num_classes > 0, named=True), f"{spec}/train")
         path = Path(spec).expanduser()
+        if is_by_name(spec) or (os.path.exists(path) and is_hugging_face(spec)):
+            images = load_images(config, workers=self.workers)
+            return self._stored(Found(images, labelled=images.num_classes > 0, named=True), spec)
         if not os.path.exists(path):
             raise ValueError(f"nothing at {spec} to score: give {FORMS}")
         return self._folder(path, spec, config) if path.is_dir() else self._file(path, spec, config)
