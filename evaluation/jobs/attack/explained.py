@@ -138,4 +138,8 @@ def _curves(show: Show, task: Task) -> list[CurvePanel]:
         norm=show.options.norm,
         points=show.points,
         room=task.room,
+        left={
+            name: int(show.outcomes[settings[-1]].robust.sum())
+            for name, settings in show.options.settings(task.images.shape[1]).items()
+        },
     )

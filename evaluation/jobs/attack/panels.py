@@ -12,6 +12,7 @@ from attacks import Classifier
 from evaluation.jobs.suites import attack_entry, format_eps
 from evaluation.report.panels import CurvePanel, ImagePanel, Line, Series, TablePanel
 from evaluation.report.pictures import Prediction, triplets_panel
+from evaluation.under_attack.bound_attacks import option_of
 from evaluation.under_attack.eps_curve import eps_curve
 from evaluation.under_attack.outcomes import Outcome, bound, clean_outcome
 from evaluation.under_attack.trials import Trial, sweep
@@ -21,7 +22,7 @@ SHOWN = 6
 TRIPLETS = 6
 """Attacks of which triplets are shown, at most."""
 CURVES = 4
-"""Attacks in the curve, at most."""
+"""Attacks in the curve, at most: the strongest of each kind, then the strongest of all."""
 
 
 def curve_panels(
@@ -33,12 +34,15 @@ def curve_panels(
     norm: str,
     points: int,
     room: Room,
+    left: Mapping[str, int],
 ) -> list[CurvePanel]:
     """Accuracy against eps, to twice the budget: beyond it every attack should win in the end.
 
-    Of controls and of attacks that use gradients; queries would take too long.
+    Of controls and of attacks that use gradients; queries would take too long. `left` is how many images each attack
+    leaves at its largest budget.
     """
-    chosen = [trial for trial in trials if trial.budgets and max(trial.budgets) > 0 and _is_quick(trial.name)][:CURVES]
+    quick = [trial for trial in trials if trial.budgets and max(trial.budgets) > 0 and _is_quick(trial.name)]
+    chosen = _strongest(quick, left)
     if points == 0 or not chosen:
         return []
     eps = max(chosen[0].budgets or ())
@@ -66,6 +70,23 @@ def curve_panels(
             lines=(Line("chance", 1 / some.num_classes),),
         )
     ]
+
+
+def _strongest(trials: Sequence[Trial], left: Mapping[str, int]) -> list[Trial]:
+    """The strongest control, single step and iterated attack, then the strongest of all, in the order of the trials.
+
+    Of equals the later: suites go from weak to strong.
+    """
+    ranked = sorted(enumerate(trials), key=lambda pair: (left[pair[1].name], -pair[0]))
+    kinds: dict[tuple[str, bool], int] = {}
+    for number, trial in ranked:
+        kinds.setdefault((attack_entry(trial.name).knowledge, _iterates(trial)), number)
+    first = [*kinds.values(), *(number for number, _ in ranked if number not in kinds.values())][:CURVES]
+    return [trials[number] for number in sorted(first)]
+
+
+def _iterates(trial: Trial) -> bool:
+    return (option_of(trial.attack, "steps") or 1) > 1
 
 
 def triplet_panels(

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from advgan.config import ClassifierTraining, DefenseConfig, GanTraining, NetworkConfig
@@ -15,6 +15,7 @@ from advgan.storage.runs import Run
 from evaluation.jobs.attack import job as attack
 from evaluation.jobs.augment import job as augment
 from evaluation.jobs.demo.config import DemoConfig
+from evaluation.jobs.demo.stages import Stage, verdict, why_struck
 from evaluation.jobs.fit import job as fit
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.jobs.suites import format_eps, setting_name
@@ -22,11 +23,10 @@ from evaluation.jobs.train import job as train
 from evaluation.jobs.uses import DEMO
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
-from evaluation.report.panels import CurvePanel, ImagePanel, Panel, Series
+from evaluation.report.panels import CurvePanel, ImagePanel, Panel
 from evaluation.report.results import Headline, Results
 from evaluation.report.text import format_value
 from evaluation.under_attack.budgets import CONVENTIONAL_EPS
-from evaluation.under_attack.rows import WORST_CASE
 
 __all__ = ["DemoConfig", "plan", "run"]
 
@@ -35,36 +35,6 @@ SMALL = 16
 LARGEST = 64
 TINY_EPS = 0.15
 """Budget for tiny grey images, whose strokes are one pixel wide: 0.3 would paint another digit."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the loop: its folder in the run, what it left."""
-
-    name: str
-    outcome: Outcome
-
-    @property
-    def folder(self) -> Path:
-        assert self.outcome.folder is not None
-        return self.outcome.folder
-
-    def score(self, metric: str, setting: str = "") -> Score:
-        """The first score of that metric, and setting if one is named; `fd` is any `fd[name]`."""
-        return self.found(metric, setting)[0]
-
-    def found(self, metric: str, setting: str = "") -> list[Score]:
-        """The scores of that metric; none where it could not be made."""
-        return [
-            score
-            for score in self.outcome.results.scores
-            if score.metric.partition("[")[0] == metric and setting in ("", score.setting)
-        ]
-
-    def panels(self, kind: type[Panel], *, section: str, limit: int = 1) -> list[Panel]:
-        """The first panels of a kind, their pictures named from the folder above."""
-        found = [panel for panel in self.outcome.results.panels if isinstance(panel, kind)][:limit]
-        return [_moved(panel, self.folder.name, section) for panel in found]
 
 
 def plan(config: DemoConfig, setup: Setup) -> list[str]:
@@ -215,17 +185,13 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
     """One report of the whole loop, with its five numbers on top."""
     fgsm = setting_name("fgsm", "linf", eps)
     hardened, augmented = again
-
-    def left(stage: Stage) -> str:
-        return format_value(stage.score("robust_accuracy", fgsm))
-
     covered = gan.found("modes_covered")[:1]
     five = [
         ("clean accuracy", before.score("clean_accuracy"), "before any attack"),
-        ("robust accuracy before", before.score("robust_accuracy", WORST_CASE), f"{fgsm} and PGD, worst case"),
+        ("robust accuracy before", before.worst, f"{fgsm} and PGD, worst case"),
         *(("distance of the GAN", score, _covered(covered)) for score in gan.found("fd")[:1]),
-        ("robust accuracy, hardened", hardened.score("robust_accuracy", WORST_CASE), "on real images alone"),
-        ("robust accuracy, augmented", augmented.score("robust_accuracy", WORST_CASE), "on the augmented set"),
+        ("robust accuracy, hardened", hardened.worst, "on real images alone"),
+        ("robust accuracy, augmented", augmented.worst, "on the augmented set"),
     ]
     scores = [score for stage in (before, gan, extra, *again) for score in stage.outcome.results.scores]
     findings = [finding for stage in (before, gan, extra, *again) for finding in stage.outcome.results.findings]
@@ -234,14 +200,16 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
         title=f"The whole loop on {data.name}",
         run=str(run.folder),
         created=now(),
-        verdict=f"FGSM takes the classifier from {format_value(before.score('clean_accuracy'))} to {left(before)}; "
-        f"hardened, {left(hardened)} stay, and {left(augmented)} with the augmented set.",
+        verdict=verdict(before, hardened, augmented),
         header=(
             ("data", data.summary()),
             ("threat model", f"linf, eps {format_eps(eps)}; leave the right class; white box"),
             ("stages", ", ".join(stage.folder.name for stage in (before, gan, extra, *again))),
         ),
-        headline=tuple(Headline(label, score, note) for label, score, note in five),
+        headline=tuple(
+            Headline(label, score, note, struck=why_struck(score, (before, hardened, augmented)))
+            for label, score, note in five
+        ),
         scores=tuple(scores),
         findings=_once(findings),
         panels=(
@@ -271,7 +239,7 @@ def _curves(before: Stage, hardened: Stage, augmented: Stage) -> Panel:
     for name, stage in stages:
         panel = next(panel for panel in stage.outcome.results.panels if isinstance(panel, CurvePanel))
         pgd = next(curve for curve in panel.series if curve.name == "pgd")
-        series.append(Series(name=name, x=pgd.x, y=pgd.y, low=pgd.low, high=pgd.high))
+        series.append(replace(pgd, name=name))
     return CurvePanel(
         title="Accuracy against eps, before and after",
         section="The loop",
@@ -281,13 +249,6 @@ def _curves(before: Stage, hardened: Stage, augmented: Stage) -> Panel:
         percent=True,
         series=tuple(series),
     )
-
-
-def _moved(panel: Panel, folder: str, section: str) -> Panel:
-    if isinstance(panel, ImagePanel):
-        items = tuple(replace(item, file=f"{folder}/{item.file}") for item in panel.items)
-        return replace(panel, items=items, section=section)
-    return replace(panel, section=section)
 
 
 def _once(findings: list[Finding]) -> tuple[Finding, ...]:
