@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attacks.classifier import Classifier
-from attacks.minimal.nearest import Nearest, Searching, margins
+from attacks.minimal.nearest import Nearest, Searching, margins, rounding
 from attacks.norms import Norm
 from attacks.queue import drive
 from attacks.samples import Samples
@@ -55,6 +55,10 @@ class Record:
         """What is known of some of the samples."""
         return Nearest(**{field.name: getattr(self.nearest, field.name)[samples.rows] for field in fields(Nearest)})
 
+    def off(self, samples: Samples) -> Tensor:
+        """What rounding may change in the margin of some of the samples: (N,)."""
+        return rounding(samples, self.logits[samples.rows])
+
     def add(self, states: Iterable[Searching]) -> None:
         """Take over what the states of a run found as they leave it."""
         for state in states:
@@ -75,11 +79,12 @@ def approach(
     """Look for fooling images on the way to those that were found, where none within eps was.
 
     A forward pass a step, where the straight line between the margins at both ends of what is left crosses 0, and a
-    little beyond. On a linear network the first step is there; halving would need seven for the same.
+    little beyond. On a linear network the first step is there; halving would need seven for the same. What fools by no
+    more than rounding does not count.
     """
     if steps == 0:
         return
-    nearest = record.nearest
+    nearest = replace(record.nearest, images=record.nearest.images.clone(), sizes=record.nearest.sizes.clone())
     wanted = (nearest.sizes.isfinite() & ~nearest.settled).nonzero().squeeze(1)
     record.add(
         drive(
@@ -89,6 +94,12 @@ def approach(
             batch_size=batch_size,
             compact=compact,
         )
+    )
+    lost = nearest.sizes.isfinite() & record.nearest.sizes.isinf()
+    record.nearest = replace(
+        record.nearest,
+        images=torch.where(lost[:, None, None, None], nearest.images, record.nearest.images),
+        sizes=torch.where(lost, nearest.sizes, record.nearest.sizes),
     )
 
 
@@ -100,19 +111,35 @@ class _Bracket:
     nearest: Nearest
     low: Tensor
     below: Tensor
-    """(N,) margins at `low`."""
+    """(N,) margins at `low`, beyond rounding."""
     high: Tensor
     above: Tensor
-    """(N,) margins at `high`."""
+    """(N,) margins at `high`, beyond rounding."""
     step: Tensor
     done: Tensor
+    off: Tensor
+    """(N,): what rounding may change in a margin."""
 
     @classmethod
     def of(cls, record: Record, samples: Samples) -> "_Bracket":
-        nearest, ends = record.of(samples), torch.zeros_like(samples.eps)
-        below = margins(samples, record.logits[samples.rows])
+        nearest, ends, off = record.of(samples), torch.zeros_like(samples.eps), record.off(samples)
+        below, above = margins(samples, record.logits[samples.rows]) - off, nearest.values - off
         step = torch.zeros_like(samples.rows)
-        return cls(samples, nearest, ends, below, ends + 1, nearest.values, step, step > 0)
+        # Where even the end is within rounding, look behind it, as far as the mean slope so far needs, and twice that.
+        short = above <= 0
+        farther = 4 * off / below.abs().maximum(off)
+        nearest = replace(nearest, sizes=torch.where(short, torch.inf, nearest.sizes))
+        return cls(
+            samples=samples,
+            nearest=nearest,
+            low=torch.where(short, ends + 1, ends),
+            below=torch.where(short, above, below),
+            high=torch.where(short, 1 + farther, ends + 1),
+            above=torch.where(short, 2 * off, above),
+            step=step,
+            done=step > 0,
+            off=off,
+        )
 
 
 def _narrow(classifier: Classifier, norm: Norm, path: Path, steps: int, state: _Bracket) -> _Bracket:
@@ -121,13 +148,14 @@ def _narrow(classifier: Classifier, norm: Norm, path: Path, steps: int, state: _
     share = state.low + width * (crossing + _BEYOND * (1 - crossing))
     candidate = path(samples, share)
     logits = classifier.logits(candidate, rows=samples.rows)
-    fooled, values = samples.fooled(logits), margins(samples, logits)
+    values = margins(samples, logits) - state.off
+    fooled = samples.fooled(logits) & (values > 0)
     nearest = state.nearest.offered(
         samples,
         candidate,
         fooled=fooled,
         sizes=norm.size(candidate - samples.images),
-        values=values,
+        values=values + state.off,
         closed=state.done,
     )
     return replace(

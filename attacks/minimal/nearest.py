@@ -17,6 +17,7 @@ from attacks.objectives import margin
 from attacks.queue import State, drive
 from attacks.samples import Samples
 
+_ROUNDINGS = 64  # of one number, what a sum over a layer may differ by if it is taken in another order
 _LESS = 1 - 1e-6  # of two sizes that are equal up to rounding, rounding shall not choose
 
 
@@ -120,10 +121,11 @@ def conclude(
 ) -> Tensor:
     """Collect what leaves, bisect towards the images `search_steps` times, and give back the results.
 
-    Bisection asks for the smallest ball onto which what was found can be projected and still fools, by one forward pass
-    a step. It has no part in samples with an eps: either something within fools, or the nearest, which may not fool at
-    all, is projected onto the ball. `reach` draws changes out before they are projected, so that in linf those well
-    within the ball move to its surface too. Without eps, a sample that nothing fools comes back as it was.
+    Bisection asks for the smallest ball onto which what was found can be projected and still fools, by more than
+    rounding, with one forward pass a step. It has no part in samples with an eps: either something within fools, or the
+    nearest, which may not fool at all, is projected onto the ball. `reach` draws changes out before they are projected,
+    so that in linf those well within the ball move to its surface too. Without eps, a sample that nothing fools comes
+    back as it was.
     """
     images, sizes = samples.images.clone(), torch.full_like(samples.eps, torch.inf)
     for state in states:
@@ -157,6 +159,8 @@ class _Bisection:
     images: Tensor
     low: Tensor
     high: Tensor
+    off: Tensor
+    """(N,): what rounding may change in a margin, by the largest logits that were seen."""
     step: Tensor
     done: Tensor
 
@@ -164,22 +168,37 @@ class _Bisection:
     def of(cls, samples: Samples, found: Tensor, norm: Norm, reach: float) -> "_Bisection":
         delta, step = found - samples.images, torch.zeros_like(samples.rows)
         source, size = found + (reach - 1) * delta, norm.size(delta)
-        return cls(samples, source, found, torch.zeros_like(size), size, step, step > 0)
+        none = torch.zeros_like(size)
+        return cls(samples, source, found, none, size, none, step, step > 0)
 
 
 def _halve(classifier: Classifier, norm: Norm, confidence: float, steps: int, state: _Bisection) -> _Bisection:
     samples, radius = state.samples, (state.low + state.high) / 2
     candidate = norm.project(state.source, samples.images, radius)
-    fooled = reached(samples, classifier.logits(candidate, rows=samples.rows), confidence)
+    logits = classifier.logits(candidate, rows=samples.rows)
+    off = state.off.maximum(rounding(samples, logits))
+    fooled = samples.fooled(logits) & (margins(samples, logits) >= off.clamp(min=confidence))
     better = fooled & ~state.done
     return replace(
         state,
         images=torch.where(better[:, None, None, None], candidate, state.images),
         low=torch.where(fooled, state.low, radius),
         high=torch.where(fooled, radius, state.high),
+        off=off,
         step=state.step + 1,
         done=state.step + 1 >= steps,
     )
+
+
+def rounding(samples: Samples, logits: Tensor) -> Tensor:
+    """How far a margin may be off for rounding alone, in a batch of another size or on another machine: (N,).
+
+    By the size of the two logits that it is taken of, and by a share of the margin, the root of a rounding: small
+    logits may be the difference of what is large. It is those at the image that count: where classes meet, both may be
+    0.
+    """
+    own, eps = logits.gather(1, samples.labels[:, None]).squeeze(1), torch.finfo(logits.dtype).eps
+    return finite(_ROUNDINGS * eps * own.abs() + eps**0.5 * margins(samples, logits).abs())
 
 
 def reached(samples: Samples, logits: Tensor, confidence: float) -> Tensor:
