@@ -98,6 +98,9 @@ def test_what_the_trust_panel_breaks_counts_in_the_headline_the_table_the_json_a
 def test_a_sound_network_keeps_its_headline(attacked: Attacked) -> None:
     answer = json.loads(attacked("plain", "--json").out)
     assert "struck" not in json.dumps(answer)
+    page = Path(answer["run"], "report.html").read_text()
+    assert page.index("Nothing to report") < page.index("What fooled it") < page.index("Few images")
+    assert "<details><summary>" in page[page.index("What fooled it") : page.index("Few images")]
     assert answer["verdict"].startswith("clean accuracy")
 
 

@@ -67,10 +67,10 @@ class Outcome:
         return self.summary or self.results.scores
 
 
-def progress(total: int, label: str, *, initial: int = 0) -> "tqdm[Any]":
+def progress(total: int, label: str, *, initial: int = 0, unit: str = "it") -> "tqdm[Any]":
     """A bar on stderr; none where stderr is no terminal, or with --quiet."""
     hidden = None if log.isEnabledFor(logging.INFO) else True
-    return tqdm(total=total, desc=label, initial=initial, disable=hidden, leave=False, dynamic_ncols=True)
+    return tqdm(total=total, desc=label, initial=initial, unit=unit, disable=hidden, leave=False, dynamic_ncols=True)
 
 
 def keep(run: Run, results: Results) -> None:

@@ -31,11 +31,13 @@ def write_report(run_folder: Path) -> Path:
     name a picture outside the folder.
     """
     results = Results.load(run_folder)
+    folds = results.command == "attack"  # there pictures come first, and what only explains last
     template = _templates().get_template("report.html.j2")
     page = template.render(
         results=results,
         cards=[card(headline) for headline in results.headline],
-        findings=_warnings_first(results.findings),
+        findings=[one for one in _warnings_first(results.findings) if one.level == "warning" or not folds],
+        folded=[one for one in results.findings if one.level != "warning" and folds],
         sections=sections(results.panels, lambda file: (run_folder, file)),
         sheet=score_sheet(results.scores),
         columns=_columns(len(results.headline)),

@@ -71,12 +71,13 @@ def run_trials(
     chunk_size: int = 1024,
     store: Store | None = None,
     processes: Processes | None = None,
-    on_done: Callable[[str], None] = lambda name: None,
+    on_done: Callable[[str, int, int], None] = lambda name, images, passes: None,
 ) -> dict[str, list[Search]]:
     """Search with every trial on all images of the task: its budgets in order; in other processes than the first none.
 
     With `cascade` each trial gets what those before it left, which needs them to have the same budgets. `on_done` hears
-    the name of each trial of each chunk.
+    the name of each trial of each chunk, how many images it had, and how many passes they took, also where that was
+    known from before.
     """
     processes = processes or Processes()
     starts = range(0, len(task.numbers), chunk_size)
@@ -92,7 +93,7 @@ def run_trials(
             if store and known is None:
                 store.write(chunk, trial, found)
             mine[chunk][trial.name] = found
-            on_done(trial.name)
+            on_done(trial.name, len(part.numbers), _passes(found))
     everybody = processes.gathered(mine)
     if not processes.is_first:
         return {}
@@ -100,9 +101,14 @@ def run_trials(
     return {trial.name: _joined([chunks[chunk][trial.name] for chunk in sorted(chunks)]) for trial in trials}
 
 
-def num_steps(count: int, num_trials: int, chunk_size: int, processes: Processes) -> int:
-    """How often `on_done` is called in this process."""
-    return num_trials * len(processes.share(list(range(0, count, chunk_size))))
+def num_images(count: int, num_trials: int, chunk_size: int, processes: Processes) -> int:
+    """Of how many images `on_done` hears in this process, each once a trial."""
+    starts = processes.share(list(range(0, count, chunk_size)))
+    return num_trials * sum(min(chunk_size, count - start) for start in starts)
+
+
+def _passes(found: Sequence[Search]) -> int:
+    return sum(int(each.forwards.sum() + each.backwards.sum()) for each in found)
 
 
 def _part(task: Task, start: int, end: int) -> Task:

@@ -11,10 +11,11 @@ from torch import Tensor
 from advgan.data import ImageSet
 from attacks import Attack, named_norm
 from evaluation.jobs.afterwards import spared
+from evaluation.jobs.attack.classes import became_panel, classes_panel
 from evaluation.jobs.attack.panels import curve_panels, stages_panel, triplet_panels
 from evaluation.jobs.attack.summary import panel_settings
 from evaluation.jobs.setup import log
-from evaluation.jobs.suites import AttackOptions, attack_entry
+from evaluation.jobs.suites import AttackOptions, attack_entry, format_eps
 from evaluation.record.findings import Finding
 from evaluation.report.panels import CurvePanel, Panel
 from evaluation.report.results import Results
@@ -59,6 +60,7 @@ def explained(measured: Measured, show: Show, task: Task, folder: Path) -> Resul
     outcomes, classes = {**show.outcomes, **panel}, show.some.classes
     drawn: list[tuple[list[Panel], list[Finding]]] = [
         spared("The table of the attacks", lambda: [stages_panel(outcomes, cascade=show.options.cascade)]),
+        spared("The accuracy by class", lambda: _of_classes(_by_budget(show, task, panel), classes)),
         spared("The curve over eps", lambda: _curves(show, task)),
         spared("Pictures of what fooled it", lambda: triplet_panels(folder, task.images, outcomes, classes)),
     ]
@@ -107,7 +109,7 @@ def _asked(show: Show, task: Task) -> tuple[list[Finding], dict[str, Outcome], l
 def _counted(show: Show, task: Task, ledger: Ledger) -> Iterator[tuple[str, Outcome]]:
     """What the panel broke of what the attacks left, at each budget."""
     channels, norm = task.images.shape[1], named_norm(show.options.norm)
-    settings = [settings for name, settings in show.options.settings(channels).items() if attack_entry(name).norms]
+    settings = _in_ball(show, channels)
     for number, (name, eps) in enumerate(
         zip(panel_settings(show.options, channels), show.options.budgets(channels), strict=True)
     ):
@@ -115,6 +117,33 @@ def _counted(show: Show, task: Task, ledger: Ledger) -> Iterator[tuple[str, Outc
         outcome = None if left is None else panel_outcome(task, ledger, norm=norm, eps=eps, left=left)
         if outcome is not None:
             yield name, outcome
+
+
+def _by_budget(show: Show, task: Task, panel: Mapping[str, Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of each budget with the panel's; all of them where no attack is bounded by a norm."""
+    channels = task.images.shape[1]
+    settings = _in_ball(show, channels)
+    if not settings:
+        return {"under attack": list(show.outcomes.values())}
+    return {
+        f"{show.options.norm} {format_eps(eps)}": [
+            *(show.outcomes[each[number]] for each in settings),
+            *([panel[name]] if name in panel else []),
+        ]
+        for number, (name, eps) in enumerate(
+            zip(panel_settings(show.options, channels), show.options.budgets(channels), strict=True)
+        )
+    }
+
+
+def _in_ball(show: Show, channels: int) -> list[list[str]]:
+    return [settings for name, settings in show.options.settings(channels).items() if attack_entry(name).norms]
+
+
+def _of_classes(budgets: Mapping[str, list[Outcome]], classes: Sequence[str]) -> list[Panel]:
+    name, largest = list(budgets.items())[-1]
+    made = classes_panel(budgets, classes), became_panel(largest, classes, where=name)
+    return [panel for panel in made if panel is not None]
 
 
 def _bound(show: Show, task: Task) -> dict[str, Attack]:

@@ -33,7 +33,7 @@ from evaluation.jobs.uses import ATTACK
 from evaluation.record.findings import Finding
 from evaluation.record.scores import noted
 from evaluation.report.results import Results
-from evaluation.under_attack.chunks import Store, num_steps, run_trials
+from evaluation.under_attack.chunks import Store, num_images, run_trials
 from evaluation.under_attack.outcomes import Outcome as AttackOutcome
 from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.rows import outcome_scores
@@ -183,13 +183,15 @@ def _attack_all(
     chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
     identity = config.model_dump(mode="json", exclude=NO_MATTER)
     store = Store(run.folder / "searches", {"subject": subject, "settings": identity, "chunk_size": chunk_size})
-    total = num_steps(len(task.numbers), len(trials), chunk_size, processes)
+    total, passes = num_images(len(task.numbers), len(trials), chunk_size, processes), 0
     try:
-        with progress(total, "attack") as bar:
+        with progress(total, "attack", unit=" images") as bar:
 
-            def done(name: str) -> None:
-                bar.set_postfix_str(name)
-                bar.update()
+            def done(name: str, images: int, spent: int) -> None:
+                nonlocal passes
+                passes += spent
+                bar.set_postfix_str(f"{passes:,} passes, {name}")
+                bar.update(images)
 
             found = run_trials(
                 task,

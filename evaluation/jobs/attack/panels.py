@@ -92,14 +92,19 @@ def _iterates(trial: Trial) -> bool:
 def triplet_panels(
     folder: Path, images: Tensor, outcomes: Mapping[str, Outcome], classes: tuple[str, ...], *, name: str = ""
 ) -> list[ImagePanel]:
-    """Clean, perturbation and adversarial image, of samples that each attack fooled, one class after the other."""
+    """Clean, perturbation and adversarial image, of samples that each attack fooled, one class after the other.
+
+    A sample is shown once, with the first attack that has a place for it.
+    """
     panels: list[ImagePanel] = []
+    unseen = torch.ones(len(images), dtype=torch.bool)
     for setting, outcome in outcomes.items():
         if len(panels) == TRIPLETS:
             break
-        chosen = _different_classes(outcome.success.nonzero().flatten(), outcome.clean.labels)
+        chosen = _different_classes((outcome.success & unseen).nonzero().flatten(), outcome.clean.labels)
         if len(chosen) == 0:
             continue
+        unseen[chosen] = False
         panels.append(
             triplets_panel(
                 folder,

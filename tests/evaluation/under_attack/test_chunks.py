@@ -11,7 +11,7 @@ from advgan.machine.processes import Processes
 from advgan.machine.room import Room
 from advgan.storage.checkpoints import load_checkpoint, save_checkpoint
 from attacks import Classifier, fgsm, pgd
-from evaluation.under_attack.chunks import Store, num_steps, run_trials
+from evaluation.under_attack.chunks import Store, num_images, run_trials
 from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.search import Search, Task
 from evaluation.under_attack.trials import Trial
@@ -55,7 +55,8 @@ def test_what_is_kept_is_not_attacked_again(tmp_path) -> None:
     store = Store(tmp_path, {"model": "a"})
     done: list[str] = []
 
-    def stop_after_three(name: str) -> None:
+    def stop_after_three(name: str, images: int, passes: int) -> None:
+        assert images == 10
         done.append(name)
         if len(done) == 3:
             raise KeyboardInterrupt
@@ -94,4 +95,16 @@ def test_results_of_another_model_are_refused(tmp_path) -> None:
 def test_processes_share_the_chunks_out() -> None:
     shares = [Processes(rank, 3).share(list(range(7))) for rank in range(3)]
     assert sorted(number for share in shares for number in share) == list(range(7))
-    assert num_steps(30, 2, 10, Processes(2, 3)) == 2
+    assert [num_images(25, 2, 10, Processes(rank, 3)) for rank in range(3)] == [20, 20, 10]
+
+
+def test_images_and_passes_are_reported_as_they_are_done_and_once_known(tmp_path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    store = Store(tmp_path, {"model": "a"})
+    for _ in range(2):
+        found = run_trials(task(), TRIALS, chunk_size=10, store=store, on_done=lambda *each: heard.append(each))
+    half = len(heard) // 2
+    assert heard[:half] == heard[half:]
+    assert sum(images for _, images, _ in heard[:half]) == num_images(30, len(TRIALS), 10, Processes())
+    passes = sum(int(each.forwards.sum() + each.backwards.sum()) for kept in found.values() for each in kept)
+    assert sum(spent for *_, spent in heard[:half]) == passes > 0
