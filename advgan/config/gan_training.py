@@ -80,7 +80,9 @@ class GanTraining(Section):
     batch_size: int = Field(default=64, ge=2)
     """Images a step, over all processes and accumulated parts together."""
     accumulation: int = Field(default=1, ge=1)
-    """Parts of a batch that pass one after the other, to save memory; batch norm sees a part."""
+    """Parts of a batch that pass one after the other, to save memory. What is logged, LeCam's averages, the signs that
+    steer augmentation and the accuracy that steers the schedule are of the whole batch; batch norm, minibatch
+    statistics, spectral norm, the loss relativistic-average and feature_matching see a part, which a run says."""
     generator_learning_rate: Positive = 2e-4
     discriminator_learning_rate: Positive = 2e-4
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -144,6 +144,12 @@ def _check(networks: GanNetworks, training: GanTraining) -> None:
             f"batch_size {training.batch_size} must be a multiple of accumulation {training.accumulation} times "
             f"packing {networks.packing}, so that every part holds whole packs"
         )
+    each = training.batch_size // (networks.packing * training.accumulation)
+    if networks.minibatch != "none" and each < 2 and training.accumulation > 1:
+        raise ValueError(
+            f"minibatch {networks.minibatch} compares the images of a part, and accumulation {training.accumulation} "
+            f"leaves {each} of batch_size {training.batch_size} in one: lower accumulation, or set minibatch none"
+        )
     if training.labelled is not None and networks.discriminator_labels != "classes":
         raise ValueError(
             f"training.labelled {training.labelled} is for a semi-supervised GAN: "

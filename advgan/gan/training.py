@@ -11,9 +11,10 @@ from torch import Tensor
 
 from advgan.config import GanTraining
 from advgan.data import ImageSet
-from advgan.gan.game import Sight, Turn
+from advgan.gan.game import Turn
 from advgan.gan.history import remember
-from advgan.gan.passes import Judged, frozen
+from advgan.gan.parts import Heard, apart, heard, mean_turn, together
+from advgan.gan.passes import frozen
 from advgan.gan.ramps import augmented_share, average_decay, beta2, penalty_share, rate
 from advgan.gan.recording import passes_for
 from advgan.gan.rounds import TRAINING_LATENTS, rounds
@@ -41,8 +42,9 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
 
     The caller decides when to log, sample, save or stop; between steps it may switch modes and use the networks, but
     must leave weights alone. The last generated batch of a step serves both players, so the generator runs forward
-    once a discriminator step; with accumulation it runs once more. Fakes take the labels of the real batch, hence its
-    mix of classes. Under torchrun every process calls this with the same arguments and its own `processes`; each takes
+    once a discriminator step; with accumulation it runs once more, and what is logged or acted on is of the whole
+    batch: `advgan.gan.parts` names what cannot be. Fakes take the labels of the real batch, hence its mix of classes.
+    Under torchrun every process calls this with the same arguments and its own `processes`; each takes
     its share of every batch, and gradients are averaged, so the players stay the same everywhere.
     """
     processes = processes or Processes()
@@ -51,6 +53,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
     stream = rounds(state, data, training, processes)
     growing = [each for each in (generator, discriminator, state.average) if isinstance(each, Growing)]
     follow = averaging(state.average, generator)
+    kept = torch.clone if passes.overwrites else _as_it_is
 
     while state.step < training.steps:
         # Form: learning rates, what else moves with the steps, modes, and the stage of networks that grow.
@@ -66,16 +69,21 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
                 # Discriminator: score real images above generated ones. Only the last of these keep their graph.
                 batch, keeps = next(stream), turn == turns - 1 and keeps_graphs(training)
                 state.discriminator_optimizer.zero_grad()
+                told = list[Heard]()
                 for part in batch:
                     judged = passes.discriminate(part, keeps=keeps)
-                _descend(state, training, judged.sight, processes)
+                    told.append(heard(judged, parts=training.accumulation, kept=kept))
+                whole = together(told)
+                _descend(state, training, whole, processes)
 
             # Generator: move the same images, or new ones, towards a better score.
             for update in range(training.generator_updates):
                 batch = next(stream) if training.generator_batch == "fresh" else batch
                 state.generator_optimizer.zero_grad()
+                asked = list[Turn]()
                 for part in batch:
-                    asked = passes.generate(part, judged.fake if keeps and update == 0 else None)
+                    turned = passes.generate(part, judged.fake if keeps and update == 0 else None)
+                    asked.append(apart(turned, parts=training.accumulation, kept=kept))
                 processes.average(_gradients(generator))
                 state.generator_optimizer.step()
 
@@ -85,8 +93,7 @@ def train(state: State, data: ImageSet, training: GanTraining, *, processes: Pro
         if training.historical_averaging:
             remember(state.generator_mean, list(generator.parameters()), step=state.step)
             remember(state.discriminator_mean, list(discriminator.parameters()), step=state.step)
-        kept = torch.clone if passes.overwrites else _as_it_is
-        yield _step(state, training, judged, asked, kept)
+        yield _step(state, training, whole, mean_turn(asked), kept)
 
 
 def _set_rates(state: State, training: GanTraining) -> None:
@@ -124,9 +131,9 @@ def _gradients(network: Network) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _descend(state: State, training: GanTraining, sight: Sight, processes: Processes) -> None:
+def _descend(state: State, training: GanTraining, whole: Heard, processes: Processes) -> None:
     """Step the discriminator, bound its weights where the recipe says so, and read the gauges."""
-    seen = _gauged(training, sight.real_logits.detach(), sight.fake_logits.detach())
+    seen = _gauged(training, whole.real_logits.detach(), whole.fake_logits.detach())
     processes.average([*_gradients(state.discriminator), *seen.values()])
     state.discriminator_optimizer.step()
     if training.clip:
@@ -154,22 +161,22 @@ def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tens
     return seen
 
 
-def _step(state: State, training: GanTraining, judged: Judged, asked: Turn, kept: Callable[[Tensor], Tensor]) -> Step:
+def _step(state: State, training: GanTraining, whole: Heard, asked: Turn, kept: Callable[[Tensor], Tensor]) -> Step:
     """Tell of a step; `kept` copies what the next one overwrites. Gradients are still those of both last passes."""
     discriminator_gradients, generator_gradients = _gradients(state.discriminator), _gradients(state.generator)
     norms = torch._foreach_norm([*discriminator_gradients, *generator_gradients])
-    turns = (("discriminator", judged.turn), ("generator", asked))
+    turns = (("discriminator", whole.turn), ("generator", asked))
     share = state.gauges.augmentation
     return Step(
         step=state.step,
         images_seen=state.batches * training.batch_size,
-        discriminator_loss=kept(judged.turn.adversarial.detach()),
+        discriminator_loss=kept(whole.turn.adversarial.detach()),
         generator_loss=kept(asked.adversarial.detach()),
         terms={
             f"{player}.{name}": kept(value.detach()) for player, turn in turns for name, value in turn.terms.items()
         },
-        real_logits=kept(judged.sight.real_logits.detach()),
-        fake_logits=kept(judged.sight.fake_logits.detach()),
+        real_logits=kept(whole.real_logits.detach()),
+        fake_logits=kept(whole.fake_logits.detach()),
         discriminator_gradients=norms[: len(discriminator_gradients)],
         generator_gradients=norms[len(discriminator_gradients) :],
         augmentation=share.clone() if training.augmentation_moves else share,

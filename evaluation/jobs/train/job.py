@@ -26,6 +26,7 @@ from evaluation.jobs.train.board import check_tensorboard
 from evaluation.jobs.train.config import TrainConfig
 from evaluation.jobs.train.loop import Row, looks, train_watched
 from evaluation.jobs.train.panels import training_panels
+from evaluation.jobs.train.parted import part_findings
 from evaluation.jobs.train.start import begin, check_recordable, restarted_run
 from evaluation.jobs.train.threads import training_threads
 from evaluation.jobs.uses import use_of_training
@@ -49,6 +50,8 @@ class _Trained:
     extractor: Extractor
     reference: Reference
     threads: int
+    parted: list[Finding]
+    """What saw a part of a batch at a time."""
 
 
 def plan(config: TrainConfig, setup: Setup) -> list[str]:
@@ -116,6 +119,9 @@ def _watched(
 ) -> _Trained | None:
     """Train; what there is to score, in the first process."""
     state, run = begin(config, setup, data, device, processes)
+    parted = part_findings(state, config.training)
+    for finding in parted if processes.is_first else []:
+        log.warning("Note: %s. %s", finding.title, finding.evidence)
     room = Room(automatic=True)
     reference = Reference(data, extractor, seed=config.training.seed, batch_size=room) if extractor else None
     monitor = None
@@ -133,7 +139,7 @@ def _watched(
         return None
     if times.total:
         log.info("%s", times)
-    return _Trained(run, data, extractor, reference, torch.get_num_threads())
+    return _Trained(run, data, extractor, reference, torch.get_num_threads(), parted)
 
 
 @true_float32()
@@ -159,7 +165,12 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
-        findings=(*_findings(looks(rows), config, scored.findings), *_two_judges(rows), *longer_findings(run)),
+        findings=(
+            *_findings(looks(rows), config, scored.findings),
+            *_two_judges(rows),
+            *longer_findings(run),
+            *trained.parted,
+        ),
         versions=versions(),
     )
     keep(run, results)
