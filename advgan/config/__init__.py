@@ -2,7 +2,7 @@
 
 from advgan.config.baseline import Baseline
 from advgan.config.classifier import ClassifierTraining, DefenseConfig, NetworkConfig
-from advgan.config.data import DataConfig
+from advgan.config.data import DataConfig, ReadData
 from advgan.config.gan_networks import GanNetworks
 from advgan.config.gan_training import GanTraining
 from advgan.config.ramp import Ramp
@@ -20,6 +20,7 @@ __all__ = [
     "Number",
     "Positive",
     "Ramp",
+    "ReadData",
     "Section",
     "Share",
 ]

@@ -1,8 +1,8 @@
 """Which images to use."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from advgan.config.section import Section
 
@@ -36,3 +36,11 @@ class DataConfig(Section):
     def reading(self, source: str) -> "DataConfig":
         """How to read another source: to the same size and channels, and as strictly."""
         return DataConfig(source=source, resize=self.resize, channels=self.channels, skip_bad=self.skip_bad)
+
+
+def _unnamed(data: DataConfig) -> DataConfig:
+    return data if data.names_source else data.model_copy(update={"source": ""})
+
+
+ReadData = Annotated[DataConfig, AfterValidator(_unnamed)]
+"""Data of a verb that finds them in the run that it works on, where its configuration says only how to read them."""

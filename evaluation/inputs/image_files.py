@@ -52,7 +52,8 @@ def read_image_files(path: Path, config: DataConfig, *, workers: int = 0, cache:
         collection.name,
     )
     labelled = len(collection.classes) > 0
-    return Found(images, labelled, named=labelled, lossy=int((folder / _COUNT_FILE).read_text()))
+    lossy = int((folder / _COUNT_FILE).read_text())
+    return Found(images, labelled, named=labelled, lossy=lossy, skipped=len(collection.skipped))
 
 
 def layout_to_score(files: Files) -> Layout:

@@ -19,6 +19,8 @@ class Found(NamedTuple):
     named: bool
     """Whether the classes have names of their own."""
     lossy: int = 0
+    skipped: int = 0
+    """Files that were left out, since they cannot be read."""
     rounding: Rounding | None = None
 
 
@@ -57,11 +59,17 @@ def stored_source(
         stored=True,
         rows=rows,
         points=images.are_points,
-        protocol="all stored images" if rows is None else f"{len(rows):,} of {len(images):,} images, seed {seed}",
+        protocol=_protocol(found, rows, seed),
         lossy=found.lossy,
         rounding=found.rounding,
         unmatched=unmatched,
     )
+
+
+def _protocol(found: Found, rows: Tensor | None, seed: int) -> str:
+    count = len(found.images)
+    words = "all stored images" if rows is None else f"{len(rows):,} of {count:,} images, seed {seed}"
+    return f"{words}; {found.skipped:,} that cannot be read left out" if found.skipped else words
 
 
 def _labels(

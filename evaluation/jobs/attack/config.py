@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from advgan.config import DataConfig, Number
+from advgan.config import Number, ReadData
 from evaluation.jobs.suites import AttackOptions
 
 Format = Literal["png", "npz", "torchattacks", "autoattack"]
@@ -15,7 +15,7 @@ class AttackConfig(AttackOptions):
     """The settings of an attack."""
 
     model: str = "resnet"
-    data: DataConfig | None = None
+    data: ReadData | None = None
     """None: the data that the model's run was trained on, else the embedded digits."""
     num_samples: int | None = Field(default=None, ge=1)
     """Test images, drawn in proportion to their classes; None: all."""

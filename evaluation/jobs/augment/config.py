@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from advgan.config import DataConfig, Share
+from advgan.config import ReadData, Share
 from evaluation.jobs.suites import AttackOptions
 
 
@@ -11,7 +11,7 @@ class AugmentConfig(AttackOptions):
 
     model: str = "cnn"
     """The classifier that is attacked, and that judges generated images."""
-    data: DataConfig | None = None
+    data: ReadData | None = None
     """None: the data of the model's or the generator's run, else the embedded digits."""
     attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
     checkpoint: str | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from advgan.config import DataConfig, Section
+from advgan.config import ReadData, Section
 from advgan.config.mistakes import nearest
 from evaluation.features.defaults import NUM_REAL, PROTOCOL
 from evaluation.jobs.sources import data_of
@@ -15,7 +15,7 @@ class EvalConfig(Section):
 
     subjects: tuple[str, ...] = ()
     """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
-    data: DataConfig | None = None
+    data: ReadData | None = None
     """None: the data that the first generator was trained on. Size, channels and leniency also hold for subjects and
     reference that are stored."""
     reference: str = ""
@@ -66,8 +66,6 @@ class EvalConfig(Section):
 
     def complete(self) -> "EvalConfig":
         """The same with the data that the subjects were trained on, where it names none and no reference."""
-        if not self.reference:
-            return self.model_copy(update={"data": data_of(self.data, *self.subjects)})
-        if self.data is None or self.data.names_source:
+        if self.reference:
             return self
-        return self.model_copy(update={"data": self.data.model_copy(update={"source": ""})})
+        return self.model_copy(update={"data": data_of(self.data, *self.subjects)})

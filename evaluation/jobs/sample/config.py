@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from advgan.config import DataConfig, Section
+from advgan.config import ReadData, Section
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class SampleConfig(Section):
     """Add up mean latents of classes, such as `7 - 1 + 0`."""
     model: str = "cnn"
     """The classifier that tells the classes for arithmetic."""
-    data: DataConfig | None = None
+    data: ReadData | None = None
     """What that classifier knows; None: the data of the GAN's run."""
     reject: bool = False
     """Keep images as the discriminator's odds say."""
