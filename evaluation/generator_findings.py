@@ -7,6 +7,7 @@ from evaluation.features.absent import judged
 from evaluation.features.extractor_findings import extractor_findings
 from evaluation.features.features import Features, metric_name
 from evaluation.features.seen import Row, Seen
+from evaluation.fidelity.floor_findings import below_floor_findings
 from evaluation.fidelity.rows import fidelity_findings
 from evaluation.memorisation.findings import memorisation_findings
 from evaluation.modes.findings import mode_findings
@@ -30,7 +31,7 @@ def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
     found.append(_repeats_itself(seen))
     found += judged("the classes", lambda: mode_findings(real, fake, classes=seen.classes))
     found += judged("labels", lambda: label_findings(seen))
-    found += fidelity_findings(seen, rows)
+    found += [*fidelity_findings(seen, rows), *below_floor_findings(seen, rows)]
     found += judged("neighbourhoods", lambda: neighbour_findings(seen, rows))
     found += judged("realism", lambda: realism_findings(seen, rows))
     found += [*diversity_findings(rows), *memorisation_findings(rows)]

@@ -25,6 +25,8 @@ class Sample:
     name: str = ""
     digest: str = ""
     """Names the content."""
+    drawn_from: int = 0
+    """Images of which these are a random draw; 0: they are all there are."""
     asked: str = ""
     """Which classes a conditional generator was asked for, in words."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluation.fidelity.class_noise import INDEPENDENT, ClassNoise
 from evaluation.fidelity.population_spectrum import Spectrum, spectrum_behind, spectrum_of
 from evaluation.statistics.intervals import NORMAL, UNKNOWN, Estimate
 
@@ -24,15 +25,23 @@ Its integrand falls like v^(1/2) towards 0 and like v^(-3/2) at the far end: onl
 """
 
 
-def frechet_floor(real_features: Tensor, num_fake: int) -> float:
+def frechet_floor(real_features: Tensor, num_fake: int, noise: ClassNoise = INDEPENDENT) -> float:
     """Predict the distance that a perfect generator would score with `num_fake` samples against these real ones."""
-    return frechet_floor_estimate(real_features, num_fake).value
+    return frechet_floor_estimate(real_features, num_fake, noise).value
 
 
-def frechet_floor_estimate(real_features: Tensor, num_fake: int) -> Estimate:
-    """The floor that real features (N, D) tell, and how well they tell it: see `floor_from_covariance`."""
-    _check(len(real_features), num_fake)
-    return _floor(spectrum_of(real_features), real_features.shape[1], len(real_features), num_fake)
+def frechet_floor_estimate(real_features: Tensor, num_fake: int, noise: ClassNoise = INDEPENDENT) -> Estimate:
+    """The floor that real features (N, D) tell, and how well they tell it: see `floor_from_covariance`.
+
+    `noise` says how their classes, and those of the fakes, were drawn, and what their fourth moments are.
+    """
+    count = len(real_features)
+    _check(count, num_fake)
+    found, factor = (
+        _floor(spectrum_of(real_features), real_features.shape[1], count, num_fake),
+        noise.factor(count, num_fake),
+    )
+    return Estimate(*(part * factor for part in found))
 
 
 def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> Estimate:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.random import uniform
+from attacks.random import permutation, uniform
 from evaluation.features.features import check_features
+from evaluation.fidelity.class_noise import INDEPENDENT, ClassNoise
 from evaluation.fidelity.frechet import frechet_distance
 from evaluation.fidelity.frechet_floor import expected_distance
 from evaluation.fidelity.frechet_interval import frechet_noise
@@ -41,7 +42,9 @@ class Extrapolation(NamedTuple):
     """The largest distance of a point from the line; 0 where there are two points only."""
 
 
-def frechet_infinity(real_features: Tensor, fake_features: Tensor, *, seed: int = 0) -> Extrapolation:
+def frechet_infinity(
+    real_features: Tensor, fake_features: Tensor, *, seed: int = 0, noise: ClassNoise = INDEPENDENT
+) -> Extrapolation:
     """Extrapolate to infinitely many real and fake samples at once, whose numbers shrink in proportion.
 
     Both are (N, D), at least 32 rows each. The whole sets, their halves and their quarters, dealt by `seed`, give three
@@ -50,15 +53,17 @@ def frechet_infinity(real_features: Tensor, fake_features: Tensor, *, seed: int 
     the noise of the samples; where that does not explain how far the points are from the line there is none. In
     simulations (Gaussian features, D = 32 and 64, N from 2 D to 20 D, equal, shifted, scaled and collapsed
     distributions) it held the limit in 92 to 98 %, where that of a line in 1/N held it in a quarter at N = 2 D.
+    Where `noise` knows of classes, the floors count what these make at each size: rows are dealt at random, but of all
+    real images and of fakes whose classes were dealt out each four in a row, which the caller sorts by class.
     Raises ValueError for fewer rows, or features that do not vary.
     """
     check_features(real_features, fake_features, least=LEAST)
-    floors, distances = _points(real_features, fake_features, seed)
+    floors, distances = _points(real_features, fake_features, seed, noise)
     weights, slopes = _line(floors)
     limit, slope = float(weights @ distances), float(slopes @ distances)
-    noise = frechet_noise(real_features, fake_features, seed=seed)
-    variance = noise.linear + _growth(weights) * noise.quadratic
-    freedom = 2 * distances[0] ** 2 / max(noise.linear + noise.quadratic, np.finfo(float).tiny)
+    found = frechet_noise(real_features, fake_features, seed=seed)
+    variance = found.linear + _growth(weights) * found.quadratic
+    freedom = 2 * distances[0] ** 2 / max(found.linear + found.quadratic, np.finfo(float).tiny)
     margin = student(max(freedom, 1.0)) * math.sqrt(variance)
     residual = float(np.abs(distances - limit - slope * floors).max())
     interval = Interval(limit - margin, limit + margin) if residual <= margin else UNKNOWN
@@ -93,15 +98,24 @@ def infinity_findings(limit: Estimate, *, num_real: int, num_fake: int, columns:
     return findings
 
 
-def _points(real: Tensor, fake: Tensor, seed: int) -> tuple[Vector, Vector]:
+def _points(real: Tensor, fake: Tensor, seed: int, noise: ClassNoise) -> tuple[Vector, Vector]:
     """Floor and mean distance of the parts at each share."""
     spectrum = spectrum_of(real)
     if len(spectrum.counts) == 0:
         raise ValueError("real features do not vary: there is nothing to extrapolate in; look at the images")
     fewest = min(len(real), len(fake))
     shares = [share for share in SHARES if share <= 2 or fewest // share >= real.shape[1]]
-    quarters = [_dealt(len(features), seed, stream) for stream, features in enumerate((real, fake))]
-    floors = [expected_distance(spectrum, len(real) // share, len(fake) // share) for share in shares]
+    whole = len(real) == noise.drawn_from
+    in_order = whole or noise == INDEPENDENT, noise.even or noise == INDEPENDENT
+    quarters = [
+        _dealt(len(features), seed, stream) if ordered else _dealt_at_random(len(features), seed, stream)
+        for stream, (features, ordered) in enumerate(zip((real, fake), in_order, strict=True))
+    ]
+    sizes = [(len(real) // share, len(fake) // share) for share in shares]
+    floors = [
+        expected_distance(spectrum, *size) * (noise._replace(drawn_from=size[0]) if whole else noise).factor(*size)
+        for size in sizes
+    ]
     return np.array(floors), np.array([_mean_distance(real, fake, quarters, share) for share in shares])
 
 
@@ -123,6 +137,11 @@ def _dealt(count: int, seed: int, stream: int) -> list[Tensor]:
     starts = torch.arange(0, count, SHARES[-1])
     rows = starts[:, None] + uniform(seed, starts, (SHARES[-1],), stream=stream).argsort(dim=1)
     return [part[part < count] for part in rows.T]
+
+
+def _dealt_at_random(count: int, seed: int, stream: int) -> list[Tensor]:
+    """Rows of each quarter, whatever their order: independent draws stay so."""
+    return [part.sort().values for part in permutation(seed, count, stream=stream).tensor_split(SHARES[-1])]
 
 
 def _line(floors: Vector) -> tuple[Vector, Vector]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
+import torch
 from torch import Tensor
 
+from advgan.sampling.classes import draw_classes
 from attacks.random import permutation
 from evaluation.features.features import Features, metric_name
-from evaluation.features.seen import Row, Seen
+from evaluation.features.seen import Row, Sample, Seen
+from evaluation.fidelity.class_noise import INDEPENDENT, ClassNoise, class_noise
 from evaluation.fidelity.cmmd import cmmd
 from evaluation.fidelity.frechet_floor import frechet_floor_estimate
 from evaluation.fidelity.frechet_infinity import frechet_infinity, infinity_findings
@@ -40,11 +43,12 @@ def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
         distance = frechet_estimate(real.values, fake.values, seed=seen.seed)
         rows.append((metric_name("fid", real), distance, len(fake), _DISTANCE))
     if "fid_floor" in wanted:
-        rows.append((metric_name("fid_floor", real), frechet_floor_estimate(real.values, len(fake)), len(fake), _FLOOR))
+        floor = frechet_floor_estimate(real.values, len(fake), _noise(seen))
+        rows.append((metric_name("fid_floor", real), floor, len(fake), f"{_FLOOR}{_told(_noise(seen))}"))
     if "fid_infinity" in wanted:
-        rows.append(_infinity(real, fake, seen.seed))
+        rows.append(_infinity(seen))
     if "fid_real" in wanted and seen.held_out is not None:
-        rows.append(_reached(real, seen.held_out.features, len(fake), seen.seed))
+        rows.append(_reached(seen, seen.held_out))
     if "mind" in wanted:
         estimate = mind_estimate(real.values, fake.values, seed=seen.seed)
         rows.append((metric_name("mind", real), estimate, len(fake), _MIND))
@@ -70,8 +74,11 @@ def is_clip(features: Features) -> bool:
     return features.extractor.startswith("clip-")
 
 
-def _infinity(real: Features, fake: Features, seed: int) -> Row:
-    found = frechet_infinity(real.values, fake.values, seed=seed)
+def _infinity(seen: Seen) -> Row:
+    real, fake, noise = seen.real.features, seen.fake.features, _noise(seen)
+    whole = noise != INDEPENDENT and noise.drawn_from == len(real)
+    values = by_class(seen.real, whole), by_class(seen.fake, noise.even)
+    found = frechet_infinity(*values, seed=seen.seed, noise=noise)
     told = ", ".join(f"{distance:.4g}" for distance in found.distances)
     tested = len(found.distances) > 2
     text = (
@@ -83,11 +90,59 @@ def _infinity(real: Features, fake: Features, seed: int) -> Row:
     return metric_name("fid_infinity", real), found.limit, len(fake), text
 
 
-def _reached(real: Features, held_out: Features, num_fake: int, seed: int) -> Row:
-    some = permutation(seed, len(held_out), stream=2)[:num_fake].to(held_out.values.device)
-    text = f"{len(some)} held-out real images in place of {num_fake} generated: {_DISTANCE}"
-    reached = frechet_estimate(real.values, held_out.values[some], seed=seed)
+def by_class(sample: Sample, wanted: bool) -> Tensor:
+    """The features, in the order of their classes where that is wanted."""
+    values, labels = sample.features.values, sample.labels
+    return values if labels is None or not wanted else values[labels.argsort(stable=True).to(values.device)]
+
+
+def _noise(seen: Seen) -> ClassNoise:
+    """What the classes make of the noise, where the real ones are known."""
+    real = seen.real
+    return class_noise(real.features.values, real.labels, drawn_from=real.drawn_from, fake_labels=seen.fake.labels)
+
+
+def _told(noise: ClassNoise) -> str:
+    if noise == INDEPENDENT:
+        return ""
+    dealt = "which were dealt out in these shares" if noise.even else "drawn independently in these shares"
+    return (
+        "; for a generator whose classes have the shares of the real images, "
+        f"{dealt}: times {noise.total:.3g} for fourth moments, {noise.within:.3g} within classes"
+    )
+
+
+def _reached(seen: Seen, held_out: Sample) -> Row:
+    real, seed, num_fake = seen.real.features, seen.seed, len(seen.fake)
+    some = as_if_drawn(held_out, seen.real.labels, num_fake, seed).to(held_out.features.values.device)
+    drawn = "" if seen.real.labels is None or held_out.labels is None else ", their classes drawn independently,"
+    text = f"{len(some)} held-out real images{drawn} in place of {num_fake} generated: {_DISTANCE}"
+    reached = frechet_estimate(real.values, held_out.features.values[some], seed=seed)
     return metric_name("fid_real", real), reached, len(some), text
+
+
+def as_if_drawn(held_out: Sample, real_labels: Tensor | None, most: int, seed: int) -> Tensor:
+    """Which held-out images stand for generated ones: `most` of them, or until a class whose turn it is has no more.
+
+    Their classes are independent draws in the real shares, as a generator's are. The split that set them aside took the
+    same share of each class, so that all of them, or any share of all, are nearer to the others than draws can be.
+    """
+    order = permutation(seed, len(held_out), stream=2)
+    if real_labels is None or held_out.labels is None:
+        return order[:most]
+    labels = held_out.labels.cpu()[order]
+    classes = int(max(labels.max(), real_labels.max())) + 1
+    left = [order[labels == kind].tolist() for kind in range(classes)]
+    counts = real_labels.cpu().bincount(minlength=classes)
+    there = [int(count) if rows else 0 for count, rows in zip(counts, left, strict=True)]
+    if not sum(there):
+        return order[:most]
+    taken: list[int] = []
+    for kind in draw_classes(there, torch.arange(most), seed=seed).tolist():
+        if not left[kind]:
+            break
+        taken.append(left[kind].pop())
+    return torch.tensor(taken)
 
 
 def _cmmd(real: Tensor, fake: Tensor) -> Row:

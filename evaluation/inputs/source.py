@@ -44,6 +44,8 @@ class Source:
     """Whether `digest` and `rows` name every pixel, so that features of the images can be kept."""
     rows: Tensor | None = None
     """Which images of a stored set are given; None: all."""
+    drawn_from: int = 0
+    """Images of the set that `rows` were drawn from; 0: none were left out, or it is no set."""
     points: bool = False
     """Whether these are points, (N, D, 1, 1) and float, which may leave the unit range."""
     protocol: str = ""

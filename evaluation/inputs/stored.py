@@ -58,6 +58,7 @@ def stored_source(
         classes=classes,
         stored=True,
         rows=rows,
+        drawn_from=0 if rows is None else len(images),
         points=images.are_points,
         protocol=_protocol(found, rows, seed),
         lossy=found.lossy,

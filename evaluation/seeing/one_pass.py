@@ -87,6 +87,7 @@ def look(
             images=passed.images,
             name=source.name,
             digest=source.digest,
+            drawn_from=source.drawn_from,
             asked=source.asked,
         )
         for found in known

@@ -1,0 +1,47 @@
+"""Distances that lie below what even a perfect generator scores: then something about the draws is not as assumed."""
+
+from collections.abc import Sequence
+
+from evaluation.features.features import metric_name
+from evaluation.features.seen import Row, Seen
+from evaluation.record.findings import Finding
+from evaluation.statistics.intervals import Estimate
+
+
+def below_floor_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
+    """Warn of each distance whose whole interval is below its floor: that of its sizes, or 0 of what has no bias."""
+    real = seen.real.features
+    known = {metric: (estimate, samples) for metric, estimate, samples, _ in rows}
+    told = []
+    floor, num_fake = known.get(metric_name("fid_floor", real), (None, 0))
+    for word in ("fid", "fid_real", "fid_infinity", "kid", "cmmd"):
+        name = metric_name(word, real) if word != "cmmd" else word
+        if name not in known:
+            continue
+        distance, samples = known[name]
+        least = _floor_at(floor, len(real), num_fake, samples) if word in ("fid", "fid_real") else Estimate(0, 0, 0)
+        top = distance.value if distance.value == 0 else distance.high  # of the same images there is no interval
+        if least is not None and top < least.low:
+            told.append(
+                f"{name} is {distance.value:.4g} [{distance.low:.4g}, {distance.high:.4g}] over {least.value:.4g}"
+            )
+    if not told:
+        return []
+    return [
+        Finding(
+            "warning",
+            "A distance is below what a perfect generator would score",
+            f"{'; '.join(told)}. By chance that happens to fewer than 1 in 40.",
+            "The images are no independent draws: look for generated images that are copies of the real ones, for "
+            "classes that were dealt out or balanced, and for one set made from the other.",
+            code="below-the-floor",
+        )
+    ]
+
+
+def _floor_at(floor: Estimate | None, num_real: int, num_fake: int, samples: int) -> Estimate | None:
+    """The floor of another number of images than the generated ones."""
+    if floor is None:
+        return None
+    growth = (1 / num_real + 1 / samples) / (1 / num_real + 1 / num_fake)
+    return Estimate(*(part * growth for part in floor))
