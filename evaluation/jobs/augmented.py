@@ -20,6 +20,7 @@ from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_extra
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
+from evaluation.jobs.suites import in_file_names
 
 METADATA, FLOATS = "metadata.csv", "images.npz"
 REAL = "real"
@@ -54,7 +55,7 @@ def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str])
 def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFrame:
     names = []
     for pixels, label, index in zip(to_bytes(part.images), part.rows["label"], part.rows["index"], strict=True):
-        name = f"{classes[label]}/{part.name}-{index:06d}.png"
+        name = f"{classes[label]}/{in_file_names(part.name)}-{index:06d}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         to_picture(pixels).save(folder / name)
         names.append(name)

@@ -132,6 +132,11 @@ def setting_name(name: str, norm: str, eps: float) -> str:
     return f"{name}-{norm}-{format_eps(eps)}"
 
 
+def in_file_names(setting: str) -> str:
+    """A setting as names of files spell it, where `/` and `:` mean something else."""
+    return setting.replace("/", "of").replace(":", "-")
+
+
 def format_eps(eps: float) -> str:
     """`8/255` where the budget is a whole number of grey levels, else a short decimal number."""
     levels = round(eps * 255)

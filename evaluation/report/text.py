@@ -2,18 +2,13 @@
 
 import math
 import re
-import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from evaluation.record.scores import Score
+from evaluation.report.columns import Columns
 
 COLUMNS = ("metric", "value", "interval", "n", "setting")
-_GAP = 2
 UNKNOWN = "–"
 RATES = {"precision", "recall", "coverage", "label_agreement", "label_agreement_shuffled", "high_quality", "ndb"}
 RATES |= {"authenticity", "authenticity_held_out", "train_preference", "mode_variation", "interpolation_precision"}
@@ -102,41 +97,13 @@ def print_scores(scores: Sequence[Score], *, file: TextIO | None = None) -> None
 
     In a terminal the table keeps to its width; into a pipe no line is broken, so that `grep` finds whole rows.
     """
-    console = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
-    groups: dict[str, list[list[str]]] = {}
+    table = Columns(COLUMNS, words_last=True, file=file)
     for score in scores:
-        title = _printable(f"{score.subject} on {score.data}", console)
-        groups.setdefault(title, []).append(_row(score, console))
-    rows = [list(COLUMNS), *(row for group in groups.values() for row in group)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
-    if not console.is_terminal:
-        console.width = max(sum(widths) + _GAP * len(widths), *map(len, groups), 80)
-    console.print(_table([list(COLUMNS)], widths, style="dim"))
-    for title, group in groups.items():
-        console.print(Text(title, style="bold"))
-        console.print(_table(group, widths))
+        table.add(f"{score.subject} on {score.data}", [[*score_cells(score), score.setting]])
+    table.print()
 
 
-def _table(rows: list[list[str]], widths: list[int], style: str = "") -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0), style=style)
-    for name, width in zip(COLUMNS[:-1], widths, strict=False):
-        table.add_column(justify="left" if name == "metric" else "right", width=width, no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=style) for cell in row))
-    return table
-
-
-def _row(score: Score, console: Console) -> list[str]:
+def score_cells(score: Score) -> list[str]:
+    """The metric with an arrow to where it is better, its value, interval and sample size."""
     metric = f"{score.metric} {direction(score.metric)}".rstrip()
-    cells = [metric, format_value(score), format_interval(score), format_count(score.samples), score.setting]
-    return [_printable(cell, console) for cell in cells]
-
-
-def _printable(text: str, console: Console) -> str:
-    """Keep names from steering the terminal, and signs that its encoding lacks from raising."""
-    plain = "".join(sign if sign.isprintable() else "?" for sign in text)
-    if not console.encoding.lower().startswith("utf"):
-        for sign, replacement in (("–", "-"), ("∞", "inf"), (" ↑", ""), (" ↓", "")):
-            plain = plain.replace(sign, replacement)
-    return plain.encode(console.encoding, "replace").decode(console.encoding)
+    return [metric, format_value(score), format_interval(score), format_count(score.samples)]

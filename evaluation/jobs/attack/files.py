@@ -8,6 +8,7 @@ from torch import Tensor
 
 from evaluation.jobs.attack.config import Format
 from evaluation.jobs.setup import log
+from evaluation.jobs.suites import in_file_names
 from evaluation.under_attack.adversarial_sets import outcome_batches, save_adversarial_set
 from evaluation.under_attack.outcomes import Outcome
 
@@ -25,7 +26,7 @@ def save_images(
     """Write the images of each setting in each format; one that a resumed run has written before stays."""
     for setting, outcome in outcomes.items():
         for form in forms:
-            path = folder / f"{setting.replace('/', 'of').replace(':', '-')}{_ENDINGS[form]}"
+            path = folder / f"{in_file_names(setting)}{_ENDINGS[form]}"
             if not path.exists():
                 batches = outcome_batches(images, outcome)
                 save_adversarial_set(path, batches, {"setting": setting, **about}, form=form)

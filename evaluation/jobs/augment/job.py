@@ -134,7 +134,7 @@ def _adversarial_parts(images: ImageSet, classifier: Classifier, config: Augment
                 for some in torch.arange(count).split(config.batch_size)
             ])  # fmt: skip
             rows = _rows("adversarial", labels, numbers, config, attack=name, eps=eps)
-            setting = setting_name(name, config.norm, eps).replace("/", "of")
+            setting = setting_name(name, config.norm, eps)
             yield Part(
                 name=setting,
                 images=found,

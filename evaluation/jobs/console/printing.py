@@ -1,13 +1,19 @@
 """What a verb prints on stdout: its result, for people or for programs."""
 
 import json
+import logging
 
 import click
 
 from advgan.config.section import Section
 from evaluation.jobs.answers import plain_answer
+from evaluation.jobs.console.attack_table import print_attacks
+from evaluation.jobs.console.generator_table import print_generators, verdicts
 from evaluation.jobs.setup import Outcome
+from evaluation.report.columns import say
 from evaluation.report.text import print_scores
+
+log = logging.getLogger("advgan")
 
 
 def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
@@ -15,9 +21,16 @@ def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(plain_answer(outcome, config)))
         return
-    if outcome.table_scores:
-        print_scores(outcome.table_scores)
-    if outcome.results.is_struck:
-        click.echo(outcome.results.verdict)
+    results, scores = outcome.results, outcome.table_scores
+    if results.command in ("attack", "fit"):
+        print_attacks(scores, cascade=bool(getattr(config, "cascade", False)))
+    elif results.command in ("eval", "train"):
+        named = bool(getattr(config, "metrics", ()))
+        print_generators(results.scores, everything=named)
+        say(" ".join(verdicts(results.scores, results.findings)))
+        if not named:
+            log.info("the other scores: --json, or the report")
+    elif scores:
+        print_scores(scores)
     for path in outcome.made:
         click.echo(str(path))
