@@ -54,10 +54,10 @@ def test_attack_with_nothing_trained_fits_a_network_and_prints_json_alone(advgan
     answer = json.loads(ended.out)
     assert answer["command"] == "attack"
     assert Path(answer["run"], "report.html").is_file()
-    metrics = {score["metric"]: score for score in answer["scores"]}
+    settings = ("clean", "fgsm-linf-0.2")
+    metrics = {score["metric"]: score for score in answer["scores"] if score["setting"] in settings}
     assert metrics["clean_accuracy"]["value"] > 0.9
     assert metrics["robust_accuracy"]["value"] < metrics["clean_accuracy"]["value"]
-    assert metrics["robust_accuracy"]["setting"] == "fgsm-linf-0.2"
     assert metrics["forwards_per_image"]["value"] == 1
     assert "fitting the cnn of the fixed recipe" in ended.err
     assert list((cache / "judges").glob("cnn-*"))

@@ -32,5 +32,7 @@ def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
             log.info("the other scores: --json, or the report")
     elif scores:
         print_scores(scores)
+    if results.is_struck:
+        say(results.verdict)
     for path in outcome.made:
         click.echo(str(path))
