@@ -76,7 +76,7 @@ def card(headline: Headline) -> Card:
     shown = _card(headline)
     if not headline.struck:
         return shown
-    return shown._replace(struck=True, note=". ".join(filter(None, (f"Struck: {headline.struck}", headline.note))))
+    return shown._replace(struck=True, note="; ".join(filter(None, (headline.note, f"struck: {headline.struck}"))))
 
 
 def _card(headline: Headline) -> Card:

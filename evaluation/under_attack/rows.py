@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evaluation.statistics.intervals import Estimate
     from evaluation.under_attack.outcomes import Clean, Outcome
 
-CLEAN, WORST_CASE = "clean", "worst-case"
+CLEAN, WORST_CASE, PANEL = "clean", "worst-case", "trust-panel"
 _WILSON = "95 % Wilson interval"
 _BOOTSTRAP = "95 % bootstrap interval"
 

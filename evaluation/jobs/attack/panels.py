@@ -12,9 +12,11 @@ from attacks import Classifier
 from evaluation.jobs.suites import attack_entry, format_eps
 from evaluation.report.panels import CurvePanel, ImagePanel, Line, Series, TablePanel
 from evaluation.report.pictures import Prediction, triplets_panel
+from evaluation.report.text import UNKNOWN
 from evaluation.under_attack.bound_attacks import option_of
 from evaluation.under_attack.eps_curve import eps_curve
 from evaluation.under_attack.outcomes import Outcome, bound, clean_outcome
+from evaluation.under_attack.rows import PANEL
 from evaluation.under_attack.trials import Trial, sweep
 
 SHOWN = 6
@@ -126,11 +128,14 @@ def stages_panel(outcomes: Mapping[str, Outcome], *, cascade: bool) -> TablePane
     rows = []
     for setting, outcome in outcomes.items():
         attacked, broken = int(outcome.attacked.sum()), int(outcome.success.sum())
-        forwards, backwards = (
+        left = int((outcome.attacked & outcome.robust).sum())
+        passes: list[float | str] = [
             round(float(passes[outcome.attacked].double().mean()), 1) if attacked else 0.0
             for passes in (outcome.forwards, outcome.backwards)
-        )
-        rows.append((setting, attacked, broken, int(outcome.robust.sum()), forwards, backwards))
+        ]
+        if setting.startswith(PANEL):  # which asks surrogates as well, and does not count
+            passes = [UNKNOWN, UNKNOWN]
+        rows.append((setting, attacked, broken, left, *passes))
     return TablePanel(
         title="Stage by stage" if cascade else "Attack by attack",
         section="Robustness",

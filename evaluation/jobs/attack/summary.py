@@ -9,7 +9,7 @@ from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.results import Headline
 from evaluation.report.text import format_score
-from evaluation.under_attack.rows import WORST_CASE
+from evaluation.under_attack.rows import PANEL, WORST_CASE
 
 UNDER_ATTACK = {"robust_accuracy", "robust_accuracy_8bit", "success_rate"}
 
@@ -28,7 +28,7 @@ def groups(config: AttackOptions, channels: int, panel: Collection[str] = ()) ->
 
 def panel_settings(config: AttackOptions, channels: int) -> list[str]:
     """The names under which the scores of the trust panel stand, one a budget."""
-    return [setting_name("trust-panel", config.norm, eps) for eps in config.budgets(channels)]
+    return [setting_name(PANEL, config.norm, eps) for eps in config.budgets(channels)]
 
 
 def struck(findings: Iterable[Finding]) -> str:
@@ -75,7 +75,10 @@ def _threat_model(config: AttackOptions, budgets: tuple[float, ...]) -> str:
 
 
 def headline(scores: list[Score], findings: Iterable[Finding] = ()) -> list[Headline]:
-    """The big numbers: clean accuracy, then what the attacks leave, the worst case first, struck by a warning."""
+    """The big numbers: clean accuracy, then what the attacks leave, the worst case first, struck by a warning.
+
+    Where there are more attacks than places, the strongest have them.
+    """
     shown = [Headline("clean accuracy", next(score for score in scores if score.metric == "clean_accuracy"))]
     robust = [score for score in scores if score.metric == "robust_accuracy"]
     worst = [score for score in robust if _is_worst_case(score)]
@@ -84,8 +87,17 @@ def headline(scores: list[Score], findings: Iterable[Finding] = ()) -> list[Head
     return [
         *shown,
         *(Headline(f"under {score.setting}", score, note, why) for score in worst[:4]),
-        *(Headline(f"under {score.setting}", score, struck=why) for score in single[: max(0, 4 - len(worst))]),
+        *(
+            Headline(f"under {score.setting}", score, struck=why)
+            for score in _strongest(single, max(0, 4 - len(worst)))
+        ),
     ]
+
+
+def _strongest(scores: list[Score], count: int) -> list[Score]:
+    """The lowest, in their own order; of equals the later, as suites go from weak to strong."""
+    ranked = sorted(range(len(scores)), key=lambda number: (scores[number].value, -number))
+    return [scores[number] for number in sorted(ranked[:count])]
 
 
 def _is_worst_case(score: Score) -> bool:
