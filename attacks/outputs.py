@@ -77,7 +77,7 @@ class Reader:
         return logits
 
     def _read(self, output: object, count: int, tried: Callable[[Tensor], object], images: Tensor) -> Reading:
-        found = _entries(output)
+        found = entries(output)
         widths = {key: width for key, value in found.items() if (width := _width(value, count)) is not None}
         if not widths:
             raise ValueError(_without_logits(output, count, self.name))
@@ -88,7 +88,7 @@ class Reader:
                 f"{self.name} returned a {type(output).__name__} in which several may be the logits, {each}: say how "
                 "many classes there are, Classifier(..., num_classes=N), or return the logits alone"
             )
-        reading = Reading(type(output), None if _is_array(output) else key)
+        reading = Reading(type(output), None if is_array(output) else key)
         if widths[key] > 1:
             return reading
         reading = dataclasses.replace(reading, form="logit")
@@ -106,13 +106,13 @@ def _noise_like(images: Tensor) -> Tensor:
     return (0.5 + 2 * levels[:, 1:].reshape(-1, *(1 for _ in shape)) * noise).clamp(0, 1).to(images.dtype)
 
 
-def _is_array(output: object) -> bool:
+def is_array(output: object) -> bool:
     return isinstance(output, Tensor) or hasattr(output, "__array__")
 
 
-def _entries(output: object) -> Mapping[Any, object]:
+def entries(output: object) -> Mapping[Any, object]:
     """What is in an output, by where it stands there; a tensor stands at 0."""
-    if _is_array(output):
+    if is_array(output):
         return {0: output}
     if isinstance(output, Mapping):
         return output
@@ -169,7 +169,7 @@ def _without_logits(output: object, count: int, name: str) -> str:
             f"{name} returned shape {tuple(output.shape)} for {count} images; ({count}, classes), or one number for "
             "the second of two classes, is needed"
         )
-    held = ", ".join(f"{key!r} {_shown(value)}" for key, value in list(_entries(output).items())[:4])
+    held = ", ".join(f"{key!r} {_shown(value)}" for key, value in list(entries(output).items())[:4])
     return (
         f"{name} returned a {type(output).__name__}{f' of {held}' if held else ''}; a tensor of logits, "
         f"({count}, classes), is needed, alone or in a tuple, a dict or an object"

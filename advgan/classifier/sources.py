@@ -177,6 +177,19 @@ def _conversion(takes: int | None, channels: int) -> str:
     return f" (--set data.channels={takes} converts them)" if takes in (1, 3) and takes != channels else ""
 
 
+def holds_weights(path: Path) -> bool:
+    """Whether a file that torch wrote holds the weights of a network, and no arrays under names of their own."""
+    if path.suffix.lower() not in (".pt", ".pth", ".bin", ".ckpt", ".tar"):
+        return False
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # whoever reads it says why
+        return False
+    if not isinstance(content, dict):
+        return False
+    return any(isinstance(value, dict) or "." in str(key) for key, value in content.items())
+
+
 def no_architecture(path: Path) -> ValueError:
     """Why a file that only torch.load reads is no model: told without running anything that it holds."""
     way_out = "write a function that builds the network and loads its weights, and give FILE.py:FUNCTION instead"

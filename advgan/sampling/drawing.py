@@ -1,5 +1,7 @@
 """Images from a generator, each a function of (seed, index)."""
 
+from itertools import chain
+
 import torch
 from torch import Tensor
 
@@ -68,7 +70,8 @@ def decode(
 
 def home_of(generator: Generator) -> torch.device:
     """The device that a generator is on."""
-    return next(generator.parameters()).device
+    first = next(chain(generator.parameters(), generator.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def _checked(generator: Generator, indices: Tensor, labels: Tensor | None, seed: int) -> Tensor | None:

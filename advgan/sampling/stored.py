@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from advgan.config import Baseline, GanNetworks, GanTraining
+from advgan.config.foreign import Foreign
 from advgan.gan.baselines import VaeState, start_vae
 from advgan.gan.training import State, start
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
@@ -39,9 +40,9 @@ class TrainedGan:
     """The moving average."""
     discriminator: Discriminator | None
     """None: a baseline, which has none."""
-    networks: GanNetworks | Baseline
+    networks: GanNetworks | Baseline | Foreign
     training: GanTraining | None
-    """None: a baseline's recipe stands in `networks`."""
+    """None: a baseline's recipe stands in `networks`, and of somebody else's nothing is known."""
     data_name: str
     data_digest: str
     classes: tuple[str, ...]
@@ -55,7 +56,7 @@ class TrainedGan:
     @property
     def game(self) -> Game:
         """The discriminator with its configuration; raises ValueError for a baseline, which has none."""
-        if self.discriminator is None or self.training is None or isinstance(self.networks, Baseline):
+        if self.discriminator is None or self.training is None or not isinstance(self.networks, GanNetworks):
             raise ValueError(
                 f"{self.path} is a {self.networks.family}, which has no discriminator: give the run of a GAN"
             )

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from advgan.models.latents import LatentSpace
 from advgan.sampling.exported import load_exported as load_weights
 from advgan.storage.weights import file_digest
 from evaluation.inputs.asked import Shares, asked_of
-from evaluation.inputs.generated import drawn_source, latent_words, module_source
+from evaluation.inputs.generated import drawn_source, latent_space, latent_words, module_source
 from evaluation.inputs.onnx_program import onnx_program
 from evaluation.inputs.program import Input, Program
 from evaluation.inputs.source import Source
@@ -55,8 +55,7 @@ def exported_source(
             own=about.get("class_counts"),
             device=device,
         )
-    program = onnx_program(path) if path.suffix == ".onnx" else torch_program(path, device)
-    return _program_source(path, program, name=name, num_samples=num_samples, seed=seed, like=like, device=device)
+    return _program_source(path, name=name, num_samples=num_samples, seed=seed, like=like, device=device)
 
 
 def torch_program(path: Path, device: torch.device | str) -> Program:
@@ -73,33 +72,64 @@ def torch_program(path: Path, device: torch.device | str) -> Program:
     return Program(inputs, lambda *given: network.program(*(tensor.to(device) for tensor in given)))
 
 
-def _program_source(
-    path: Path, program: Program, *, name: str, num_samples: int, seed: int, like: Shares | None, device: Any
-) -> Source:
+class Opened(NamedTuple):
+    """An exported generator that can be run, and what is known of it."""
+
+    run: Callable[..., Tensor]
+    """Latents (N, space.dim), and labels (N,) where there are classes, to what it gives."""
+    space: LatentSpace
+    classes: tuple[str, ...] | None
+    about: dict[str, Any]
+    """The config.json beside it; empty where that is not ours."""
+    file: Path
+
+
+def opened_program(path: Path, *, like: Shares | None, name: str, device: torch.device | str) -> Opened:
+    """Open a `.pt2` or `.onnx` generator, or what `advgan export` wrote into a folder or as `.safetensors`.
+
+    Raises ValueError as `exported_source` does.
+    """
+    if path.is_dir():
+        path = next(path / file for file in FILES if (path / file).is_file())
     about = _about(path.parent)
+    if path.suffix == ".safetensors":
+        generator: Any = load_weights(path.parent, device=device)
+        return Opened(generator, latent_space(generator, name), tuple(about.get("classes", ())) or None, about, path)
+    program = onnx_program(path) if path.suffix == ".onnx" else torch_program(path, device)
     _check_inputs(name, program.inputs)
     shape = program.inputs[0].shape
     if len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3] and shape[2] != 1:
         raise ValueError(f"{name} takes images, so it is no generator: name one that takes latents (N, D)")
     space = _space(about, shape, name)
     classes = _classes(about, like, name) if len(program.inputs) == 2 else None
-    asked = asked_of(classes, like=like, own=about.get("class_counts")) if classes else None
+
+    def run(latents: Tensor, *labels: Tensor) -> Tensor:
+        shaped = latents.reshape(latents.shape[0], *(side or 1 for side in shape[1:]))
+        return in_pieces(program.run, (shaped, *labels), shape[0])
+
+    return Opened(run, space, classes, about, path)
+
+
+def _program_source(
+    path: Path, *, name: str, num_samples: int, seed: int, like: Shares | None, device: torch.device | str
+) -> Source:
+    found = opened_program(path, like=like, name=name, device=device)
+    asked = asked_of(found.classes, like=like, own=found.about.get("class_counts")) if found.classes else None
     labels = asked.labels(torch.arange(num_samples), seed) if asked else None
 
     @torch.no_grad()
     def raw(numbers: Tensor) -> Tensor:
-        latents = space.draw(seed, numbers).reshape(len(numbers), *(side or 1 for side in shape[1:]))
-        given = (latents,) if labels is None else (latents, labels[numbers])
-        return in_pieces(program.run, given, shape[0])
+        latents = found.space.draw(seed, numbers)
+        return found.run(latents) if labels is None else found.run(latents, labels[numbers])
 
     return drawn_source(
         raw,
         name=name,
         num_samples=num_samples,
-        protocol=f"{latent_words(space)}, seed {seed}",
-        digest=about.get("digest") or file_digest(path)[:12],
+        protocol=f"{latent_words(found.space)}, seed {seed}",
+        digest=found.about.get("digest") or file_digest(path)[:12],
         labels=labels,
-        classes=classes,
+        classes=found.classes,
         asked=asked.words if asked else "",
         device=device,
     )

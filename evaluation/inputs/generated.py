@@ -12,12 +12,16 @@ from advgan.sampling.classes import class_counts
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan
 from advgan.storage.checkpoints import parameters_digest
+from attacks.arrays import as_tensor
+from attacks.outputs import entries, is_array
 from evaluation.inputs.asked import Shares, asked_of
 from evaluation.inputs.source import Source
 from evaluation.inputs.value_range import recognise
 
 Raw = Callable[[Tensor], Tensor]
 """Numbers (N,) to whatever the generator gives for them."""
+IMAGES = ("images", "image", "samples", "sample", "x", "out", "output")
+"""Names under which generators return their images beside other things, the likeliest first."""
 TRIED = 8
 """Images that are drawn at once, and again in another order, before a generator is believed."""
 _TOLERANCE = 1e-3
@@ -78,7 +82,7 @@ def drawn_source(
     first = torch.arange(min(TRIED, num_samples))
     trial = _called(raw, first, name)
     found = recognise(trial, name=name)
-    _check_reproducible(raw, first, trial, found.high - found.low, name)
+    check_reproducible(raw, first, trial, found.high - found.low, name)
     points = trial.shape[2:] == (1, 1)
     if not points and (trial.shape[1] not in (1, 3) or trial.shape[2] != trial.shape[3]):
         raise ValueError(
@@ -189,20 +193,39 @@ def class_names(num_classes: int, like: Shares | None) -> tuple[str, ...]:
 
 
 def _called(raw: Raw, numbers: Tensor, name: str) -> Tensor:
-    """Call what others wrote; ValueError in one line for whatever it does."""
+    return images_from(lambda: raw(numbers), len(numbers), name)
+
+
+def images_from(call: Callable[[], object], count: int, name: str) -> Tensor:
+    """Call what others wrote for `count` images, and take them out of what it returns: (N, C, H, W).
+
+    They may be an array, have the channels last, or stand beside other things in a tuple, a dict or an object, under
+    one of `IMAGES` or alone in their form. Raises ValueError in one line for whatever else it does.
+    """
     try:
-        images: object = raw(numbers)
+        found = call()
     except Exception as error:
         words = " ".join(str(error).split())[:160] or "no message"
-        raise ValueError(f"{name} failed on {len(numbers)} images ({type(error).__name__}: {words})") from error
-    if isinstance(images, (tuple, list)):
-        raise ValueError(f"{name} returns a {type(images).__name__} of {len(images)}: return the images alone")
-    if not isinstance(images, Tensor):
-        raise ValueError(f"{name} returns {type(images).__name__}: a tensor of images (N, C, H, W) is needed")
-    return images.detach()
+        raise ValueError(f"{name} failed on {count} images ({type(error).__name__}: {words})") from error
+    if not is_array(found):
+        inside = {key: value for key, value in entries(found).items() if len(getattr(value, "shape", ())) == 4}
+        named = next((key for key in IMAGES if key in inside), None)
+        if named is None and len(inside) != 1:
+            raise ValueError(f"{name} returns {_shown(found)}: return the images alone, a tensor (N, C, H, W)")
+        found = inside[named] if named is not None else next(iter(inside.values()))
+    images = as_tensor(found, f"what {name} returns").detach()
+    if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
+        images = images.permute(0, 3, 1, 2)
+    return images
 
 
-def _check_reproducible(raw: Raw, numbers: Tensor, before: Tensor, span: float, name: str) -> None:
+def _shown(found: object) -> str:
+    size = f" of {len(found)}" if isinstance(found, (tuple, list)) else ""
+    return f"a {type(found).__name__}{size}"
+
+
+def check_reproducible(raw: Raw, numbers: Tensor, before: Tensor, span: float, name: str) -> None:
+    """Refuse, by a ValueError, what gives another image for a number when that is drawn in another batch."""
     if len(before) != len(numbers):
         raise ValueError(f"{name} gave {len(before)} images for {len(numbers)} indices: give one for each")
     order = numbers.flip(0)[: max(1, len(numbers) - 1)]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from advgan.classifier.sources import holds_weights, no_architecture
 from advgan.config import DataConfig
 from advgan.data import ANY_IMAGES, KNOWN, Data, ImageSet, load_data, load_images
 from advgan.data.hugging_face import is_by_name, is_hugging_face
@@ -143,6 +144,8 @@ class _Opening:
 
     def _file(self, path: Path, spec: str, config: DataConfig) -> Source | Statistics:
         ending = path.suffix.lower()
+        if holds_weights(path):
+            raise no_architecture(path)
         if is_archive(path):
             return self._stored(read_image_files(path, config, workers=self.workers), spec)
         if ending in (".npz", ".npy", ".pt", ".pth"):

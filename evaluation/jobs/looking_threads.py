@@ -1,10 +1,11 @@
 """How many threads look at images: one batch of each, drawn, seen and compared, tells."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from advgan.config.foreign import Foreign
 from advgan.machine.processes import Processes
 from advgan.ranges import to_unit
 from advgan.sampling.drawing import sample
@@ -37,7 +38,9 @@ def looking_threads(
 def drawing_threads(
     gan: TrainedGan, count: int, batch_size: int, *, device: torch.device
 ) -> AbstractContextManager[None]:
-    """Compute with the threads that suit a batch of generated images."""
+    """Compute with the threads that suit a batch of generated images; a user's own generator is not tried."""
+    if isinstance(gan.networks, Foreign):
+        return nullcontext()
     numbers = min(count, batch_size)
     return threads_for(
         lambda: lambda: sample(gan.generator, numbers, batch_size=batch_size),

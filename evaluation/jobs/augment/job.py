@@ -11,9 +11,10 @@ from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.machine.precision import precision_note, true_float32
 from advgan.ranges import to_bytes, to_unit
-from advgan.sampling.stored import TrainedGan, load_gan
+from advgan.sampling.stored import TrainedGan
 from attacks import Classifier
 from attacks.random import permutation
+from evaluation.inputs.foreign import generator_of
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.attack.job import choose_targets
 from evaluation.jobs.attack.threads import attacking_threads
@@ -96,8 +97,8 @@ def _data_config(config: AugmentConfig) -> DataConfig:
 
 
 def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]:
-    gan = load_gan(Path(config.checkpoint), device=setup.torch_device()) if config.checkpoint else None
     data = load_data(_data_config(config), workers=setup.workers, use=AUGMENT)
+    gan = generator_of(config.checkpoint, data=data, device=setup.torch_device()) if config.checkpoint else None
     if gan and (gan.size, gan.channels, gan.classes) != (data.size, data.channels, data.classes):
         raise ValueError(
             f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.size}x{gan.size}, {len(gan.classes)} "

@@ -105,6 +105,11 @@ def check_format(name: str, found: Exportable) -> None:
     """Refuse, before anything is written, what cannot be."""
     if name == "fidelity":
         fidelity_generator(found)
+    if name == "safetensors" and "foreign" in found.about:
+        raise ValueError(
+            "--format safetensors holds weights alone, and the code of this generator is not ours: choose pt2, onnx or "
+            "fidelity"
+        )
     if name == "onnx":
         try:
             import onnx

@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import torch
 
+from advgan.models.interface import Generator
 from advgan.sampling.classes import in_turn
 from advgan.sampling.drawing import sample
-from advgan.sampling.stored import load_gan
 from advgan.storage.atomic import write_atomically
 from evaluation.jobs.export.config import ExportConfig
 from evaluation.jobs.export.formats import FORMATS, check_format
 from evaluation.jobs.export.hub import CARD, model_card, push, scores_of
-from evaluation.jobs.export.networks import Exportable, read_exportable
+from evaluation.jobs.export.networks import Exportable, ExportedGenerator, read_exportable
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.pictures import image_grid
 from evaluation.report.results import Results
@@ -33,7 +34,7 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
     """Write the files into a run folder; read the exported file back and hold it against the original."""
     found = _read(config)
     run = setup.create_run("export", f"{found.about['kind']}-{config.format}", config)
-    file = FORMATS[config.format](found, run.folder)
+    file = _written(config, found, run.folder)
     about = {**found.about, "format": config.format, "file": file.name}
     write_atomically(run.folder / "config.json", json.dumps(about, indent=2) + "\n")
     log.info("wrote %s", file)
@@ -55,6 +56,22 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
     return outcome
 
 
+def _written(config: ExportConfig, found: Exportable, folder: Path) -> Path:
+    """The file; whatever goes wrong in somebody else's code becomes a line."""
+    try:
+        return FORMATS[config.format](found, folder)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        if "foreign" not in found.about:
+            raise
+        words = " ".join(str(error).split())[:160]
+        raise ValueError(
+            f"{config.checkpoint} cannot be written as {config.format} ({words}): its forward must not depend "
+            "on values, nor on how many latents there are"
+        ) from error
+
+
 def _read(config: ExportConfig) -> Exportable:
     if config.checkpoint is None:
         raise ValueError("nothing to export: name a run or a checkpoint with --ckpt (advgan ls runs lists them)")
@@ -67,7 +84,7 @@ def _describe(found: Exportable, file: Path, folder: Path, repository: str) -> l
     """Write the model card, with a picture of a generator; give the names of all that belongs on the hub."""
     picture = PICTURE if found.about["kind"] == "generator" else ""
     if picture:
-        generator = load_gan(found.path).generator
+        generator = cast(Generator, cast(ExportedGenerator, found.module).generator)
         shown = sample(generator, 64, labels=in_turn(generator, torch.arange(64)))
         write_atomically(folder / picture, image_grid(shown))
     card = model_card(found, file, scores_of(found.path), repository=repository, picture=picture)

@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from advgan.classifier.stored import load_trained
+from advgan.config.foreign import Foreign
+from advgan.models.classifiers.python_source import is_python_source
 from advgan.ranges import from_signed
 from advgan.sampling.classes import class_counts
 from advgan.sampling.stored import TrainedGan, load_gan
-from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
+from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
 from attacks import Classifier
+from evaluation.inputs.exported import is_exported
+from evaluation.inputs.foreign import generator_of
 
 
 class ExportedGenerator(nn.Module):
@@ -60,13 +64,19 @@ class Exportable:
 
 
 def read_exportable(source: str) -> Exportable:
-    """Read a run or a checkpoint of a GAN, whose averaged generator is taken, or of a classifier."""
-    path = find_checkpoint(Path(source))
-    return _generator(path) if load_checkpoint(path).kind == "gan" else _classifier(path)
+    """Read a run or a checkpoint of a GAN, whose averaged generator is taken, or of a classifier.
+
+    Or somebody else's generator, as `evaluation.inputs.foreign` reads it.
+    """
+    given = Path(source)
+    is_foreign = is_python_source(source) or (given.is_file() and given.suffix != SUFFIX)
+    if is_foreign or is_exported(given if given.is_dir() else given.parent):
+        return _generator(generator_of(source))
+    path = find_checkpoint(given)
+    return _generator(load_gan(path)) if load_checkpoint(path).kind == "gan" else _classifier(path)
 
 
-def _generator(path: Path) -> Exportable:
-    gan = load_gan(path)
+def _generator(gan: TrainedGan) -> Exportable:
     conditional = gan.generator.num_classes > 0
     latents = gan.generator.space.draw(0, torch.arange(2))
     about = {
@@ -80,7 +90,7 @@ def _generator(path: Path) -> Exportable:
         "class_counts": list(class_counts(gan.generator) or []) if conditional else [],
         "latents": asdict(gan.generator.space),
         "output": "images in [0, 1], NCHW" if gan.size > 1 else "points (N, D, 1, 1), where 0 to 1 is the range",
-        "networks" if gan.training else "baseline": gan.networks.model_dump(mode="json"),
+        _kind_of(gan): gan.networks.model_dump(mode="json"),
     }
     return Exportable(
         module=ExportedGenerator(cast(nn.Module, gan.generator)).eval(),
@@ -89,11 +99,19 @@ def _generator(path: Path) -> Exportable:
         output="images",
         about=about,
         recipe=_recipe(gan),
-        path=path,
+        path=gan.path,
     )
 
 
+def _kind_of(gan: TrainedGan) -> str:
+    if isinstance(gan.networks, Foreign):
+        return "foreign"
+    return "networks" if gan.training else "baseline"
+
+
 def _recipe(gan: TrainedGan) -> tuple[tuple[str, str], ...]:
+    if isinstance(gan.networks, Foreign):
+        return (("architecture", f"somebody else's, from {gan.networks.source}"),)
     kind, training = ("architecture", f"{gan.networks.family}, width {gan.networks.width}"), gan.training
     if training is None:
         return (kind, ("training", f"{gan.step:,} steps, seed {gan.networks.model_dump()['seed']}"))

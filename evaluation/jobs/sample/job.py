@@ -1,12 +1,11 @@
 """`advgan sample`: draw images from a trained generator, as files that other tools read."""
 
-from pathlib import Path
-
 import torch
 
 from advgan.machine.precision import true_float32
 from advgan.sampling.drawing import draw, sample
-from advgan.sampling.stored import TrainedGan, load_gan
+from advgan.sampling.stored import TrainedGan
+from evaluation.inputs.foreign import generator_of
 from evaluation.jobs.looking_threads import drawing_threads
 from evaluation.jobs.sample.arithmetic import arithmetic, check_arithmetic
 from evaluation.jobs.sample.config import SampleConfig
@@ -94,7 +93,7 @@ def _read(config: SampleConfig, setup: Setup) -> TrainedGan:
     """The GAN, with everything checked that needs no image drawn."""
     if config.checkpoint is None:
         raise ValueError("nothing to sample from: name the run of a GAN with --ckpt (advgan ls runs lists them)")
-    gan = load_gan(Path(config.checkpoint), device=setup.torch_device())
+    gan = generator_of(config.checkpoint, device=setup.torch_device())
     chosen_labels(config, gan, torch.arange(1))
     draw(gan.generator, torch.arange(1), truncation=config.truncation)
     if config.reject:
