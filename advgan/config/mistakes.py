@@ -57,7 +57,15 @@ def _line(kind: type[BaseModel], key: str, group: list[Any], origins: Mapping[st
         where = origin or source
         return f"{f'{where}: ' if where else ''}unknown key {key} ({nearest(str(unknown['loc'][-1]), known)})"
     text = _wrong([detail for detail in group if detail["type"] != "too_short"] or group)
+    if not key:
+        text = _named(text, origins)
     return f"{place}: {text}" if place else text
+
+
+def _named(text: str, origins: Mapping[str, str]) -> str:
+    """A remark on several keys that begins with one of them, beginning with where that was written instead."""
+    key = next((key for key in origins if text.startswith((f"{key}:", f"{key} "))), None)
+    return text if key is None else origins[key] + text[len(key) :]
 
 
 def _wrong(group: list[Any]) -> str:

@@ -46,11 +46,12 @@ def _attacks() -> list[tuple[str, str]]:
 
 
 def _about(entry: "Entry") -> str:
-    norms = f"[{', '.join(entry.norms)}]" if entry.norms else "[no norm]"
+    knows = "nothing" if entry.knowledge == "none" else entry.knowledge
+    facts = f"[{', '.join(entry.norms) or 'no norm'}; {knows}; {entry.aim}]"
     if not isinstance(entry.attack, partial):
-        return f"{norms} {_first_line(entry.attack)}"
+        return f"{facts} {_first_line(entry.attack)}"
     options = ", ".join(f"{name}={value}" for name, value in entry.attack.keywords.items())
-    return f"{norms} {options}: {_first_line(entry.attack.func)}"
+    return f"{facts} {options}: {_first_line(entry.attack.func)}"
 
 
 def _data() -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def setting_values(kind: type[Section], key: str, incomplete: str) -> list[Compl
 
     Where a comma separates several, the last is completed.
     """
-    names = _NAMED[key]() if key in _NAMED else _words(_annotation(kind, key))
+    names = _NAMED[key]() if key in _NAMED else words_of(annotation_of(kind, key))
     before, comma, last = incomplete.rpartition(",") if key in _LISTS else ("", "", incomplete)
     return [*([FILE] if key in _MAY_BE_FILES else []), *matching(names, last, before=before + comma)]
 
@@ -112,7 +112,8 @@ def section_of(annotation: Any) -> type[Section] | None:
     return next((option for option in options if isinstance(option, type) and issubclass(option, Section)), None)
 
 
-def _annotation(kind: type[Section], key: str) -> Any:
+def annotation_of(kind: type[Section], key: str) -> Any:
+    """The type of the value at a dotted key."""
     *sections, last = key.split(".")
     for name in sections:
         inner = section_of(kind.model_fields[name].annotation)
@@ -121,10 +122,10 @@ def _annotation(kind: type[Section], key: str) -> Any:
     return kind.model_fields[last].annotation
 
 
-def _words(annotation: Any) -> Sequence[str]:
+def words_of(annotation: Any) -> Sequence[str]:
     """The strings of a Literal, inside unions, lists and what else surrounds it."""
     if get_origin(annotation) is Literal:
         return [word for word in get_args(annotation) if isinstance(word, str)]
     if get_origin(annotation) in (Union, UnionType, Annotated, tuple):
-        return [word for option in get_args(annotation) for word in _words(option)]
+        return [word for option in get_args(annotation) for word in words_of(option)]
     return []

@@ -116,6 +116,7 @@ def test_files_and_presets_may_hold_what_is_not_used(tmp_path: object) -> None:
         ("eval --metrics recal", "--metrics: no metric 'recal' (did you mean recall?)"),
         ("train --family dcgam", "--family: should be mlp, points, dcgan, "),
         ("train --set training.loss=hing", "--set training.loss: should be minimax, "),
+        ("attack --attack pgd --set options.pgd.lss=margin", "--set options.pgd.lss: no such option; pgd has "),
         ("fit --set training.epoch=3", "--set training.epoch: unknown key training.epoch (did you mean epochs?)"),
     ],
 )
