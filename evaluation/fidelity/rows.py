@@ -98,17 +98,17 @@ def by_class(sample: Sample, wanted: bool) -> Tensor:
 
 def _noise(seen: Seen) -> ClassNoise:
     """What the classes make of the noise, where the real ones are known."""
-    real = seen.real
-    return class_noise(real.features.values, real.labels, drawn_from=real.drawn_from, fake_labels=seen.fake.labels)
+    real, given = seen.real, None if seen.fake.asked else seen.fake.labels  # what we asked for were independent draws
+    return class_noise(real.features.values, real.labels, drawn_from=real.drawn_from, fake_labels=given)
 
 
 def _told(noise: ClassNoise) -> str:
     if noise == INDEPENDENT:
         return ""
-    dealt = "which were dealt out in these shares" if noise.even else "drawn independently in these shares"
+    dealt = "dealt out" if noise.even else "drawn independently"
     return (
-        "; for a generator whose classes have the shares of the real images, "
-        f"{dealt}: times {noise.total:.3g} for fourth moments, {noise.within:.3g} within classes"
+        f"; for a generator whose classes are {dealt} in the shares of the real images: times {noise.total:.3g} for "
+        f"fourth moments, {noise.within:.3g} within classes"
     )
 
 

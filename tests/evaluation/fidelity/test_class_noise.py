@@ -5,6 +5,7 @@ A population of well separated classes: there the numbers of each class make nea
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -156,6 +157,14 @@ def test_even_classes_are_told_from_independent_and_from_other_ones() -> None:
     assert not are_even(real, torch.arange(200) % CLASSES)
     assert np.mean([are_even(real, independent(200, generator)) for _ in range(200)]) < 0.04
     assert not are_even(real, torch.full((200,), CLASSES))
+
+
+def test_classes_that_were_asked_for_are_independent_however_even_they_came() -> None:
+    generator = torch.Generator().manual_seed(7)
+    real, dealt = dealt_out(generator)
+    rows = [fidelity_rows(Seen(real=real, fake=fake), ["fid_floor"])[0] for fake in (dealt, replace(dealt, asked="so"))]
+    assert rows[1][1].value > 2 * rows[0][1].value
+    assert ["dealt out" in row[3] for row in rows] == [True, False]
 
 
 def test_a_distance_below_its_floor_is_a_finding() -> None:
