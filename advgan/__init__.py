@@ -1,1 +1,59 @@
-"""Data, networks, GAN and classifier training, checkpoints and run folders."""
+"""Adversarial attacks, GANs and their evaluation: the one door for scripts and notebooks.
+
+    import advgan
+
+    found = advgan.attack(advgan.Classifier(network, mean=mean, std=std), images, labels, suite="quick")
+    found.table()
+
+Everything is loaded when it is first asked for. The packages behind it are `attacks` (attacks on classifiers), this one
+(data, networks, training) and `evaluation` (scores, reports, the verbs).
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advgan.classifier.sources import load_classifier
+    from advgan.sampling.stored import load_gan as load_generator
+    from attacks import Classifier
+    from evaluation import evaluate, robustness
+    from evaluation.door.attacking import attack
+    from evaluation.door.stored import compare, load_run
+
+    __version__: str
+
+_HOMES = {
+    "Classifier": ("attacks", "Classifier"),
+    "attack": ("evaluation.door.attacking", "attack"),
+    "compare": ("evaluation.door.stored", "compare"),
+    "evaluate": ("evaluation", "evaluate"),
+    "load_classifier": ("advgan.classifier.sources", "load_classifier"),
+    "load_generator": ("advgan.sampling.stored", "load_gan"),
+    "load_run": ("evaluation.door.stored", "load_run"),
+    "robustness": ("evaluation", "robustness"),
+}
+__all__ = [
+    "Classifier",
+    "__version__",
+    "attack",
+    "compare",
+    "evaluate",
+    "load_classifier",
+    "load_generator",
+    "load_run",
+    "robustness",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for when it is first asked for; the command's help needs none of it."""
+    if name == "__version__":
+        return metadata.version("advgan")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'advgan' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

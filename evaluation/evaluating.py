@@ -14,7 +14,7 @@ from evaluation.features.defaults import NUM_REAL
 from evaluation.features.features import Extractor
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
-from evaluation.record.scores import Score
+from evaluation.record.scores import Scores
 from evaluation.scoring import check_same_form, check_scored, score_source
 from evaluation.seeing.reference import Reference
 
@@ -33,7 +33,7 @@ def evaluate(
     batch_size: int = 128,
     seed: int = 0,
     device: torch.device | str = "cpu",
-) -> list[Score]:
+) -> Scores:
     """Score generated images, or what draws them, against real ones.
 
     `generated` is whatever `evaluation.inputs.open_source` takes: a function of (indices, seed) that gives images
@@ -61,7 +61,7 @@ def evaluate(
         if finding.code == "metric-not-made":
             level = logging.WARNING if finding.level == "warning" else logging.INFO
             log.log(level, "%s: %s", finding.title, finding.evidence)
-    return list(scored.scores)
+    return Scores(scored.scores)
 
 
 def _source(what: Any, **details: Any) -> Source:

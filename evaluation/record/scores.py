@@ -45,6 +45,17 @@ class Score:
     """Packages that the value depends on."""
 
 
+class Scores(list[Score]):
+    """A list of scores that a notebook shows as a table."""
+
+    def table(self) -> pd.DataFrame:
+        """One number a row, the columns in the order of `Score`."""
+        return table(self)
+
+    def _repr_html_(self) -> str:
+        return str(short_table(self).to_html(float_format="{:.4g}".format, na_rep="–"))
+
+
 def score_rows(
     rows: Iterable[tuple[str, "Estimate", int, str]],
     *,
@@ -86,6 +97,12 @@ def noted(scores: Iterable[Score], note: str) -> list[Score]:
 def table(scores: Iterable[Score]) -> pd.DataFrame:
     """Make a tidy table of scores: one number a row, the columns in the order of `Score`."""
     return pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(Score)])
+
+
+def short_table(scores: Iterable[Score]) -> pd.DataFrame:
+    """What a reader looks for first: value, 95 % interval and sample size, by setting and metric."""
+    shown = table(scores)[["setting", "metric", "value", "low", "high", "samples"]]
+    return shown.set_index(["setting", "metric"])
 
 
 def score_to_json(score: Score) -> dict[str, Any]:

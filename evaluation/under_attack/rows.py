@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from evaluation.record.scores import Score, noted, score_rows
+from evaluation.record.scores import Score, Scores, noted, score_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ def robustness(
     data: str = "",
     batch_size: int | Literal["auto"] | Room = 256,
     seed: int = 0,
-) -> list[Score]:
+) -> Scores:
     """Attack a classifier and score what is left of it.
 
     `images` are (N, C, H, W) in [0, 1], on any device, `labels` (N,) their true classes; arrays and lists of numbers
@@ -75,7 +75,7 @@ def robustness(
             for name, attack in attacks.items()
         }
     scores = outcome_scores(clean, outcomes, subject=subject or classifier.name, data=data, seed=seed)
-    return noted(scores, precision_note(classifier.device))
+    return Scores(noted(scores, precision_note(classifier.device)))
 
 
 def outcome_scores(

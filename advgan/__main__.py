@@ -1,0 +1,23 @@
+"""`python -m advgan` is the command, also under torchrun, whatever files the working folder holds.
+
+Python puts the working folder first on its path, where a user's own `cli.py` or `attacks.py` would stand in for ours.
+"""
+
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Let the working folder stand last on Python's path, unless it is where we live, and run the command."""
+    here = [place for place in sys.path if Path(place or ".").resolve() == Path.cwd()]
+    if here and Path.cwd() != HOME:
+        sys.path[:] = [place for place in sys.path if place not in here] + here[:1]
+    from cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `import advgan` offers to scripts and notebooks beside the verbs of the command line."""

@@ -1,0 +1,129 @@
+"""A suite of attacks on a classifier in one call, with what speaks against its numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from advgan.config.presets import preset_file
+from advgan.config.resolve import resolve
+from advgan.machine.precision import precision_note, true_float32
+from advgan.machine.room import Room
+from attacks import Attack, Classifier, check_images
+from attacks.arrays import as_tensor
+from evaluation.door.notebook import page
+from evaluation.jobs.attack.config import AttackConfig
+from evaluation.jobs.attack.summary import groups
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Scores, noted, short_table
+from evaluation.under_attack.attack_findings import outcome_findings
+from evaluation.under_attack.chunks import run_trials
+from evaluation.under_attack.classifier_findings import classifier_findings
+from evaluation.under_attack.outcomes import Outcome, clean_outcome
+from evaluation.under_attack.rows import outcome_scores
+from evaluation.under_attack.search import Task
+from evaluation.under_attack.trials import Trial, outcomes_of
+from evaluation.under_attack.trust import trust_findings
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What a suite left of a classifier. A notebook shows it as a table with the warnings below."""
+
+    numbers: Scores
+    findings: tuple[Finding, ...]
+    """What speaks against the numbers, and what explains them."""
+    outcomes: Mapping[str, Outcome]
+    """By setting, the facts for each image."""
+    config: dict[str, Any]
+
+    @property
+    def images(self) -> dict[str, Tensor]:
+        """By setting, the adversarial images (N, C, H, W) in [0, 1]; those that were not attacked are as they were."""
+        return {name: outcome.adversarial for name, outcome in self.outcomes.items()}
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The numbers with all that is needed to compare them with others, one a row."""
+        return self.numbers.table()
+
+    def table(self) -> pd.DataFrame:
+        """Value, interval and sample size, by setting and metric."""
+        return short_table(self.numbers)
+
+    def _repr_html_(self) -> str:
+        return page(self.numbers, self.findings)
+
+
+@true_float32()
+def attack(
+    model: Classifier | nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    suite: str = "quick",
+    *,
+    norm: str = "linf",
+    eps: float | Sequence[float] | None = None,
+    batch_size: int = 256,
+    probes: int = 64,
+    seed: int = 0,
+) -> Attacked:
+    """Attack a classifier with a suite, such as `quick` or `standard` (AutoAttack), and question the result.
+
+    `model` takes images in [0, 1]; one that wants them normalised is given as `Classifier(network, mean=..., std=...)`.
+    `images` are (N, C, H, W), float in [0, 1], `labels` (N,); tensors, arrays or lists. `suite` is a preset of
+    `advgan ls presets`; `eps` is one budget or several, by default the one that the field quotes for this norm and
+    kind of image. `probes` images are spent on the question whether the numbers can be trusted; 0 leaves that out.
+    Raises ValueError in one line for what cannot be attacked.
+    """
+    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
+    check_images(images)
+    config = _config(suite, norm=norm, eps=eps, batch_size=batch_size, probes=probes, seed=seed)
+    trials, room = config.trials(images.shape[1]), Room.of(batch_size)
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
+    task = Task(classifier=classifier, images=images, clean=clean, numbers=torch.arange(len(images)), room=room)
+    found = run_trials(task, trials, cascade=config.cascade)
+    settings = config.settings(images.shape[1])
+    outcomes = {
+        setting: outcome
+        for trial in trials
+        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
+    }
+    scores = outcome_scores(
+        clean, outcomes, groups=groups(config, images.shape[1]), subject=classifier.name, seed=config.seed
+    )
+    attacks = {name: bound for trial in trials for name, bound in _bound(trial, settings[trial.name]).items()}
+    return Attacked(
+        Scores(noted(scores, precision_note(classifier.device))),
+        tuple(_findings(task, outcomes, attacks, config)),
+        outcomes,
+        config.model_dump(mode="json"),
+    )
+
+
+def _config(suite: str, *, eps: float | Sequence[float] | None, **given: Any) -> AttackConfig:
+    budgets = None if eps is None else [eps] if isinstance(eps, (int, float)) else list(eps)
+    return resolve(AttackConfig, file=preset_file("attack", suite), overrides={**given, "eps": budgets})
+
+
+def _bound(trial: Trial, settings: Sequence[str]) -> dict[str, Attack]:
+    """A trial's attack by the names of its settings, each with its budget."""
+    if trial.budgets is None:
+        return {settings[0]: trial.attack}
+    bound: list[Attack] = [partial(trial.attack, eps=eps) for eps in trial.budgets]  # type: ignore[call-arg]
+    return dict(zip(settings, bound, strict=True))
+
+
+def _findings(
+    task: Task, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack], config: AttackConfig
+) -> list[Finding]:
+    known = task.classifier, task.images, task.clean.labels, task.clean
+    found = [*classifier_findings(*known), *outcome_findings(outcomes, attacks)]
+    if config.probes:
+        found += trust_findings(*known, outcomes, attacks, seed=config.seed, num_probes=config.probes)
+    return found
