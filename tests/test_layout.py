@@ -32,7 +32,7 @@ ROOMS = {
         *["under_attack", "under_attack.trust", "use", "watching"],
         "",
         *["jobs", "jobs.attack", "jobs.augment", "jobs.fit", "jobs.eval"],
-        *["jobs.train", "jobs.sample", "jobs.export", "jobs.demo", "jobs.console"],
+        *["jobs.train", "jobs.sample", "jobs.export", "jobs.demo", "jobs.console", "door"],
     ],
 }
 """The folders of each package from the lowest up: each may import only what stands before it, and itself.
