@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,21 +12,19 @@ from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
 from advgan.machine.precision import precision_note, true_float32
 from advgan.machine.room import Room
-from attacks import Attack, Classifier, check_images
+from attacks import Classifier, check_images
 from attacks.arrays import as_tensor
 from evaluation.door.notebook import page
 from evaluation.jobs.attack.config import AttackConfig
-from evaluation.jobs.attack.summary import groups
+from evaluation.jobs.attack.questions import Tried, questioned
+from evaluation.jobs.attack.summary import groups, marked
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Scores, noted, short_table
-from evaluation.under_attack.attack_findings import outcome_findings
 from evaluation.under_attack.chunks import run_trials
-from evaluation.under_attack.classifier_findings import classifier_findings
 from evaluation.under_attack.outcomes import Outcome, clean_outcome
 from evaluation.under_attack.rows import outcome_scores
 from evaluation.under_attack.search import Task
-from evaluation.under_attack.trials import Trial, outcomes_of
-from evaluation.under_attack.trust import trust_findings
+from evaluation.under_attack.trials import outcomes_of
 
 
 @dataclass(frozen=True)
@@ -94,36 +91,20 @@ def attack(
         for trial in trials
         for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
     }
+    tried = Tried(config, trials, outcomes, config.probes)
+    findings, panel, failed = questioned(tried, task)
     scores = outcome_scores(
-        clean, outcomes, groups=groups(config, images.shape[1]), subject=classifier.name, seed=config.seed
-    )
-    attacks = {name: bound for trial in trials for name, bound in _bound(trial, settings[trial.name]).items()}
-    return Attacked(
-        Scores(noted(scores, precision_note(classifier.device))),
-        tuple(_findings(task, outcomes, attacks, config)),
+        clean,
         outcomes,
-        config.model_dump(mode="json"),
+        groups=groups(config, images.shape[1], panel),
+        panel=panel,
+        subject=classifier.name,
+        seed=config.seed,
     )
+    numbers = Scores(marked(noted(scores, precision_note(classifier.device)), findings))
+    return Attacked(numbers, (*findings, *failed), {**outcomes, **panel}, config.model_dump(mode="json"))
 
 
 def _config(suite: str, *, eps: float | Sequence[float] | None, **given: Any) -> AttackConfig:
     budgets = None if eps is None else [eps] if isinstance(eps, (int, float)) else list(eps)
     return resolve(AttackConfig, file=preset_file("attack", suite), overrides={**given, "eps": budgets})
-
-
-def _bound(trial: Trial, settings: Sequence[str]) -> dict[str, Attack]:
-    """A trial's attack by the names of its settings, each with its budget."""
-    if trial.budgets is None:
-        return {settings[0]: trial.attack}
-    bound: list[Attack] = [partial(trial.attack, eps=eps) for eps in trial.budgets]  # type: ignore[call-arg]
-    return dict(zip(settings, bound, strict=True))
-
-
-def _findings(
-    task: Task, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack], config: AttackConfig
-) -> list[Finding]:
-    known = task.classifier, task.images, task.clean.labels, task.clean
-    found = [*classifier_findings(*known), *outcome_findings(outcomes, attacks)]
-    if config.probes:
-        found += trust_findings(*known, outcomes, attacks, seed=config.seed, num_probes=config.probes)
-    return found

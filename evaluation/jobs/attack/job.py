@@ -23,6 +23,7 @@ from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import save_images
+from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import groups, header, headline, marked, verdict
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.judges import Preparation, choose_classifier
@@ -87,7 +88,7 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
         some = _drawn(chosen, CURVE_SAMPLES)
         targets = _targets(config, some.labels, data.num_classes)
-        show = Show(config, trials, outcomes, some, targets, config.curve_points, config.probes)
+        show = Show(Tried(config, trials, outcomes, config.probes), some, targets, config.curve_points)
         results = explained(measured, show, task, run.folder)
     return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY])
 

@@ -27,12 +27,12 @@ def network():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 """
 AFTER = {
-    "curve_panels": "The curve over eps",
-    "triplet_panels": "Pictures of what fooled it",
-    "stages_panel": "The table of the attacks",
-    "examined": "The closer look",
-    "classifier_findings": "Questions to the classifier",
-    "outcome_findings": "Questions to the attacks",
+    "explained.curve_panels": "The curve over eps",
+    "explained.triplet_panels": "Pictures of what fooled it",
+    "explained.stages_panel": "The table of the attacks",
+    "questions.examined": "The closer look",
+    "questions.classifier_findings": "Questions to the classifier",
+    "questions.outcome_findings": "Questions to the attacks",
 }
 
 
@@ -59,7 +59,7 @@ def test_what_fails_afterwards_is_a_finding_beside_all_scores(
         assert kept["scores"], "the scores are on disk before"
         raise RuntimeError("cuDNN error:\nCUDNN_STATUS_EXECUTION_FAILED")
 
-    monkeypatch.setattr(f"evaluation.jobs.attack.explained.{name}", fails)
+    monkeypatch.setattr(f"evaluation.jobs.attack.{name}", fails)
     outcome = attacked(tmp_path)
     (finding,) = [one for one in outcome.results.findings if one.code == "not-made"]
     assert finding.title == f"{AFTER[name]}: not made"
