@@ -92,7 +92,9 @@ def test_what_the_trust_panel_breaks_counts_in_the_headline_the_table_the_json_a
     assert robust["value"]["setting"] == "worst-case"
     assert robust["struck"].startswith("Gradients are zero")
     assert '<s class="value">' in (folder / "report.html").read_text()
-    assert "trust-panel-linf-0.2" in json.dumps(answer["panels"])
+    stages = next(each for each in answer["panels"] if each["title"] == "Attack by attack")["rows"]
+    tried, fooled = panel["samples"], round(panel["value"] * panel["samples"])
+    assert stages[-1] == ["trust-panel-linf-0.2", tried, fooled, tried - fooled, "–", "–"]
 
 
 def test_a_sound_network_keeps_its_headline(attacked: Attacked) -> None:
