@@ -161,14 +161,14 @@ def test_rejection_warns_of_logits_that_are_no_odds(
 ) -> None:
     import evaluation.jobs.sample.job as job
 
-    def hinge(path: Path, **options: Any) -> Any:
+    def hinge(path: str, **options: Any) -> Any:
         from dataclasses import replace
 
-        found = load_gan(path, **options)
+        found = load_gan(Path(path), **options)
         assert found.training is not None
         return replace(found, training=found.training.model_copy(update={"loss": "hinge"}))
 
-    monkeypatch.setattr(job, "load_gan", hinge)
+    monkeypatch.setattr(job, "generator_of", hinge)
     (finding,) = gan(num_samples=2, reject=True, burn_in=100).results.findings
     assert (finding.level, finding.code) == ("warning", "uncalibrated-rejection")
     assert "hinge" in finding.evidence
