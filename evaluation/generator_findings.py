@@ -92,9 +92,11 @@ def _low_diversity(values: Mapping[str, Estimate]) -> Finding | None:
     return Finding(
         "warning",
         "The generator lacks diversity",
-        f"Precision is {precision.value:.3f}, recall {recall.value:.3f}: images are realistic, but few real ones have "
-        "their like among them.",
-        "It has collapsed to part of the data. Lower the learning rates, use larger batches or another loss.",
+        f"Recall is {recall.value:.3f} ({recall.low:.3f} to {recall.high:.3f}): few real images have their like among "
+        f"the generated ones. Precision, {precision.value:.3f}, only says that these lie between real images in the "
+        "features: blurred and grey ones do too.",
+        "It has collapsed to part of the data, or draws no detail: look at the images. Lower the learning rates, use "
+        "larger batches or another loss.",
         code="low-diversity",
     )
 

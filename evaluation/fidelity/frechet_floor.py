@@ -18,6 +18,8 @@ from evaluation.fidelity.population_spectrum import Spectrum, spectrum_behind, s
 from evaluation.statistics.intervals import NORMAL, UNKNOWN, Estimate
 
 _NODES = 400
+_REACH = 1e20
+"""Eigenvalues beyond this or its inverse are scaled: powers of them would leave the range of float64."""
 _BELOW, _BEYOND = 64.0, 24.0
 """How far the integral reaches beyond the squared eigenvalues on both sides, in units of the logarithm.
 
@@ -59,6 +61,9 @@ def floor_from_covariance(covariance: Tensor, num_real: int, num_fake: int) -> E
 
 def expected_distance(spectrum: Spectrum, num_real: int, num_fake: int) -> float:
     """The expectation for a known population spectrum, up to terms of order 1/D of the distance's own noise."""
+    size = float(spectrum.eigenvalues.max())
+    if not 1 / _REACH <= size <= _REACH:
+        return size * expected_distance(Spectrum(spectrum.eigenvalues / size, spectrum.counts), num_real, num_fake)
     eigenvalues, counts = (torch.from_numpy(values) for values in spectrum)
     curve = _curve(eigenvalues, counts, num_real - 1, num_fake - 1)
     root = float(_limit(curve)) + _real_entries(curve, num_real - 1, num_fake - 1)

@@ -18,6 +18,7 @@ KERNEL_PROTOCOL = (
     "kernel (x.y/D + 1)^3, unbiased, over all pairs; 95 % interval about its limit from the variance of the "
     "two-sample U-statistic with the second-order term"
 )
+_MOST = 1e20
 _FEWEST = 4
 """Samples of each set that the second-order variances take."""
 
@@ -51,6 +52,12 @@ def kernel_estimate(real_features: Tensor, fake_features: Tensor) -> Estimate:
     vanishes, and away from them, where it is all. Its ends may lie below 0, as the value may. NaN below 4 samples.
     """
     check_features(real_features, fake_features, least=2)
+    largest = max(float(features.abs().amax()) for features in (real_features, fake_features))
+    if largest > _MOST:
+        raise ValueError(
+            f"features reach {largest:.3g}, and the powers of a kernel distance leave the range of float64 beyond "
+            f"{_MOST:g}: scale the extractor's features"
+        )
     real, fake = prepare(real_features, fake_features)
     sums = within(real), within(fake), across(real, fake)
     value = _unbiased(*sums)

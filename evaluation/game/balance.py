@@ -19,19 +19,19 @@ def balance(judged: Judgements, *, loss: str) -> dict[str, float | None]:
     train, held_out, fake = (logits.double() for logits in (judged.train, judged.held_out, judged.fake))
     entry = LOSSES[loss]
     found: dict[str, float | None] = {
-        "jsd_lower_bound": jensen_shannon_bound(held_out, fake),
         "real_fake_separation": separation(held_out, fake),
         "train_held_out_separation": separation(train, held_out),
         "wasserstein_estimate": float(held_out.mean() - fake.mean()),
         "wasserstein_estimate_train": float(train.mean() - fake.mean()),
         "discriminator_loss_distance": float(entry.discriminator(held_out, fake)) - entry.discriminator_equilibrium,
-        "overfitting_signs": overfitting_signs(train),
         "overfitting_share": overfitting_share(train, held_out, fake),
         "logit_spread": logit_spread(judged),
     }
     if loss == "wasserstein":
         return found
     return found | {
+        "jsd_lower_bound": jensen_shannon_bound(held_out, fake),
+        "overfitting_signs": overfitting_signs(train),
         "real_probability_train": float(train.sigmoid().mean()),
         "real_probability_held_out": float(held_out.sigmoid().mean()),
         "fake_probability": float(fake.sigmoid().mean()),

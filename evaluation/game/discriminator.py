@@ -201,7 +201,8 @@ def discriminator_rows(judgements: Judgements, *, loss: str, seed: int = 0) -> l
     real_and_fake = f"{len(held_out)} held-out real, {len(fake)} fake"
     share = "Wilson interval"
     rows: list[Row] = []
-    if loss != "wasserstein":  # a critic has no zero, so no probabilities, accuracies or equilibrium of G
+    critic = loss == "wasserstein"
+    if not critic:  # a critic has no zero, so no probabilities, accuracies or equilibrium of G
         probability = "mean of sigmoid(logit); bootstrap interval"
         rows += [
             ("real_probability_train", boot(train.double().sigmoid()), len(train), probability),
@@ -216,20 +217,18 @@ def discriminator_rows(judgements: Judgements, *, loss: str, seed: int = 0) -> l
         rows.append(("generator_loss_distance", jackknife(generator, fake, held_out, seed=seed), len(fake), text))
     discriminator = _distance(LOSSES[loss].discriminator, LOSSES[loss].discriminator_equilibrium)
     text = f"{loss} loss minus its value at logits 0; {real_and_fake}; jackknife interval"
+    rows.append(("discriminator_loss_distance", jackknife(discriminator, held_out, fake, seed=seed), len(fake), text))
+    if not critic:
+        text = f"(ln 4 - cross-entropy) / 2 in nats, in [0, ln 2]; {real_and_fake}; jackknife interval"
+        rows.append(("jsd_lower_bound", jensen_shannon_estimate(held_out, fake, seed=seed), len(fake), text))
+    even = "0.5 where it tells nothing apart" if critic else "0.5 at equilibrium"
     return [
         *rows,
-        ("discriminator_loss_distance", jackknife(discriminator, held_out, fake, seed=seed), len(fake), text),
-        (
-            "jsd_lower_bound",
-            jensen_shannon_estimate(held_out, fake, seed=seed),
-            len(fake),
-            f"(ln 4 - cross-entropy) / 2 in nats, in [0, ln 2]; {real_and_fake}; jackknife interval",
-        ),
         (
             "real_fake_separation",
             separation_estimate(held_out, fake, seed=seed),
             len(fake),
-            f"area under the ROC, 0.5 at equilibrium; {real_and_fake}; jackknife interval",
+            f"area under the ROC, {even}; {real_and_fake}; jackknife interval",
         ),
         (
             "train_held_out_gap",

@@ -8,7 +8,7 @@ import logging
 import math
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,17 @@ from evaluation.seeing.reference import Reference
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("attacks", "advgan", "evaluation")
 SIDE, CLASSES = 8, 3
-SHORT, LONG = 24, 2000
+SHORT, LONG = 20, 2000
+FOUND = (306, 509)
+"""Combinations that once had faults which no other one of the short form has."""
 SLACK = 1e-9
 COUNTS = (2, 3, 5, 6, 9, 12, 20, 33, 48, 110)
 SHARES = {
     *("precision", "recall", "coverage", "high_quality", "label_agreement", "label_agreement_shuffled"),
     *("train_preference", "authenticity", "authenticity_held_out", "copied_share", "ndb", "mode_variation"),
 }
+UNBOUNDED = {"support_size", "support_size_real", "mode_kl"}
+"""Infinite where no two images are alike, or a class is drawn that no real image has; the protocol says so."""
 
 
 class Seer(nn.Module):
@@ -175,6 +179,8 @@ def faults(number: int, caplog: pytest.LogCaptureFixture) -> list[str]:
     for score in scores:
         if math.isnan(score.value):
             found.append(f"{score.metric} is NaN")
+        if math.isinf(score.value) and score.metric not in UNBOUNDED:
+            found.append(f"{score.metric} is infinite")
         if outside(score):
             found.append(f"{score.metric} {score.value} outside {score.low} to {score.high}")
         if score.metric in SHARES and not all(-SLACK <= end <= 1 + SLACK for end in _ends(score)):
@@ -193,7 +199,7 @@ def _ends(score: Score) -> list[float]:
     return [end for end in (score.value, score.low, score.high) if not math.isnan(end)]
 
 
-def all_faults(numbers: range, caplog: pytest.LogCaptureFixture) -> list[str]:
+def all_faults(numbers: Iterable[int], caplog: pytest.LogCaptureFixture) -> list[str]:
     caplog.set_level(logging.DEBUG, logger="advgan")
     return [text for number in numbers for text in faults(number, caplog)]
 
@@ -201,7 +207,7 @@ def all_faults(numbers: range, caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_few_combinations_of_degenerate_sets_are_scored_or_refused_in_words_of_ours(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert all_faults(range(SHORT), caplog) == []
+    assert all_faults([*range(SHORT), *FOUND], caplog) == []
 
 
 @pytest.mark.slow

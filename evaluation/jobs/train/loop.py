@@ -37,6 +37,8 @@ AVERAGED = (
     "generator_gradient",
     "augmentation",
 )
+OF_PROBABILITIES = ("real_probability", "fake_probability", "real_accuracy", "fake_accuracy")
+"""What a Wasserstein critic does not have: its scores have no zero, so no probability and no right side."""
 Row = dict[str, Any]
 
 
@@ -83,6 +85,8 @@ def train_watched(
             rate = (step.images_seen - seen) / max(time.monotonic() - since, 1e-9)
             if (broken := first_broken(row)) is not None:
                 _give_up(run, row, broken, processes)
+            if training.loss == "wasserstein":
+                row = {name: value for name, value in row.items() if name not in OF_PROBABILITIES}
             looking = last or step.step % config.evaluate_every == 0
             grid, stop = None, False
 

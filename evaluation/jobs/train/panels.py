@@ -24,11 +24,12 @@ STEPS = "generator steps"
 def training_panels(run: Run, rows: Sequence[Row], config: TrainConfig, data: Data) -> list[Panel]:
     """Losses, probabilities, distance, then what tells a healthy game from a sick one; at last the same latents."""
     evaluations = looks(rows)
+    critic = config.training.loss == "wasserstein"  # whose scores have no zero, so no probability and no right side
     panels: list[Panel | None] = [
         _losses(rows, config),
-        _probabilities(rows),
+        None if critic else _probabilities(rows),
         _distance(evaluations, followed_name(data)),
-        _accuracies(rows, evaluations),
+        None if critic else _accuracies(rows, evaluations),
         _memory(evaluations),
         _diversity(evaluations),
         _gradients(rows),
@@ -45,18 +46,20 @@ def training_panels(run: Run, rows: Sequence[Row], config: TrainConfig, data: Da
 
 def _losses(rows: Sequence[Row], config: TrainConfig) -> Panel:
     loss = LOSSES[config.training.loss]
+    ends = {"D": loss.discriminator_equilibrium, "G": loss.generator_equilibrium}
+    lines = [Line(f"{player} at equilibrium", value) for player, value in ends.items()]
     caption = "Dashed: the value of each loss where the discriminator cannot tell real from generated."
+    if config.training.loss == "wasserstein":
+        lines = [Line("no distance", 0.0)]
+        caption = f"Dashed: where the critic tells nothing apart; G has no such value.{_promise(looks(rows), config)}"
     return CurvePanel(
         title="Losses",
         section=SECTION,
-        caption=caption + (_promise(looks(rows), config) if config.training.loss == "wasserstein" else ""),
+        caption=caption,
         x_label=STEPS,
         y_label="loss",
         series=(_series("discriminator", rows, "discriminator_loss"), _series("generator", rows, "generator_loss")),
-        lines=(
-            Line("D at equilibrium", loss.discriminator_equilibrium),
-            Line("G at equilibrium", loss.generator_equilibrium),
-        ),
+        lines=tuple(lines),
     )
 
 

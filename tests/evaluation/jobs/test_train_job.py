@@ -337,8 +337,21 @@ def test_the_report_says_whether_a_critics_loss_follows_the_distance(tmp_path: P
         assert float(told[1]) == pytest.approx(stats.spearmanr(pairs).statistic, abs=0.01)
 
 
+def test_a_wasserstein_critic_has_no_probability_anywhere(tmp_path: Path) -> None:
+    """Nor a right side, nor an equilibrium at 0.5: its scores have no zero."""
+    found = shown(tmp_path / "gan", config(loss="wasserstein"))
+    titles = {panel.title for panel in found}
+    assert titles.isdisjoint({"D(x) and D(G(z))", "What the discriminator gets right"})
+    (losses,) = (panel for panel in found if panel.title == "Losses")
+    assert isinstance(losses, CurvePanel)
+    assert [line.name for line in losses.lines] == ["no distance"]
+    words = ("probability", "accuracy", "jsd", "overfitting_signs", "weight")
+    for row in Run(tmp_path / "gan").rows():
+        assert not [name for name in (*row, *row.get("discriminator", {})) if any(word in name for word in words)]
+
+
 def test_the_report_shows_what_a_person_asks(tmp_path: Path) -> None:
-    titles = panels(tmp_path / "gan", config(loss="wasserstein", generator_learning_rate=1e-12))
+    titles = panels(tmp_path / "gan", config(gradient_penalty=10.0, generator_learning_rate=1e-12))
     assert set(titles) >= {
         "Losses",
         "D(x) and D(G(z))",
