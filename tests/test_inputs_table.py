@@ -235,15 +235,18 @@ def test_the_table_is_long_enough() -> None:
 
 TINY = [
     *["--family", "mlp", "--set", "networks.width=8", "--steps", "4", "-b", "8", "-n", "40"],
-    *["--set", "log_every=4", "--set", "evaluate_every=4"],
+    *["--set", "log_every=2", "--set", "evaluate_every=2"],
 ]
 
 
-@pytest.mark.parametrize("source", ["set", "set/faces", "set.npz"], ids=["one class", "flat", "arrays"])
-def test_a_gan_of_images_without_classes_is_trained_scored_drawn_from_and_exported(source: str, advgan: Advgan) -> None:
-    flat("set/faces")
-    npz(images=PIXELS)
-    assert advgan("train", "--data", source, *TINY, "--out", "gan")[::2] == (0, "")
+ONCE = ["--set", "log_every=4", "--set", "evaluate_every=4"]
+"""Looked at once, at its end."""
+
+
+def test_a_gan_of_images_without_classes_is_trained_scored_drawn_from_and_exported(advgan: Advgan) -> None:
+    flat("set")
+    classes("pets")
+    assert advgan("train", "--data", "set", *TINY, "--out", "gan")[::2] == (0, "")
     code, out, err = advgan("eval", "--ckpt", "gan", "-n", "40", "--json")
     assert (code, err) == (0, "")
     metrics = {score["metric"] for score in json.loads(out)["scores"]}
@@ -252,10 +255,30 @@ def test_a_gan_of_images_without_classes_is_trained_scored_drawn_from_and_export
     assert advgan("sample", "--ckpt", "gan", "-n", "6", "--out", "drawn")[::2] == (0, "")
     assert len(list(Path("drawn/images").rglob("*.png"))) == 6
     assert advgan("export", "--ckpt", "gan", "--out", "exported")[::2] == (0, "")
-    code, _, err = advgan("train", "--data", source, *TINY, "--conditional")
+    Path("net.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))\n")
+    augment = ["augment", "--model", "net.py:net", "--data", "pets", "--ckpt", "gan", "--attack", "fgsm"]
+    code, _, err = advgan(*augment, "--num-adversarial", "4", "--num-generated", "6", "--out", "more")
+    assert code == 0, err
+    drawn = {path.parent.name for path in Path("more/images").rglob("generated-*.png")}
+    assert drawn
+    assert drawn <= {"cat", "dog"}, "what it draws is named by the classifier"
+    code, _, err = advgan("train", "--data", "set", *TINY, "--conditional")
     assert code != 0
     assert "--unconditional" in err
-    assert advgan("train", "--data", source, *TINY, "--conditional", "--unconditional", "--dry-run")[0] == 0
+    assert advgan("train", "--data", "set", *TINY, "--conditional", "--unconditional", "--dry-run")[0] == 0
+
+
+def test_a_conditional_discriminator_is_asked_for_no_class_that_nobody_knows(advgan: Advgan) -> None:
+    classes("pets")
+    flat("set")
+    train = ["train", "--data", "pets", *TINY, *ONCE, "--conditional", "--features", "random"]
+    assert advgan(*train, "--out", "gan")[0] == 0
+    code, _, err = advgan("eval", "--ckpt", "gan", "--data", "set", "-n", "40")
+    assert code != 0
+    assert "class-conditional" in err
+    assert "--reference" in err
+    advice = ["--reference", "set", "--features", "random"]
+    assert advgan("eval", "--ckpt", "gan", *advice, "-n", "40")[::2] == (0, "")
 
 
 def test_one_split_alone_is_attacked_as_a_whole(advgan: Advgan) -> None:

@@ -60,7 +60,9 @@ def _data() -> list[tuple[str, str]]:
     return [
         *((name, ABOUT_DATA[name]) for name in KNOWN),
         ("stacked:SOURCE", "three random digits of a source as one colour image, 1,000 classes: stacked:mnist"),
-        ("PATH", "a folder, .zip or .tar.gz of class folders, an .npz or a .pt file"),
+        ("hf:ORG/NAME@SPLIT", "a data set of Hugging Face; needs advgan[hf]"),
+        ("PATH", "a folder, .zip or .tar.gz of images: class folders, splits, a labels.csv beside them, or none of it"),
+        ("PATH", "arrays in an .npz, .npy or .pt file; parquet, or what save_to_disk of Hugging Face leaves"),
     ]
 
 

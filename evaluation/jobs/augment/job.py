@@ -99,7 +99,9 @@ def _data_config(config: AugmentConfig) -> DataConfig:
 def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]:
     data = load_data(_data_config(config), workers=setup.workers, use=AUGMENT)
     gan = generator_of(config.checkpoint, data=data, device=setup.torch_device()) if config.checkpoint else None
-    if gan and (gan.size, gan.channels, gan.classes) != (data.size, data.channels, data.classes):
+    unlabelled = gan is not None and not gan.classes  # trained on images alone: the classifier names what it draws
+    wanted = (data.size, data.channels, () if unlabelled else data.classes)
+    if gan and (gan.size, gan.channels, gan.classes) != wanted:
         raise ValueError(
             f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.size}x{gan.size}, {len(gan.classes)} "
             f"classes), which are not like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"

@@ -176,8 +176,20 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
             raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
         if isinstance(real, Source):
             check_same_form(found, real)
+        elif data is not None:
+            _check_asked(found, data)
         sources.append(found)
     return sources, data, real
+
+
+def _check_asked(source: Source, data: Data) -> None:
+    """Refuse to ask a conditional discriminator about images whose classes nobody knows: ValueError."""
+    if source.gan and source.gan.discriminator and source.gan.discriminator.num_classes and not data.has_classes:
+        raise ValueError(
+            f"{source.name} is class-conditional: its discriminator is asked about an image and its class, which the "
+            f"images of {data.name} have not: give data with classes, or score the generator alone by giving them with "
+            "--reference, and --features random"
+        )
 
 
 def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -> Extractor:
@@ -189,7 +201,7 @@ def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -
         if name == "auto":
             raise ValueError(
                 "--features auto is a classifier of the data, and --reference has none: add --data, or name "
-                "--features pixels or inception"
+                "--features random, pixels or inception"
             )
         return named_extractor(name, device=setup.torch_device(), protocol=protocol)
     return choose_extractor(name, data, setup, protocol=protocol)
