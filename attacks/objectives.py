@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+_GAP = 4.0  # of logits, in units of the range above it
 _TINY = 1e-12  # keeps a ratio of equal logits finite
 
 
@@ -75,7 +76,7 @@ def dlr(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
     if logits.shape[1] < 3:
         return margin(logits, labels)
     top = logits.topk(3, dim=1).values
-    return margin(logits, labels) / (top[:, 0] - top[:, 2] + _TINY)
+    return margin(logits, labels) / _distance(top[:, 0] - top[:, 2])
 
 
 def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
@@ -89,7 +90,12 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     if logits.shape[1] < 3:
         return gain
     top = logits.topk(min(logits.shape[1], 4), dim=1).values
-    return gain / (top[:, 0] - top[:, -2:].mean(dim=1) + _TINY)
+    return gain / _distance(top[:, 0] - top[:, -2:].mean(dim=1))
+
+
+def _distance(between: Tensor) -> Tensor:
+    """What DLR divides by: above 0, and finite where a class among the first is masked by -inf."""
+    return between.clamp(max=1 / _TINY) + _TINY
 
 
 def kl(logits: Tensor, clean: Tensor) -> Tensor:
@@ -178,8 +184,22 @@ def _others(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.scatter(1, seats[:, None], -torch.inf)
 
 
+def contenders(logits: Tensor) -> Tensor:
+    """Which classes can come to win: (N, classes) logits to booleans, all True for most networks.
+
+    Those below a gap of more than four times the distance from the highest logit to the one above it cannot, as classes
+    of no image or such that were masked. The three highest always count.
+    """
+    ranked = logits.sort(dim=1, descending=True).values
+    falls = ranked[:, :1] - ranked
+    hopeless = (falls[:, 3:] > (1 + _GAP) * falls[:, 2:-1]).to(torch.int8).cummax(dim=1).values
+    least = torch.where(hopeless > 0, torch.inf, ranked[:, 3:])
+    return logits >= torch.cat([ranked[:, :3], least], dim=1).amin(dim=1, keepdim=True)
+
+
 def rivals(logits: Tensor, labels: Tensor, most: int) -> Tensor:
     """The likeliest classes beside the label, in order: (N, min(most, classes - 1))."""
-    others = logits.scatter(1, labels[:, None], -torch.inf).nan_to_num(nan=-torch.finfo(logits.dtype).max)
+    lowest = -torch.finfo(logits.dtype).max  # of what is no number, and of a class that is masked by -inf
+    others = logits.nan_to_num(nan=lowest, neginf=lowest).scatter(1, labels[:, None], -torch.inf)
     ranked = others.argsort(dim=1, descending=True, stable=True)
     return ranked[:, : min(most, logits.shape[1] - 1)]

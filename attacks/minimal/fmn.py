@@ -9,7 +9,7 @@ from torch import Tensor
 from attacks.classifier import Classifier
 from attacks.minimal.nearest import Nearest, conclude, cosine, farthest, free, margins, onto_sphere
 from attacks.norms import L2, LINF, NORMS, Budget, Norm, finite, named_norm
-from attacks.objectives import log_odds
+from attacks.objectives import contenders, log_odds
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -44,8 +44,9 @@ def fmn(
 
     Some things differ from the paper, each because more images are fooled, or by less, on trained networks. Until one
     image has fooled, the gradient is that of a soft margin, in which all other classes have a part, by their logits in
-    the unit of their spread; only then that of the margin. Pixels that it would drive out of [0, 1] have no part in it,
-    and in l0 it is weighed by the room that is left. In l2 the change is drawn out to the ball's surface, as in DDN.
+    the unit of the spread of those that can win; only then that of the margin. Pixels that it would drive out of [0, 1]
+    have no part in it, and in l0 it is weighed by the room that is left. In l2 the change is drawn out to the ball's
+    surface, as in DDN.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -126,9 +127,12 @@ def _objective(samples: Samples, found_none: Tensor, logits: Tensor) -> Tensor:
 
 
 def _soft_margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The log-odds of logits that were brought to a standard deviation of 3, in their own unit."""
+    """The log-odds of logits that were brought to a standard deviation of 3 over contenders, in their own unit."""
     values = logits.detach()
-    spread = (values - values.mean(dim=1, keepdim=True)).square().mean(dim=1)  # std() rounds by the size of the batch
+    counts = contenders(values)
+    number = counts.sum(dim=1, keepdim=True)
+    mean = torch.where(counts, values, 0).sum(dim=1, keepdim=True) / number
+    spread = torch.where(counts, values - mean, 0).square().sum(dim=1) / number.squeeze(1)
     unit = spread.sqrt() / 3
     unit = torch.where(unit > 0, unit, 1)
     return unit * log_odds(logits / unit[:, None], labels, targeted=targeted)

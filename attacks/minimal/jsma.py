@@ -9,6 +9,7 @@ from torch import Tensor
 from attacks.classifier import Classifier
 from attacks.minimal.nearest import Nearest, conclude, margins
 from attacks.norms import L0, Budget, Norm, finite, named_norm, rows
+from attacks.objectives import contenders
 from attacks.queue import drive
 from attacks.samples import Samples
 
@@ -33,7 +34,8 @@ def jsma(
     """Change few values, two at a time, by a map of their saliency (Papernot et al., 2016).
 
     A step moves by `theta`, in (0, 1], the two values whose slopes together raise the logit of the target and lower the
-    sum of all others, with the largest product of both; untargeted, those that lower the label's and raise the others'.
+    sum of all others that can win, with the largest product of both; untargeted, those that lower the label's and raise
+    the others'.
     Values move up or down, whichever serves the aim (Wiyatno & Xu, 2018), and have no part where [0, 1] leaves no room.
     Where no two have both effects, the two with the largest difference of the slopes are taken. At most a share `gamma`
     of the values (the paper's 14.5 %), but two at least, is chosen. `search_steps` halvings then leave out those that
@@ -89,9 +91,7 @@ def _advance(classifier: Classifier, steps: int, theta: float, state: _State) ->
     # Look: at the slopes of the label's logit and of the others' sum, turned so that the wanted one is to rise.
     sign = 1 if samples.targeted else -1
     own = classifier.gradient(current, lambda logits: sign * _own(samples, logits), rows=samples.rows)
-    rest = classifier.gradient(
-        current, lambda logits: sign * (logits.sum(dim=1) - _own(samples, logits)), rows=samples.rows
-    )
+    rest = classifier.gradient(current, lambda logits: sign * _rest(samples, logits), rows=samples.rows)
     fooled, values = samples.fooled(own.logits), margins(samples, own.logits)
     sizes = L0.size(current - samples.images)
     nearest = state.nearest.offered(samples, current, fooled=fooled, sizes=sizes, values=values, closed=state.done)
@@ -112,6 +112,12 @@ def _own(samples: Samples, logits: Tensor) -> Tensor:
     samples.objective(logits.detach())  # refuses a label beyond the classes
     labels = samples.labels.clone()  # in inference mode autograd would refuse the labels themselves
     return logits.gather(1, labels[:, None]).squeeze(1)
+
+
+def _rest(samples: Samples, logits: Tensor) -> Tensor:
+    """The sum of all other logits that can come to win."""
+    counts = contenders(logits.detach()).scatter(1, samples.labels[:, None], False)
+    return torch.where(counts, logits, 0).sum(dim=1)
 
 
 def _pair(wanted: Tensor, others: Tensor, usable: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from attacks.table import ATTACKS
         ("fab-t", {"num_targets": 1, "norm": "l2"}, 122),
         ("fab-t", {"num_targets": 1, "norm": "l1"}, 106),
         ("fab", {}, 178),
-        ("fmn", {}, 141),
+        ("fmn", {}, 160),
         ("square", {}, 47),
         ("square", {"norm": "l2"}, 105),
         ("square", {"norm": "l1"}, 172),
