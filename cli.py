@@ -381,7 +381,7 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
         return end.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" (advgan {context.info_name} --help says more)" if context and context.parent else ""
+        hint = f" ({context.command_path} --help says more)" if context and context.parent else ""
         if isinstance(error, click.BadParameter):
             name_the_variable(error)
         click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)

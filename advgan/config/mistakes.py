@@ -86,7 +86,8 @@ def _wanted(detail: Any) -> str:
     words = _WORDS.get(detail["type"])
     if words is None:
         return str(detail["msg"]).replace("Input should", "should")
-    bounds = {name: f"{bound:,}".removesuffix(".0") for name, bound in detail.get("ctx", {}).items() if name != "error"}
+    numbers = {name: bound for name, bound in detail.get("ctx", {}).items() if isinstance(bound, (int, float))}
+    bounds = {name: f"{bound:,}".removesuffix(".0") for name, bound in numbers.items()}
     return words.format(**bounds)
 
 

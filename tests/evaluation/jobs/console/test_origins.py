@@ -110,6 +110,8 @@ def test_files_and_presets_may_hold_what_is_not_used(tmp_path: object) -> None:
         ("attack -b x", "--batch-size: should be a whole number or auto, not 'x'"),
         ("attack --set num_samples=1.5", "--set num_samples: should be a whole number, not 1.5"),
         ("attack --set options=3", "--set options: should hold keys and values, not 3"),
+        ("fit --set network=cnn", "--set network: should hold keys and values, not 'cnn'"),
+        ("config show fitt", "no configuration for 'fitt'; verbs that have one: demo, fit"),
         ("attack --attack fgms", "--attack: no attack 'fgms' (did you mean fgsm?)"),
         ("attack --precision float16", "--precision: should be float32 or bfloat16, not 'float16'"),
         ("attack --model resnett", "no model 'resnett': did you mean resnet?"),
