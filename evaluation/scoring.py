@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advgan.data import Data
+from advgan.data.class_names import numbers_among
 from advgan.machine.precision import precision_note, true_float32
 from advgan.machine.processes import Processes
 from advgan.ranges import to_unit
@@ -99,8 +101,8 @@ def score_source(
     """
     keep = source.count * source.channels * source.size**2 <= MOST_KEPT
     first = references[0]
-    if first.known_data is None:
-        source = _numbered_alike(source, first.source.classes)
+    own = source
+    source = _numbered_alike(source, first.known_data.classes if first.known_data else first.source.classes)
     samples = look(
         source,
         [reference.extractor for reference in references],
@@ -127,7 +129,7 @@ def score_source(
         scores, findings = [*scores, *more], [*findings, *remarks]
     match = None
     if source.gan is not None and first.known_data is not None and keep:
-        more, remarks, match = _of_gan(source.gan, first, seen[0], wanted, subject)
+        more, remarks, match = _of_gan(source.gan, first, seen[0], own.labels, wanted, subject)
         scores, findings = [*scores, *more], [*findings, *remarks]
     return Scored(
         subject=subject,
@@ -172,14 +174,13 @@ def word_of(metric: str) -> str:
 
 def _numbered_alike(source: Source, known: tuple[str, ...] | None) -> Source:
     """Give labels the class numbers of the real images, by name; where a name is unknown there, no labels."""
-    own = source.classes
-    if source.labels is None or not own or not known or own == tuple(str(number) for number in range(len(own))):
+    if source.labels is None or not source.classes or not known or source.classes == known:
         return source
-    strangers = tuple(name for name in own if name not in known)
-    if strangers:
+    numbers = numbers_among(source.classes, known)
+    if numbers is None:
+        strangers = tuple(name for name in source.classes if name not in known)
         return replace(source, labels=None, classes=None, unmatched=strangers)
-    numbers = torch.tensor([known.index(name) for name in own])
-    return replace(source, labels=numbers[source.labels], classes=known)
+    return replace(source, labels=torch.tensor(numbers)[source.labels], classes=known)
 
 
 def _seen(reference: Reference, fake: Sample, seed: int) -> Seen:
@@ -210,15 +211,22 @@ def _of_use(
 
 
 def _of_gan(
-    gan: TrainedGan, reference: Reference, seen: Seen, wanted: Collection[str], subject: str
+    gan: TrainedGan, reference: Reference, seen: Seen, labels: Tensor | None, wanted: Collection[str], subject: str
 ) -> tuple[list[Score], list[Finding], Match | None]:
-    """Scores of what is behind the images: points of its own, the latent space, the discriminator."""
-    data, fake = reference.data, seen.fake
+    """Scores of what is behind the images: points of its own, the latent space, the discriminator.
+
+    Its networks number classes as its training data did; so do `labels`, those that it was asked for, and the data
+    here.
+    """
+    data, fake = _data_of_gan(gan, reference.data), seen.fake
     assert fake.images is not None
     fakes = to_unit(fake.images)
     details = {"subject": subject, "data": reference.name, "seed": seen.seed}
     scores, findings = list[Score](), list[Finding]()
-    own = made(partial(own_rows, gan, data, fakes, fake.labels, seed=seen.seed), _asked(POINT_METRICS, wanted))
+    own = made(
+        partial(own_rows, gan, data or reference.data, fakes, labels, seed=seen.seed),
+        _asked(POINT_METRICS, wanted) if data is not None else (),
+    )
     scores += score_rows(own.rows, setting="discriminator", **details)  # type: ignore[arg-type]
     if _any(wanted, "latent"):
         rows_of = partial(latent_rows, gan, reference.extractor, seen, batch_size=reference.batch_size)
@@ -228,14 +236,14 @@ def _of_gan(
         findings += absent_findings(latent.absent, extractor=reference.extractor.name)
         findings += judged("the latent space", partial(latent_findings, latent.rows, gan, seen))
     findings += absent_findings(own.absent)
-    if gan.discriminator is None or not _any(wanted, "discriminator"):
+    if data is None or gan.discriminator is None or not _any(wanted, "discriminator"):
         return scores, findings, None
     match = Match(
         gan=gan,
         train=data.train,
-        held_out=reference.held_out_images,
+        held_out=data.held_out,
         fakes=fakes,
-        labels=fake.labels,
+        labels=labels,
         extractor=reference.extractor,
         real=reference.real,
         batch_size=reference.batch_size,
@@ -267,6 +275,16 @@ def _of_game(match: Match, wanted: Collection[str], subject: str, data: str) -> 
     )
     absent = absent_findings({**told.absent, **game.absent})
     return scores, [*standing, *absent, *game_findings(game.rows, loss=match.loss)]
+
+
+def _data_of_gan(gan: TrainedGan, data: Data) -> Data | None:
+    """The data with the GAN's class numbers; None where it would be told classes that it does not know."""
+    judge = gan.discriminator
+    told = gan.generator.num_classes or (judge is not None and (judge.num_classes or judge.head.names_classes))
+    if not told or not data.classes:
+        return data
+    known = numbers_among(data.classes, gan.classes) is not None
+    return data.numbered_as(gan.classes, of=str(gan.path)) if known else None
 
 
 def _note(seen: Sequence[Seen]) -> str:

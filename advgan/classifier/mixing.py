@@ -8,6 +8,7 @@ from torch import Tensor
 
 from advgan.config import ClassifierTraining
 from advgan.data import Batch, ImageSet, batches
+from advgan.data.class_names import matched_numbers
 from advgan.learning.augmentation import augment
 from advgan.ranges import to_unit
 from attacks.random import integers
@@ -104,9 +105,5 @@ def _renamed(extra: ImageSet, data: ImageSet) -> Tensor:
             f"the extra images are {extra.channels}x{extra.size}x{extra.size}, the data "
             f"{data.channels}x{data.size}x{data.size}: they must be alike"
         )
-    unknown = [name for name in extra.classes if name not in data.classes]
-    if unknown:
-        raise ValueError(
-            f"the extra images have the class {unknown[0]!r}, which the data lack: these have {', '.join(data.classes)}"
-        )
-    return torch.tensor([data.classes.index(name) for name in extra.classes])
+    numbers = matched_numbers(extra.classes, data.classes, what=extra.name or "the extra images", of="the data")
+    return torch.tensor(numbers)

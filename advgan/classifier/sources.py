@@ -1,15 +1,16 @@
 """One string to one classifier: our checkpoints, other libraries' networks, a user's code, exported files."""
 
 import difflib
+import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from advgan.classifier.stored import load_trained
+from advgan.classifier.stored import KIND, load_trained
 from advgan.config import NetworkConfig
 from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
 from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random
@@ -18,7 +19,7 @@ from advgan.models.classifiers.fixed_batch import FixedBatch
 from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits, form_of_file, possible_forms
 from advgan.models.classifiers.onnx_network import load_onnx
 from advgan.models.classifiers.python_source import is_python_source, is_quantised, network_from_python
-from advgan.storage.checkpoints import SUFFIX
+from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
 from attacks import Classifier
 from attacks.random import seeded
 
@@ -101,6 +102,31 @@ def load_classifier(
     return first_that_fits(
         wrapped, forms, size=size, channels=channels, num_classes=num_classes, source=source, device=device
     )
+
+
+def class_names(source: str) -> tuple[str, ...]:
+    """The names of the classes that a classifier tells apart, in its order; empty where nothing says them.
+
+    A checkpoint of ours says them, and the config.json that `advgan export` writes beside a network.
+    """
+    path = Path(source)
+    if path.is_dir() or path.suffix == SUFFIX:
+        named = load_checkpoint(find_checkpoint(path), kind=KIND).config.get("data", {})
+    else:
+        named = _exported_about(path)
+    classes = named.get("classes", []) if isinstance(named, dict) else []
+    return tuple(map(str, classes)) if isinstance(classes, list) else ()
+
+
+def _exported_about(path: Path) -> Any:
+    about = path.with_name("config.json")
+    if path.suffix not in (".pt2", ".onnx") or not (path.is_file() and about.is_file()):
+        return {}
+    try:
+        found = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # somebody else's, or none
+    return found if isinstance(found, dict) and found.get("kind") == KIND else {}
 
 
 def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:

@@ -1,7 +1,7 @@
 """Labelled images at rest: what every source becomes, and its three splits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from advgan.data.class_names import matched_numbers
 from advgan.ranges import to_unit
 from attacks.random import permutation
 
@@ -81,6 +82,10 @@ class ImageSet:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name)
 
+    def renumbered(self, numbers: Sequence[int], classes: Sequence[str]) -> "ImageSet":
+        """The same images with the number `numbers[k]` for each class k, among `classes`."""
+        return ImageSet(self.images, torch.tensor(numbers)[self.labels], tuple(classes), self.name)
+
     def draw(self, most: int, seed: int) -> "ImageSet":
         """Take all, or `most` of them, in a random order that is a function of the seed."""
         return self.select(permutation(seed, len(self))[:most])
@@ -141,6 +146,17 @@ class Data:
         """Name the content of all three splits in 12 hex digits."""
         parts = (self.train.digest, self.validation.digest, self.test.digest)
         return sha256(" ".join(parts).encode()).hexdigest()[:12]
+
+    def numbered_as(self, classes: Sequence[str], *, of: str) -> "Data":
+        """The same with the class numbers of a list that holds these names; as it is where one side has no names.
+
+        Raises ValueError where a name is missing there; `of` says whose list it is.
+        """
+        numbers = matched_numbers(self.classes, classes, what=self.name, of=of)
+        if self.classes == tuple(classes) or not {*self.classes} <= {*classes}:
+            return self
+        splits = {name: getattr(self, name).renumbered(numbers, classes) for name in ("train", "validation", "test")}
+        return replace(self, **splits)
 
     def describe(self) -> dict[str, Any]:
         """Describe the data as plain values, for checkpoints and reports."""

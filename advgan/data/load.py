@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from advgan.config import DataConfig
+from advgan.data.class_names import matched_numbers
 from advgan.data.digits import read_digits
 from advgan.data.hugging_face import is_by_name, is_hugging_face, read_hugging_face
 from advgan.data.imageset import Data, ImageSet
@@ -79,8 +79,8 @@ def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | Non
 def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: Path | None = None) -> ImageSet:
     """Read further training images for `like`: all of a source, or its training split where it has splits.
 
-    Classes are matched by name; plain numbers 0, 1, ... also match by number. Raises ValueError where a class is
-    unknown or the images have another size or number of channels.
+    Classes are matched by name; plain numbers 0, 1, ... also match by number, where there are as many. Raises
+    ValueError where a class is unknown or the images have another size or number of channels.
     """
     extra = load_images(config, workers=workers, cache=cache)
     if extra.images.shape[1:] != like.images.shape[1:]:
@@ -92,8 +92,8 @@ def load_extra(config: DataConfig, *, like: ImageSet, workers: int = 0, cache: P
         raise ValueError(
             f"{config.source}: extra images need a class each: sort them into class folders, or add labels"
         )
-    numbers = _match_classes(config.source, extra.classes, like)
-    return ImageSet(extra.images, torch.from_numpy(numbers)[extra.labels], like.classes, extra.name)
+    numbers = matched_numbers(extra.classes, like.classes, what=config.source, of=like.name or "the data")
+    return extra.renumbered(numbers, like.classes)
 
 
 def load_images(config: DataConfig, *, workers: int = 0, cache: Path | None = None) -> ImageSet:
@@ -172,14 +172,3 @@ def _near(source: str, path: Path) -> str | None:
         return None
     names = difflib.get_close_matches(path.name, neighbours, n=1)
     return str(path.parent / names[0]) if names else None
-
-
-def _match_classes(source: str, classes: tuple[str, ...], like: ImageSet) -> Labels:
-    """Give the number that each class has in `like`."""
-    if set(classes) <= set(like.classes):
-        return np.array([like.classes.index(kind) for kind in classes], np.int64)
-    numbered = classes == tuple(str(number) for number in range(len(classes)))
-    if numbered and len(classes) <= like.num_classes:
-        return np.arange(len(classes), dtype=np.int64)
-    unknown = next(kind for kind in classes if kind not in like.classes)
-    raise ValueError(f"{source}: the class {unknown} is not among those of {like.name} ({', '.join(like.classes)})")

@@ -98,7 +98,8 @@ def _unmatched(source: Source) -> list[Finding]:
             "Classes of another data set",
             f"{source.name} has the class {source.unmatched[0]}"
             + (f" and {len(source.unmatched) - 1} more" if len(source.unmatched) > 1 else "")
-            + ", which the data do not know: its labels were left out, and no score by class was made.",
+            + ", which the data do not know: its labels were left out, and no score by class was made, nor any of a "
+            "discriminator that is told them.",
             "Name its class folders as those of the data.",
             code="unknown-classes",
         )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from advgan.data import Data, ImageSet
+from advgan.data.class_names import numbers_among
 from attacks.random import permutation
 from evaluation.inputs.source import Rounding, Source
 
@@ -83,11 +84,11 @@ def _labels(
     if data is None:
         return labels, classes, ()
     known = data.classes
-    if found.named and set(classes) <= set(known):
-        return torch.tensor([known.index(kind) for kind in classes])[labels], known, ()
-    numbered = classes == tuple(str(number) for number in range(len(classes)))
-    if found.named and not numbered:
-        return None, None, tuple(kind for kind in classes if kind not in known)
+    if found.named:
+        numbers = numbers_among(classes, known)
+        if numbers is None:
+            return None, None, tuple(kind for kind in classes if kind not in known)
+        return torch.tensor(numbers)[labels], known, ()
     if int(labels.max()) >= len(known):
         raise ValueError(
             f"{name} has the label {int(labels.max())}, {data.name} has the classes 0 to {len(known) - 1}: they do not "

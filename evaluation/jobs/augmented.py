@@ -18,6 +18,7 @@ from torch import Tensor
 
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_extra
+from advgan.data.class_names import matched_numbers
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from evaluation.jobs.suites import in_file_names
@@ -78,10 +79,10 @@ def read_extra(folder: Path, data: Data) -> ImageSet:
     if rows.empty:
         raise ValueError(f"--extra {folder}: holds no adversarial or generated images, only real ones")
     images = torch.stack([_read_picture(folder / name, data) for name in rows["file_name"]])
-    unknown = sorted(set(rows["label"]) - set(data.classes))
-    if unknown:
-        raise ValueError(f"--extra {folder}: class {unknown[0]!r} is not in the data ({', '.join(data.classes)})")
-    labels = torch.tensor([data.classes.index(label) for label in rows["label"]])
+    names = sorted(set(rows["label"]), key=lambda name: (len(name), name) if name.isdecimal() else (0, name))
+    numbers = matched_numbers(names, data.classes, what=f"--extra {folder}", of=data.name)
+    number_of = dict(zip(names, numbers, strict=True))
+    labels = torch.tensor([number_of[label] for label in rows["label"]])
     return ImageSet(images, labels, data.classes, folder.name)
 
 

@@ -1,12 +1,17 @@
 """Who judges: the classifier or extractor that a user names, or the one that the fixed recipe makes of the data."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from advgan.classifier.sources import load_classifier
+import torch
+from torch import Tensor
+
+from advgan.classifier.sources import class_names, load_classifier
 from advgan.classifier.stored import load_trained
 from advgan.config.resolve import read_yaml
 from advgan.data import Data
+from advgan.data.class_names import listed, numbers_among
 from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.models.classifiers.image_forms import Layout
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
@@ -41,22 +46,26 @@ def choose_classifier(
     *,
     given: str = "",
     preparation: Preparation | None = None,
-) -> Classifier:
-    """Load the classifier that a string names; a bare `resnet` is the one that the fixed recipe makes of the digits.
+) -> tuple[Classifier, Data]:
+    """Load the classifier that a string names, and number the classes of the data as it does.
 
-    It stays that one, whatever `advgan fit` trains: what a user fitted is named by its run. On other data than the
-    embedded digits, which `given` spells as the user did, a ValueError says how to get a run to name.
+    A bare `resnet` is the one that the fixed recipe makes of the digits, and stays that one, whatever `advgan fit`
+    trains: what a user fitted is named by its run. On other data than the embedded digits, which `given` spells as the
+    user did, a ValueError says how to get a run to name. Classes are matched by name where the classifier is ours;
+    where it has no names there must be as many. Raises ValueError where it does not know one.
     """
+    path = str(_by_name(source, data, setup, given)) if source in CLASSIFIERS else source
+    names = class_names(path)
     classifier = load_classifier(
-        str(_by_name(source, data, setup, given)) if source in CLASSIFIERS else source,
-        num_classes=data.num_classes,
+        path,
+        num_classes=len(names) or data.num_classes,
         size=data.size,
         channels=data.channels,
         **(preparation or Preparation())._asdict(),
         device=setup.torch_device(),
     )
     classifier.name = Path(source).name
-    return classifier
+    return classifier, data.numbered_as(names, of=source) if names else data
 
 
 def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str = DEFAULT) -> Extractor:
@@ -111,14 +120,30 @@ def _judge(data: Data, setup: Setup) -> Extractor:
 
 def _judge_of_run(features: str, data: Data, setup: Setup) -> Extractor:
     classifier, info = load_trained(Path(features), device=setup.torch_device())
-    if (info.size, info.channels, info.classes) != (data.size, data.channels, data.classes):
+    numbers = numbers_among(info.classes, data.classes)
+    if (info.size, info.channels) != (data.size, data.channels) or numbers is None or len(numbers) != data.num_classes:
         raise ValueError(
-            f"--features {features}: was trained on {info.data_name} ({info.size}x{info.size}, {len(info.classes)} "
-            f"classes), not on images like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"
+            f"--features {features}: was trained on {info.data_name} ({info.channels}x{info.size}x{info.size}; "
+            f"{listed(info.classes)}), not on images like {data.name} ({data.channels}x{data.size}x{data.size}; "
+            f"{listed(data.classes)}): leave it out, or give a run of advgan fit on these data"
         )
     known = "" if info.data_digest == data.digest else " of other data than it learnt from"
-    held_out = tried(classifier, data.test, called=f"test images{known}")
-    return classifier_extractor(classifier, name=info.name, digest=info.digest, held_out=held_out)
+    its_own = data.numbered_as(info.classes, of=features)
+    held_out = tried(classifier, its_own.test, called=f"test images{known}")
+    return _numbered(classifier_extractor(classifier, name=info.name, digest=info.digest, held_out=held_out), numbers)
+
+
+def _numbered(extractor: Extractor, numbers: tuple[int, ...]) -> Extractor:
+    """The same, whose class k has the number `numbers[k]`."""
+    if numbers == tuple(range(len(numbers))):
+        return extractor
+    order = torch.tensor(numbers).argsort()
+
+    def look(images: Tensor) -> tuple[Tensor, Tensor]:
+        features, probabilities = extractor.function(images)
+        return features, probabilities[:, order.to(probabilities.device)]
+
+    return replace(extractor, function=look)
 
 
 def _by_name(source: str, data: Data, setup: Setup, given: str) -> Path:

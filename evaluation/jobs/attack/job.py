@@ -71,7 +71,7 @@ def run(config: AttackConfig, setup: Setup) -> Outcome | None:
 def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | None:
     config = config.model_copy(update={"data": data_of(config.data, config.model)})
     data = load_data(config.data or DataConfig(), workers=setup.workers, use=ATTACK)
-    classifier = _classifier(config, data, setup, processes)
+    classifier, data = _classifier(config, data, setup, processes)
     chosen = _chosen(data.test, config)
     subject = f"{classifier.name} {parameters_digest(classifier.network.state_dict())}"
     trials = config.trials(data.channels)
@@ -132,15 +132,15 @@ def _results(
     )
 
 
-def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Classifier:
-    """The first process may fit and keep one; the others then find it."""
+def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> tuple[Classifier, Data]:
+    """The classifier, and the data with its class numbers; the first process may fit one, which the others find."""
     given = config.data.source if config.data else ""
     if not processes.is_first:
         processes.wait()
-    classifier = choose_classifier(config.model, data, setup, given=given, preparation=_preparation(config))
+    found = choose_classifier(config.model, data, setup, given=given, preparation=_preparation(config))
     if processes.is_first:
         processes.wait()
-    return classifier
+    return found
 
 
 def _preparation(config: AttackConfig) -> Preparation:

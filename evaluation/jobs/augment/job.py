@@ -1,6 +1,7 @@
 """`advgan augment`: a training set of real, adversarial and generated images, on disk, with where each comes from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
+from advgan.data.class_names import listed, numbers_among
 from advgan.machine.precision import precision_note, true_float32
 from advgan.ranges import to_bytes, to_unit
+from advgan.sampling.renumbered import RenumberedGenerator
 from advgan.sampling.stored import TrainedGan
 from attacks import Classifier
 from attacks.random import permutation
@@ -52,7 +55,8 @@ def plan(config: AugmentConfig, setup: Setup) -> list[str]:
 def run(config: AugmentConfig, setup: Setup) -> Outcome:
     """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
     data, gan = _read(config, setup)
-    classifier = choose_classifier(config.model, data, setup, given=_data_config(config).source)
+    classifier, data = choose_classifier(config.model, data, setup, given=_data_config(config).source)
+    gan = _numbered(gan, data, config) if gan else None
     with attacking_threads(classifier, data.train, config.batch_size):
         return _written(config, setup, data, gan, classifier)
 
@@ -99,14 +103,29 @@ def _data_config(config: AugmentConfig) -> DataConfig:
 def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]:
     data = load_data(_data_config(config), workers=setup.workers, use=AUGMENT)
     gan = generator_of(config.checkpoint, data=data, device=setup.torch_device()) if config.checkpoint else None
-    unlabelled = gan is not None and not gan.classes  # trained on images alone: the classifier names what it draws
-    wanted = (data.size, data.channels, () if unlabelled else data.classes)
-    if gan and (gan.size, gan.channels, gan.classes) != wanted:
+    if gan and (gan.size, gan.channels) != (data.size, data.channels):
         raise ValueError(
-            f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.size}x{gan.size}, {len(gan.classes)} "
-            f"classes), which are not like {data.name} ({data.size}x{data.size}, {data.num_classes} classes)"
+            f"--ckpt {config.checkpoint}: draws images of {gan.data_name} ({gan.channels}x{gan.size}x{gan.size}), "
+            f"which are not like {data.name} ({data.channels}x{data.size}x{data.size})"
         )
+    if gan:
+        _numbered(gan, data, config)
     return data, gan
+
+
+def _numbered(gan: TrainedGan, data: Data, config: AugmentConfig) -> TrainedGan:
+    """The same, told classes by the numbers of the data; ValueError where it draws other ones."""
+    # One that was trained on images alone has no classes: the classifier names what it draws.
+    numbers = numbers_among(gan.classes, data.classes)
+    told = gan.generator.num_classes
+    if gan.classes and (numbers is None or (told and told != data.num_classes)):
+        raise ValueError(
+            f"--ckpt {config.checkpoint}: draws the classes {listed(gan.classes)} of {gan.data_name}, and {data.name} "
+            f"has {listed(data.classes)}: give the data that it was trained on, or a GAN of these"
+        )
+    if not told or numbers is None or gan.classes == data.classes:
+        return gan
+    return replace(gan, generator=RenumberedGenerator(gan.generator, numbers), classes=data.classes)
 
 
 def _real_part(images: ImageSet, classifier: Classifier, config: AugmentConfig) -> Part:

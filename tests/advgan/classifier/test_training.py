@@ -571,7 +571,7 @@ def test_real_and_extra_images_are_augmented_anew_each_epoch() -> None:
     [
         (image_set(30, size=9), {}, "the extra images are 1x9x9, the data 1x8x8: they must be alike"),
         (image_set(30, channels=3), {}, "the extra images are 3x8x8, the data 1x8x8: they must be alike"),
-        (image_set(30, classes=("a", "z")), {}, "the class 'z', which the data lack: these have a, b, c"),
+        (image_set(30, classes=("a", "z")), {}, "the class z is not among those of the data (a, b, c)"),
         (image_set(30), {"extra_fraction": 1}, "extra_fraction 1 of a batch of 16 leaves no real images"),
         (image_set(3), {"extra_fraction": 0.5}, "asks for 8 extra images a batch, and there are 3: use 0.188 or less"),
     ],

@@ -142,7 +142,7 @@ def test_somebody_elses_generator_augments(
 
     from attacks import Classifier
 
-    monkeypatch.setattr(augment, "choose_classifier", lambda *_, **__: Classifier(Judge()))
+    monkeypatch.setattr(augment, "choose_classifier", lambda _, data, *__, **___: (Classifier(Judge()), data))
     config = AugmentConfig(
         checkpoint=named(form), num_generated=20, num_adversarial=1, min_confidence=0.05, steps=1, attacks=("pgd",)
     )

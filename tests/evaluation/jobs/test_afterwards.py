@@ -94,9 +94,9 @@ def test_a_closer_look_goes_on_in_the_room_that_the_attacks_left(
     load = attack.choose_classifier
 
     def narrow(*given: Any, **details: Any):
-        classifier = load(*given, **details)
+        classifier, data = load(*given, **details)
         classifier.network = Narrow()
-        return classifier
+        return classifier, data
 
     monkeypatch.setattr(attack, "choose_classifier", narrow)
     found = attacked(tmp_path / "narrow", batch_size="auto")

@@ -77,11 +77,11 @@ def test_a_bare_name_is_the_network_of_the_recipe_before_and_after_a_fit(
     home: Path, digits: Data, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "advgan")
-    before = choose_classifier("cnn", digits, SETUP, given="digits").network.state_dict()
+    before = choose_classifier("cnn", digits, SETUP, given="digits")[0].network.state_dict()
     run = fitted("runs/fit/00001-digits-cnn")
     assert f"attack it by its run: advgan attack --model {run} (--model cnn alone is the one" in caplog.text
     caplog.clear()
-    after = choose_classifier("cnn", digits, SETUP, given="digits").network.state_dict()
+    after = choose_classifier("cnn", digits, SETUP, given="digits")[0].network.state_dict()
     assert f"One that you fitted is --model {run}." in caplog.text
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -93,7 +93,7 @@ def test_on_other_data_the_run_to_name_is_named_once_there_is_one(home: Path, di
     run = fitted("runs/fit/00001-digits-cnn")
     with pytest.raises(ValueError, match=f"give its run, --model {run}"):
         choose_classifier("cnn", digits, SETUP, given="./mine")
-    assert choose_classifier(str(run), digits, SETUP, given="./mine").name == run.name
+    assert choose_classifier(str(run), digits, SETUP, given="./mine")[0].name == run.name
 
 
 @pytest.mark.parametrize("threads", [1, 2])
