@@ -110,7 +110,7 @@ def look(folder: Path, num_samples: int, seed: int) -> Look:
     indices = torch.arange(num_samples)
     fakes = sample(gan.generator, indices, seed=seed, device="cpu")
     fake = extract(reference.extractor, fakes)
-    return Look(Run(folder), gan, reference, fakes, fake, sample_labels(gan.generator, indices), seed)
+    return Look(Run(folder), gan, reference, fakes, fake, sample_labels(gan.generator, indices, seed=seed), seed)
 
 
 @cache

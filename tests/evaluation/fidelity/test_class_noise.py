@@ -128,7 +128,7 @@ def test_held_out_images_stand_for_generated_ones_with_the_noise_of_their_classe
         labels = independent(REAL + FAKE, generator)
         aside = torch.from_numpy(stratified(labels.numpy(), FAKE / len(labels)))
         real, held_out = (labelled(labels[rows], generator) for rows in (~aside, aside))
-        some = as_if_drawn(held_out, real.labels, 100, seed=len(drawn))
+        some = as_if_drawn(held_out, real.labels, FAKE, seed=len(drawn))
         assert len(some.unique()) == len(some)
         drawn.append(frechet_distance(real.features.values, held_out.features.values[some]))
         dealt.append(frechet_distance(real.features.values, held_out.features.values))

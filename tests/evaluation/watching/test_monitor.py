@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from advgan.gan.losses import LOSSES
 from advgan.gan.penalties import squared_gradient
 from advgan.gan.training import State, start, train
 from advgan.models.layers.synchronised import SynchronisedBatchNorm2d
+from advgan.sampling.drawing import decode
 from attacks.random import normal, permutation, seeded
 from evaluation.diversity.diversity import (
     batch_variance_ratio,
@@ -298,6 +300,25 @@ def test_a_look_measures_everything_and_changes_nothing() -> None:
         assert torch.equal(torch.as_tensor(value), torch.as_tensor(flattened(state.to_tree())[name])), name
     assert [network.training for network in (state.generator, state.discriminator, state.average)] == modes
     assert all(math.isfinite(value) for value in numbers(second.row))
+
+
+def test_a_look_asks_for_classes_as_the_training_images_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load_data(DataConfig())
+    kept = (data.train.labels == 3) | (torch.arange(len(data.train)) % 4 == 0) & (data.train.labels != 7)
+    uneven = replace(data, train=data.train.select(kept.nonzero().flatten()))
+    asked: list[Tensor] = []
+
+    def watched(generator: Any, latents: Tensor, labels: Tensor, **options: Any) -> Tensor:
+        asked.append(labels)
+        return decode(generator, latents, labels, **options)
+
+    monkeypatch.setattr("evaluation.watching.monitor.decode", watched)
+    reference = Reference(uneven, Extractor("pixels", "0", pixels))
+    Monitor(reference, "non-saturating", 400, 0, SMALL).look(trained(NETWORKS.model_copy(update={"conditional": True})))
+    counts, shares = asked[0].bincount(minlength=10), torch.tensor(uneven.train.class_counts) / len(uneven.train)
+    assert counts[7] == 0
+    assert torch.equal((counts > 60).nonzero().flatten(), torch.tensor([3]))
+    assert ((counts - 400 * shares).abs() <= 4 * (400 * shares * (1 - shares)).sqrt()).all()
 
 
 def test_a_look_is_a_function_of_the_state() -> None:
