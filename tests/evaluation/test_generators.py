@@ -149,6 +149,15 @@ def test_a_collapsed_generator_repeats_itself_and_lacks_diversity():
     assert {"The generator repeats itself", "The generator lacks diversity"} <= titles(real, point)
 
 
+def test_precision_alone_praises_no_images():
+    """Grey blobs in the middle of the data have a high one: nobody would take them for real."""
+    real = drawn(0, 300)
+    blobs = replace(drawn(1, 300), values=real.values[real.classes == 0].mean(dim=0) + 0.01 * drawn(1, 300).values)
+    (lacking,) = [finding for finding in found(real, blobs) if finding.code == "low-diversity"]
+    assert "blurred and grey ones do too" in lacking.evidence
+    assert "realistic" not in lacking.evidence
+
+
 def test_labels_that_are_ignored_are_an_alarm():
     fake = drawn(1, 300, shift=0.6)
     ignored = "The generator does not draw what it is asked for"
