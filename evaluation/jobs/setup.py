@@ -14,6 +14,7 @@ from advgan.config.section import Section
 from advgan.machine.devices import pick_device
 from advgan.machine.threads import reading_threads
 from advgan.storage.runs import PACKAGES, Run, create_run, environment
+from evaluation.jobs.places import with_places
 from evaluation.record.scores import Score
 from evaluation.report.page import write_report
 from evaluation.report.results import Results
@@ -48,7 +49,7 @@ class Setup:
 
     def create_run(self, verb: str, name: str, config: Section) -> Run:
         """Make the run folder, once the input is known to be good; nothing is written before."""
-        return create_run(verb, name, config, out=self.out, exist_ok=self.exist_ok)
+        return create_run(verb, name, with_places(config), out=self.out, exist_ok=self.exist_ok)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from advgan.config import DataConfig
 from advgan.config.resolve import read_yaml, validate
+from evaluation.jobs.places import of_run
 
 
 def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
@@ -19,8 +20,9 @@ def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
     for source in sources:
         file = _configuration_of(Path(source))
         section = read_yaml(file).get("data") if file else None
-        if section:
-            return validate(DataConfig, {**section, **said}, source=str(file))
+        if file and section:
+            found = validate(DataConfig, {**section, **said}, source=str(file))
+            return found.model_copy(update={"source": of_run(found.source, file.parent)})
     return validate(DataConfig, {"source": DataConfig().source, **said})
 
 
