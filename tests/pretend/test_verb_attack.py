@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from attacks import TABLE
-from measured.verbs import FOOLBOX, SHORT_ATTACK, attack_options
+from measured.verbs import FOOLBOX, attack_options
 from pretended.verb import Ended
 
 Advgan = Callable[..., Ended]
@@ -22,11 +22,11 @@ def check(ended: Ended) -> None:
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_an_attack(name: str, advgan: Advgan, classifier: str) -> None:
-    check(advgan("attack", *attack_options(name), *SHORT_ATTACK, "-m", classifier, "-n", "12", "-vv"))
+    check(advgan("attack", *attack_options(name), "-m", classifier, "-n", "12", "-vv"))
 
 
 def test_every_corruption(advgan: Advgan, classifier: str) -> None:
-    check(advgan("attack", "--attack", ",".join(CORRUPTIONS), *SHORT_ATTACK, "-m", classifier, "-n", "12", "-vv"))
+    check(advgan("attack", *attack_options(",".join(CORRUPTIONS)), "-m", classifier, "-n", "12", "-vv"))
 
 
 @pytest.mark.parametrize("name", FOOLBOX)
@@ -38,13 +38,14 @@ def test_an_attack_of_foolbox(name: str, advgan: Advgan, classifier: str) -> Non
 @pytest.mark.parametrize(
     "more",
     [
-        ["--attack", "apgd-ce,apgd-t,fab-t,square", "--cascade", "--set", "chunk_size=8"],
-        ["--attack", "pgd,uniform", "--eps", "0.1,0.2", "--targeted"],
-        ["--attack", "pgd,fgsm", "--set", "precision=bfloat16"],
-        ["--attack", "pgd", "--set", "channels_last=true", "--save", "png,npz,torchattacks,autoattack"],
-        ["--attack", "pgd", "-b", "auto", "--restarts", "2"],
+        ["apgd-ce,apgd-t,fab-t,square", "--cascade", "--set", "chunk_size=8"],
+        ["pgd,uniform", "--eps", "0.1,0.2", "--targeted"],
+        ["pgd,fgsm", "--set", "precision=bfloat16"],
+        ["pgd", "--set", "channels_last=true", "--save", "png,npz,torchattacks,autoattack"],
+        ["pgd", "-b", "auto", "--restarts", "2"],
     ],
     ids=["cascade", "targeted", "bfloat16", "saved", "auto"],
 )
 def test_an_attack_another_way(more: list[str], advgan: Advgan, classifier: str) -> None:
-    check(advgan("attack", *more, *SHORT_ATTACK, "-m", classifier, "-n", "20", "-vv"))
+    names, *others = more
+    check(advgan("attack", *attack_options(names), *others, "-m", classifier, "-n", "20", "-vv"))

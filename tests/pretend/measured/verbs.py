@@ -1,11 +1,13 @@
 """How each attack, defence and preset is run once on the device, as small as it goes."""
 
+import inspect
+
 import yaml
 
 from advgan.config.presets import preset_file
 from attacks import TABLE
 
-SHORT_ATTACK = ["--steps", "3", "--queries", "20", "--set", "curve_points=2", "--set", "probes=4"]
+SHORT = {"steps": "3", "queries": "20"}
 FOOLBOX = {"foolbox:LinfProjectedGradientDescentAttack": "linf", "foolbox:L2DeepFoolAttack": "l2"}
 """One that is given a budget, and one that looks for the smallest change."""
 SHORT_TRAINING = [
@@ -14,10 +16,13 @@ SHORT_TRAINING = [
 ]
 
 
-def attack_options(name: str) -> list[str]:
-    """The norm that an attack takes first, if it takes any."""
-    norms = TABLE[name].norms
-    return ["--attack", name, *(["--norm", norms[0]] if norms else [])]
+def attack_options(names: str, *, norm: bool = True) -> list[str]:
+    """Attacks, with the norm that the first takes first, if any, for the few steps and queries that they have."""
+    attacks = [TABLE[name] for name in names.split(",")]
+    known = {option for entry in attacks for option in inspect.signature(entry.attack).parameters}
+    limits = [word for option, value in SHORT.items() if option in known for word in (f"--{option}", value)]
+    first = ["--norm", attacks[0].norms[0]] if norm and attacks[0].norms else []
+    return ["--attack", names, *first, *limits, "--set", "curve_points=2", "--set", "probes=4"]
 
 
 def train_options(name: str) -> list[str]:
