@@ -214,7 +214,8 @@ def images_from(call: Callable[[], object], count: int, name: str) -> Tensor:
             raise ValueError(f"{name} returns {_shown(found)}: return the images alone, a tensor (N, C, H, W)")
         found = inside[named] if named is not None else next(iter(inside.values()))
     images = as_tensor(found, f"what {name} returns").detach()
-    if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
+    points = images.shape[2:] == (1, 1)
+    if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3) and not points:
         images = images.permute(0, 3, 1, 2)
     return images
 

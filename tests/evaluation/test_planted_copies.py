@@ -16,7 +16,8 @@ from attacks.random import integers, normal, permutation
 from evaluation.diversity.birthday import duplicate_level
 from evaluation.diversity.findings import diversity_findings
 from evaluation.diversity.rows import DIVERSITY_METRICS, diversity_rows
-from evaluation.features.features import Features
+from evaluation.features.absent import made
+from evaluation.features.features import Features, TooFewError
 from evaluation.features.seen import Row, Sample, Seen
 from evaluation.memorisation.findings import memorisation_findings
 from evaluation.memorisation.rows import MEMORISATION_METRICS, memorisation_rows
@@ -203,10 +204,12 @@ def test_few_images_have_the_rows_that_they_allow():
     train, held_out, new = digits()
     few = [some(one, torch.arange(12)) for one in (train, new, held_out)]
     seen = Seen(real=few[0], fake=few[1], held_out=few[2])
-    words = {row[0] for row in diversity_rows(seen, DIVERSITY_METRICS)}
+    found = made(lambda words: diversity_rows(seen, words), DIVERSITY_METRICS)
+    words = {row[0] for row in found.rows}
+    assert isinstance(found.absent["ndb"], TooFewError)
     assert {"vendi", "support_size"} <= words
     assert "ndb" not in words
-    words = {row[0] for row in memorisation_rows(seen, MEMORISATION_METRICS)}
+    words = {row[0] for row in made(lambda words: memorisation_rows(seen, words), MEMORISATION_METRICS).rows}
     assert words == {"authenticity", "authenticity_held_out", "train_preference"}
 
 

@@ -151,7 +151,8 @@ def test_a_name_that_is_only_an_architecture_says_how_to_train_one() -> None:
 
 
 def test_an_unknown_name_lists_the_forms() -> None:
-    refused("resnet5000", "no model 'resnet5000': give a run folder, .*FILE.onnx")
+    refused("nothing like it", "no model 'nothing like it': give a run folder, .*FILE.onnx")
+    refused("resnet5000", "no model 'resnet5000': did you mean resnet")
 
 
 # torchvision

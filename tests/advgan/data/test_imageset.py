@@ -89,6 +89,7 @@ def test_data_describes_itself_as_plain_values() -> None:
         "name": "m",
         "digest": data.digest,
         "classes": ["a", "b"],
+        "class_counts": [1, 1],
         "size": 4,
         "channels": 1,
         "train": 2,
