@@ -74,7 +74,7 @@ def minimal_peers(*, norm: str, steps: int) -> dict[str, Callable[..., Tensor]]:
         names = {
             "l2": ("DDNAttack", "L2CarliniWagnerAttack"),
             "l1": ("EADAttack", "L1FMNAttack"),
-            "linf": ("LinfFMNAttack",),
+            "linf": ("LInfFMNAttack",),
         }
         for name in names[norm]:
             found[f"foolbox {name}"] = partial(_foolbox_minimal, name=name, steps=steps)
