@@ -46,7 +46,7 @@ def made(rows_of: Callable[[Collection[str]], Iterable[Row]], words: Collection[
         if len(words) > 1:
             return sum((made(rows_of, (word,)) for word in words), NOTHING)
         (word,) = words
-        log.debug("%s: not made", word, exc_info=True)
+        log.debug("%s: absent, since %s", word, reason(error))
         return Made([], {word: error})
     unknown = {metric: ValueError(NO_VALUE) for metric, estimate, *_ in rows if math.isnan(estimate.value)}
     return Made([row for row in rows if row[0] not in unknown], dict(unknown))

@@ -8,7 +8,8 @@ import pytest
 from pretended.verb import Ended, call
 
 Advgan = Callable[..., Ended]
-SMALL_FIT = ["fit", "--model", "cnn", "--epochs", "1", "--set", "network.width=4", "--steps", "2"]
+SMALL_FIT = ["fit", "--model", "cnn", "--epochs", "1", "--set", "network.width=4"]
+DEFENSES = {"none": [], "fgsm": ["--eps", "0.1"], "pgd": ["--eps", "0.1", "--steps", "2"]}
 
 
 def check(ended: Ended) -> None:
@@ -16,9 +17,9 @@ def check(ended: Ended) -> None:
     assert not ended.failures
 
 
-@pytest.mark.parametrize("defense", ["none", "fgsm", "pgd"])
+@pytest.mark.parametrize("defense", DEFENSES)
 def test_fit_with_each_defense(defense: str, advgan: Advgan) -> None:
-    ended = advgan(*SMALL_FIT, "--defense", defense, "--eps", "0.1", "-vv")
+    ended = advgan(*SMALL_FIT, "--defense", defense, *DEFENSES[defense], "-vv")
     check(ended)
     expected = {"clean_accuracy"} if defense == "none" else {"clean_accuracy", "robust_accuracy"}
     assert expected <= {row["metric"] for row in ended.scores}

@@ -36,8 +36,15 @@ class Ended(NamedTuple):
 
     @property
     def failures(self) -> list[str]:
-        """Findings that tell of work that could not be done, and words of the device on stderr."""
-        told = [f"{finding['code']}: {finding['title']}. {finding['evidence']}" for finding in self.findings]
+        """Findings that tell of work that could not be done, and words of the device on stderr.
+
+        A metric that few or senseless images do not have is none of the device's failures.
+        """
+        told = [
+            f"{finding['code']}: {finding['title']}. {finding['evidence']}"
+            for finding in self.findings
+            if finding["code"] != "metric-not-made"
+        ]
         return [text for text in [*told, *self.words.splitlines()] if FAILURE.search(text)]
 
 
