@@ -32,8 +32,9 @@ def below_floor_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
             "warning",
             "A distance is below what a perfect generator would score",
             f"{'; '.join(told)}. By chance that happens to fewer than 1 in 40.",
-            "The images are no independent draws: look for generated images that are copies of the real ones, for "
-            "classes that were dealt out or balanced, and for one set made from the other.",
+            "The images are no independent draws: a generator that fits the accidents of a small training set, or "
+            "copies it, lies nearer to it than new real images do. Hold it against held-out images (--reference), "
+            "and look for copies and for one set made from the other.",
             code="below-the-floor",
         )
     ]
