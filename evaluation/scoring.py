@@ -33,7 +33,7 @@ from evaluation.metric_words import GROUPS
 from evaluation.modes.points import MODE_METRICS, captured_rows
 from evaluation.own.rows import POINT_METRICS, own_rows
 from evaluation.record.findings import Finding
-from evaluation.record.scores import Score, noted, score_rows
+from evaluation.record.scores import Score, noted, score_rows, word_of
 from evaluation.seeing.one_pass import Advance, look
 from evaluation.seeing.reference import Reference
 from evaluation.use.findings import use_findings
@@ -163,13 +163,6 @@ def subject_of(source: Source) -> str:
     if source.gan is not None:
         return f"{source.gan.networks.family} {source.gan.digest}"
     return f"{Path(source.name).name} {source.digest}"
-
-
-def word_of(metric: str) -> str:
-    """The word in METRICS of a score's metric: `fid` for `fd[cnn]`."""
-    stem = metric.partition("[")[0]
-    word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
-    return "inception_score" if word == "classifier_score" else word
 
 
 def _numbered_alike(source: Source, known: tuple[str, ...] | None) -> Source:

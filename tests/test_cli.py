@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
@@ -18,37 +18,10 @@ import cli
 SMALL_GAN = ["--family", "mlp", "--steps", "20", "-n", "64", "--set", "log_every=10", "--set", "evaluate_every=10"]
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
+Advgan = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def advgan(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(cache))
-
-    def call(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return Ended(int(end.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-Advgan = Callable[..., Ended]
-
-
-def test_attack_with_nothing_trained_fits_a_network_and_prints_json_alone(advgan: Advgan, cache: Path) -> None:
+def test_attack_with_nothing_trained_fits_a_network_and_prints_json_alone(advgan: Advgan, command_cache: Path) -> None:
     ended = advgan("attack", "--model", "cnn", "--attack", "fgsm", "--eps", "0.2", "-n", "100", "--json")
     assert ended.code == 0
     answer = json.loads(ended.out)
@@ -60,13 +33,13 @@ def test_attack_with_nothing_trained_fits_a_network_and_prints_json_alone(advgan
     assert metrics["robust_accuracy"]["value"] < metrics["clean_accuracy"]["value"]
     assert metrics["forwards_per_image"]["value"] == 1
     assert "fitting the cnn of the fixed recipe" in ended.err
-    assert list((cache / "judges").glob("cnn-*"))
+    assert list((command_cache / "judges").glob("cnn-*"))
 
 
-def test_the_console_command_prints_json_and_nothing_else(tmp_path: Path, cache: Path) -> None:
+def test_the_console_command_prints_json_and_nothing_else(tmp_path: Path, command_cache: Path) -> None:
     command = [sys.executable, "-m", "cli", "attack", "--model", "cnn", "--attack", "fgsm", "-n", "50", "--json"]
     environment = {
-        "ADVGAN_CACHE_DIR": str(cache),
+        "ADVGAN_CACHE_DIR": str(command_cache),
         "PYTHONPATH": str(Path(cli.__file__).parent),
         "PATH": "/usr/bin:/bin",
     }

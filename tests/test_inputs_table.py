@@ -11,8 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import cli
-
 SIDE = 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, SIDE, SIDE), dtype=np.uint8)
 LABELS = np.arange(60) % 2
@@ -188,26 +186,10 @@ KINDS_OF_INPUT = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def advgan(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(cache))
+def advgan(advgan: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     np.savez("own.npz", images=PIXELS[:30])
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            cli.main([*arguments, "-q"])
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
+    return lambda *arguments: advgan(*arguments, "-q")
 
 
 Advgan = Callable[..., tuple[int, str, str]]

@@ -168,15 +168,7 @@ def _other(side: int, size: int) -> int | None:
 
 def _trained(path: Path, wanted: _Wanted) -> _Loaded:
     classifier, info = load_trained(path, device=wanted.device)
-    if (info.size, info.channels) != (wanted.size, wanted.channels):
-        raise ValueError(
-            f"{path} was trained on {info.channels}x{info.size}x{info.size} images ({info.data_name}), the data have "
-            f"{wanted.channels}x{wanted.size}x{wanted.size}: add "
-            + " and ".join(
-                ([f"--resize {info.size}"] if info.size != wanted.size else [])
-                + ([f"--set data.channels={info.channels}"] if info.channels != wanted.channels else [])
-            )
-        )
+    info.check_form(size=wanted.size, channels=wanted.channels, source=path)
     means, deviations = (tuple(each.flatten().tolist()) for each in (classifier.mean, classifier.std))
     return _Loaded(classifier.network, means, deviations, Form(classifier.layout))
 

@@ -43,6 +43,17 @@ class TrainedClassifier:
     """Names the weights."""
     path: Path
 
+    def check_form(self, *, size: int, channels: int, source: Path) -> None:
+        """Refuse data of another form than it was trained on: ValueError with the options that bring them to it."""
+        if (self.size, self.channels) == (size, channels):
+            return
+        ways = [f"--resize {self.size}"] if self.size != size else []
+        ways += [f"--set data.channels={self.channels}"] if self.channels != channels else []
+        raise ValueError(
+            f"{source} was trained on {self.channels}x{self.size}x{self.size} images ({self.data_name}), the data have "
+            f"{channels}x{size}x{size}: add {' and '.join(ways)}"
+        )
+
 
 class _Recipe(NamedTuple):
     network: NetworkConfig

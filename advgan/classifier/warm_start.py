@@ -22,13 +22,7 @@ def start_from(
     there is no classifier, or the images have another form.
     """
     classifier, info = load_trained(path)
-    if (info.size, info.channels) != (data.size, data.channels):
-        ways = [f"--resize {info.size}"] if info.size != data.size else []
-        ways += [f"--set data.channels={info.channels}"] if info.channels != data.channels else []
-        raise ValueError(
-            f"{path} was trained on {info.channels}x{info.size}x{info.size} images ({info.data_name}), the data have "
-            f"{data.channels}x{data.size}x{data.size}: add {' and '.join(ways)}"
-        )
+    info.check_form(size=data.size, channels=data.channels, source=path)
     network = classifier.network.requires_grad_().train()
     if info.classes != data.classes:
         with seeded(training.seed, stream=INITIALIZATION):

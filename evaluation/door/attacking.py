@@ -10,21 +10,19 @@ from torch import Tensor, nn
 
 from advgan.config.presets import preset_file
 from advgan.config.resolve import resolve
-from advgan.machine.precision import precision_note, true_float32
+from advgan.machine.precision import true_float32
 from advgan.machine.room import Room
 from attacks import Classifier, check_images
 from attacks.arrays import as_tensor
 from evaluation.door.notebook import page
 from evaluation.jobs.attack.config import AttackConfig
+from evaluation.jobs.attack.measured import attack_scores, outcomes_by_setting
 from evaluation.jobs.attack.questions import Tried, questioned
-from evaluation.jobs.attack.summary import groups, marked
 from evaluation.record.findings import Finding
-from evaluation.record.scores import Scores, noted, short_table
+from evaluation.record.scores import Scores, short_table
 from evaluation.under_attack.chunks import run_trials
 from evaluation.under_attack.outcomes import Outcome, clean_outcome
-from evaluation.under_attack.rows import outcome_scores
 from evaluation.under_attack.search import Task
-from evaluation.under_attack.trials import outcomes_of
 
 
 @dataclass(frozen=True)
@@ -85,23 +83,9 @@ def attack(
     clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     task = Task(classifier=classifier, images=images, clean=clean, numbers=torch.arange(len(images)), room=room)
     found = run_trials(task, trials, cascade=config.cascade)
-    settings = config.settings(images.shape[1])
-    outcomes = {
-        setting: outcome
-        for trial in trials
-        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
-    }
-    tried = Tried(config, trials, outcomes, config.probes)
-    findings, panel, failed = questioned(tried, task)
-    scores = outcome_scores(
-        clean,
-        outcomes,
-        groups=groups(config, images.shape[1], panel),
-        panel=panel,
-        subject=classifier.name,
-        seed=config.seed,
-    )
-    numbers = Scores(marked(noted(scores, precision_note(classifier.device)), findings))
+    outcomes = outcomes_by_setting(config, trials, found, task)
+    findings, panel, failed = questioned(Tried(config, trials, outcomes, config.probes), task)
+    numbers = Scores(attack_scores(config, task, outcomes, panel, findings, subject=classifier.name))
     return Attacked(numbers, (*findings, *failed), {**outcomes, **panel}, config.model_dump(mode="json"))
 
 

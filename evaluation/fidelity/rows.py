@@ -39,14 +39,15 @@ def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     Without held-out images there is no `fid_real`, without CLIP no `cmmd`. Raises ValueError where one cannot be made.
     """
     real, fake, rows = seen.real.features, seen.fake.features, list[Row]()
+    noise = _noise(seen) if {"fid_floor", "fid_infinity"} & {*wanted} else INDEPENDENT
     if "fid" in wanted:
         distance = frechet_estimate(real.values, fake.values, seed=seen.seed)
         rows.append((metric_name("fid", real), distance, len(fake), _DISTANCE))
     if "fid_floor" in wanted:
-        floor = frechet_floor_estimate(real.values, len(fake), _noise(seen))
-        rows.append((metric_name("fid_floor", real), floor, len(fake), f"{_FLOOR}{_told(_noise(seen))}"))
+        floor = frechet_floor_estimate(real.values, len(fake), noise)
+        rows.append((metric_name("fid_floor", real), floor, len(fake), f"{_FLOOR}{_told(noise)}"))
     if "fid_infinity" in wanted:
-        rows.append(_infinity(seen))
+        rows.append(_infinity(seen, noise))
     if "fid_real" in wanted and seen.held_out is not None:
         rows.append(_reached(seen, seen.held_out))
     if "mind" in wanted:
@@ -74,8 +75,8 @@ def is_clip(features: Features) -> bool:
     return features.extractor.startswith("clip-")
 
 
-def _infinity(seen: Seen) -> Row:
-    real, fake, noise = seen.real.features, seen.fake.features, _noise(seen)
+def _infinity(seen: Seen, noise: ClassNoise) -> Row:
+    real, fake = seen.real.features, seen.fake.features
     whole = noise != INDEPENDENT and noise.drawn_from == len(real)
     values = by_class(seen.real, whole), by_class(seen.fake, noise.even)
     found = frechet_infinity(*values, seed=seen.seed, noise=noise)

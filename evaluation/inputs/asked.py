@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from advgan.data import Data
+from advgan.data.class_names import is_numbered
 from advgan.sampling.classes import draw_classes
 
 
@@ -53,8 +54,3 @@ def _matched(classes: Sequence[str], like: Shares) -> tuple[int, ...] | None:
         return like.counts
     counts = tuple(known.get(name, 0) for name in classes)
     return counts if sum(counts) else None
-
-
-def is_numbered(classes: Sequence[str]) -> bool:
-    """Whether the names are but the numbers from 0 on."""
-    return list(classes) == [str(number) for number in range(len(classes))]

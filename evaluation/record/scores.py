@@ -99,6 +99,13 @@ def table(scores: Iterable[Score]) -> pd.DataFrame:
     return pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(Score)])
 
 
+def word_of(metric: str) -> str:
+    """The word in the list of metrics of a score's metric: `fid` for `fd[cnn]`."""
+    stem = metric.partition("[")[0]
+    word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
+    return "inception_score" if word == "classifier_score" else word
+
+
 def short_table(scores: Iterable[Score]) -> pd.DataFrame:
     """What a reader looks for first: value, 95 % interval and sample size, by setting and metric."""
     shown = table(scores)[["setting", "metric", "value", "low", "high", "samples"]]

@@ -20,8 +20,7 @@ from evaluation.features.features import classifier_extractor, extract
 from evaluation.fidelity.frechet import frechet_distance
 from evaluation.metric_words import COSTLY
 from evaluation.neighbourhoods.precision_recall import precision_recall
-from evaluation.record.scores import Score
-from evaluation.scoring import word_of
+from evaluation.record.scores import Score, word_of
 
 COUNT = 50
 SETTINGS: dict[str, Any] = {"extractor": "pixels", "num_samples": COUNT, "num_real": 120}

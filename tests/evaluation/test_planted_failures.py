@@ -25,7 +25,7 @@ from evaluation.under_attack.classifier_findings import classifier_findings
 from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.probes import Probes
 from evaluation.under_attack.trials import attack_outcome, cascade
-from evaluation.under_attack.trust import trust_findings
+from evaluation.under_attack.trust import examined
 from evaluation.under_attack.trust.convergence import convergence_findings
 
 EPS = 0.15
@@ -60,7 +60,7 @@ def judged(network: nn.Module, *, attacks: dict[str, Attack] = SUITE, num_probes
     return [
         *classifier_findings(classifier, images, labels, clean),
         *outcome_findings(outcomes, attacks),
-        *trust_findings(classifier, images, labels, clean, outcomes, attacks, num_probes=num_probes),
+        *examined(classifier, images, labels, clean, outcomes, attacks, num_probes=num_probes).findings,
     ]
 
 
@@ -280,7 +280,7 @@ def test_a_cascade_that_ends_with_the_nearest_image_raises_no_warning_on_a_sound
     attacks = {"pgd": partial(pgd, eps=0.08, steps=10, loss="margin"), "fmn": NEAREST["fmn"]}
     clean = clean_outcome(classifier, images, labels)
     outcomes = cascade(classifier, images, labels, attacks, clean=clean)
-    found = trust_findings(classifier, images, labels, clean, outcomes, attacks, num_probes=24)
+    found = examined(classifier, images, labels, clean, outcomes, attacks, num_probes=24).findings
     assert warnings([*outcome_findings(outcomes, attacks), *found]) == set()
 
 

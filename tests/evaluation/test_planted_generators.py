@@ -17,7 +17,8 @@ from attacks.random import permutation
 from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
-from evaluation.scoring import Scored, score_source, word_of
+from evaluation.record.scores import word_of
+from evaluation.scoring import Scored, score_source
 from evaluation.seeing.reference import Reference
 from evaluation.statistics.intervals import Estimate
 

@@ -25,8 +25,8 @@ from evaluation.game.rows import COSTLY as COSTLY_GAME
 from evaluation.inputs import Source, open_source
 from evaluation.inputs.generated import gan_source
 from evaluation.metric_words import ALL, COSTLY, GROUPS, METRICS, wanted_metrics
-from evaluation.record.scores import Score
-from evaluation.scoring import Scored, score_source, subject_of, word_of
+from evaluation.record.scores import Score, word_of
+from evaluation.scoring import Scored, score_source, subject_of
 from evaluation.seeing.reference import Reference
 from evaluation.use.rows import USE_METRICS, use_rows
 

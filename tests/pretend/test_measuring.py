@@ -17,7 +17,7 @@ from evaluation.evaluating import evaluate
 from evaluation.features.features import classifier_extractor
 from evaluation.under_attack.attempt import attempt
 from evaluation.under_attack.outcomes import clean_outcome
-from evaluation.under_attack.trust import trust_findings
+from evaluation.under_attack.trust import examined
 
 IMAGES = uniform(0, torch.arange(24), (1, 8, 8))
 OTHERS = uniform(1, torch.arange(24), (1, 8, 8))
@@ -69,7 +69,7 @@ def test_a_sound_network_is_no_staircase(with_tf32: Callable[[], Any], cuda: tor
     def codes(device: torch.device | str) -> list[str]:
         victim = classifier(device)
         clean = clean_outcome(victim, IMAGES, LABELS)
-        return [finding.code for finding in trust_findings(victim, IMAGES, LABELS, clean, {}, {})]
+        return [finding.code for finding in examined(victim, IMAGES, LABELS, clean, {}, {}).findings]
 
     with with_tf32():
         assert codes(cuda) == codes("cpu")

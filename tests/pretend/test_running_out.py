@@ -17,7 +17,7 @@ from evaluation.features.features import Extractor, single_class
 from evaluation.seeing.reference import Reference
 from evaluation.under_attack.classifier_findings import classifier_findings
 from evaluation.under_attack.outcomes import clean_outcome
-from evaluation.under_attack.trust import trust_findings
+from evaluation.under_attack.trust import examined
 
 MIB = 1 << 20
 IMAGES = uniform(0, torch.arange(600), (1, 8, 8))
@@ -74,7 +74,7 @@ def test_questions_are_put_to_as_many_images_as_there_is_room_for(
         clean = room.within(lambda size: clean_outcome(classifier, IMAGES, LABELS, batch_size=size))
         asked = (classifier, IMAGES, LABELS, clean)
         room.within(lambda size: classifier_findings(*asked, num_probes=min(64, size)))
-        room.within(lambda size: trust_findings(*asked, {}, {}, num_probes=min(64, size)))
+        room.within(lambda size: examined(*asked, {}, {}, num_probes=min(64, size)).findings)
     assert 1 <= room.size < 64
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.split import stratified
-from advgan.machine.precision import precision_note, true_float32
+from advgan.machine.precision import true_float32
 from advgan.machine.processes import Processes, joined
 from advgan.machine.room import Room
 from advgan.models.classifiers.image_forms import preparation
@@ -23,8 +23,9 @@ from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import save_images
+from evaluation.jobs.attack.measured import attack_scores, outcomes_by_setting
 from evaluation.jobs.attack.questions import Tried
-from evaluation.jobs.attack.summary import groups, header, headline, marked, verdict
+from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.judges import Preparation, choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
@@ -32,14 +33,12 @@ from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
 from evaluation.jobs.uses import ATTACK
 from evaluation.record.findings import Finding
-from evaluation.record.scores import noted
 from evaluation.report.results import Results
 from evaluation.under_attack.chunks import Store, num_images, run_trials
 from evaluation.under_attack.outcomes import Outcome as AttackOutcome
 from evaluation.under_attack.outcomes import clean_outcome
-from evaluation.under_attack.rows import outcome_scores
 from evaluation.under_attack.search import Task
-from evaluation.under_attack.trials import Trial, outcomes_of
+from evaluation.under_attack.trials import Trial
 
 __all__ = ["AttackConfig", "plan", "run"]
 
@@ -105,16 +104,7 @@ def _results(
     subject: str,
 ) -> Results:
     """What was measured, with what the trust panel broke and found."""
-    scores = outcome_scores(
-        task.clean,
-        outcomes,
-        groups=groups(config, data.channels, panel),
-        panel=panel,
-        subject=subject,
-        data=_data_name(data),
-        seed=config.seed,
-    )
-    scores = marked(noted(scores, precision_note(task.classifier.device)), findings)
+    scores = attack_scores(config, task, outcomes, panel, findings, subject=subject, data=_data_name(data))
     return Results(
         command="attack",
         title=f"{config.model} on {data.name}",
@@ -205,13 +195,7 @@ def _attack_all(
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"What was done is kept: advgan attack --resume {run.folder}") from None
-    settings = config.settings(task.images.shape[1])
-    return {
-        setting: outcome
-        for trial in trials
-        if trial.name in found
-        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
-    }
+    return outcomes_by_setting(config, trials, found, task)
 
 
 def _check(classifier: Classifier, config: AttackConfig) -> None:

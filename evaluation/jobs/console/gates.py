@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from advgan.config.section import Section
 from evaluation.jobs.console.names import MADE, METRICS
-from evaluation.record.scores import Score
+from evaluation.record.scores import Score, word_of
 from evaluation.report.text import format_value, is_rate
 
 
@@ -87,10 +87,8 @@ def _parse(option: str, text: str) -> Gate:
 
 
 def _word(metric: str) -> str:
-    """The word in the list of metrics: without an extractor, which changes the names of Inception's own."""
-    stem = metric.removeprefix("difference/").partition("[")[0]
-    stem = "inception_score" if stem == "classifier_score" else stem
-    return stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
+    """The word in the list of metrics, also of a difference."""
+    return word_of(metric.removeprefix("difference/"))
 
 
 def _hint(gate: Gate, known: Sequence[str]) -> str:

@@ -5,10 +5,9 @@ from typing import TextIO
 
 from evaluation.metric_words import GROUPS
 from evaluation.record.findings import Finding
-from evaluation.record.scores import Score
+from evaluation.record.scores import Score, word_of
 from evaluation.report.columns import Columns
 from evaluation.report.text import format_number, format_value, print_scores, score_cells
-from evaluation.scoring import word_of
 
 MOST = 8
 """Rows of each generator, unless metrics were named."""
@@ -41,9 +40,7 @@ def print_generators(scores: Sequence[Score], *, everything: bool = False, file:
 
 def headline_rows(scores: Sequence[Score]) -> list[Score]:
     """At most eight scores of one subject, in their own order: by the first extractor, or of the discriminator."""
-    first: dict[str, Score] = {}
-    for score in scores:
-        first.setdefault(word_of(score.metric), score)
+    first = _by_word(scores)
     chosen = [first[word] for word in FIRST if word in first]
     rest = [score for score in first.values() if score not in chosen]
     kept = (chosen if len(chosen) >= MOST or len(scores) > MOST else [*chosen, *rest])[:MOST]

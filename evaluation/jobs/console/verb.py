@@ -32,19 +32,15 @@ RUN_OPTIONS: list[click.Parameter] = [
         help="auto, cpu, cuda, cuda:1 or mps.",
     ),
     click.Option(["-j", "--workers"], type=click.IntRange(0), help="Threads that read images; else one a core."),
-    click.Option(
-        ["--fail-under"],
-        multiple=True,
-        metavar="METRIC=X",
-        shell_complete=completes("bounds"),
-        help="Exit 100 where a score is below X.",
-    ),
-    click.Option(
-        ["--fail-over"],
-        multiple=True,
-        metavar="METRIC=X",
-        shell_complete=completes("bounds"),
-        help="Exit 100 where a score is above X.",
+    *(
+        click.Option(
+            [f"--fail-{side}"],
+            multiple=True,
+            metavar="METRIC=X",
+            shell_complete=completes("bounds"),
+            help=f"Exit 100 where a score is {words} X.",
+        )
+        for side, words in (("under", "below"), ("over", "above"))
     ),
     click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
     click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),

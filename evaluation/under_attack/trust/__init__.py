@@ -1,5 +1,5 @@
 """Questions to a robustness that cost passes through the network: is it the model's, or the attacks' failure?"""
 
-from evaluation.under_attack.trust.panel import Examined, examined, trust_findings
+from evaluation.under_attack.trust.panel import Examined, examined
 
-__all__ = ["Examined", "examined", "trust_findings"]
+__all__ = ["Examined", "examined"]

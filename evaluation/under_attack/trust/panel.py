@@ -26,21 +26,6 @@ class Examined:
     ledger: Ledger
 
 
-def trust_findings(
-    classifier: Classifier,
-    images: Tensor,
-    labels: Tensor,
-    clean: Clean,
-    outcomes: Mapping[str, Outcome],
-    attacks: Mapping[str, Attack],
-    *,
-    seed: int = 0,
-    num_probes: int = 64,
-) -> list[Finding]:
-    """Say what `examined` finds; `evaluation.under_attack.trust.counting` counts what it breaks."""
-    return examined(classifier, images, labels, clean, outcomes, attacks, seed=seed, num_probes=num_probes).findings
-
-
 @true_float32()
 def examined(
     classifier: Classifier,

@@ -29,9 +29,9 @@ from evaluation.latent.rows import LATENT_METRICS
 from evaluation.memorisation.rows import MEMORISATION_METRICS
 from evaluation.metric_words import COSTLY, METRICS
 from evaluation.neighbourhoods.rows import NEIGHBOUR_METRICS
-from evaluation.record.scores import Score
+from evaluation.record.scores import Score, word_of
 from evaluation.report.page import write_report
-from evaluation.scoring import score_source, word_of
+from evaluation.scoring import score_source
 
 COUNT = 60
 FEW = ("fid", "fid_floor", "precision", "vendi", "vendi_real")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cli
 from advgan.config import DataConfig
 from advgan.config.resolve import dump_yaml, read_yaml
 from evaluation.jobs.eval.config import EvalConfig
@@ -30,17 +29,8 @@ def write(folder: str, *, side: int = 8, channels: int = 1, count: int = 40, bro
 
 
 @pytest.fixture
-def advgan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ADVGAN_CACHE_DIR", str(tmp_path / "cache"))
-
-    def call(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            cli.main([*arguments, "-q"])
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
+def advgan(advgan: Callable[..., Ended]) -> Callable[..., Ended]:
+    return lambda *arguments: advgan(*arguments, "-q")
 
 
 Advgan = Callable[..., Ended]

@@ -1,0 +1,49 @@
+"""From what trials found to outcomes by the names of their settings, and to scores, for the command and the door."""
+
+from collections.abc import Mapping, Sequence
+
+from advgan.machine.precision import precision_note
+from evaluation.jobs.attack.summary import groups, marked
+from evaluation.jobs.suites import AttackOptions
+from evaluation.record.findings import Finding
+from evaluation.record.scores import Score, noted
+from evaluation.under_attack.outcomes import Outcome
+from evaluation.under_attack.rows import outcome_scores
+from evaluation.under_attack.search import Search, Task
+from evaluation.under_attack.trials import Trial, outcomes_of
+
+
+def outcomes_by_setting(
+    options: AttackOptions, trials: Sequence[Trial], found: Mapping[str, Sequence[Search]], task: Task
+) -> dict[str, Outcome]:
+    """The outcome of every trial at every budget; of trials that were not made none."""
+    settings = options.settings(task.images.shape[1])
+    return {
+        setting: outcome
+        for trial in trials
+        if trial.name in found
+        for setting, (_, outcome) in zip(settings[trial.name], outcomes_of(trial, found[trial.name], task), strict=True)
+    }
+
+
+def attack_scores(
+    options: AttackOptions,
+    task: Task,
+    outcomes: Mapping[str, Outcome],
+    panel: Mapping[str, Outcome],
+    findings: Sequence[Finding],
+    *,
+    subject: str,
+    data: str = "",
+) -> list[Score]:
+    """Count outcomes, with what the trust panel broke in the worst case, and mark them by the warnings against them."""
+    scores = outcome_scores(
+        task.clean,
+        outcomes,
+        groups=groups(options, task.images.shape[1], panel),
+        panel=panel,
+        subject=subject,
+        data=data,
+        seed=options.seed,
+    )
+    return marked(noted(scores, precision_note(task.classifier.device)), findings)
