@@ -40,7 +40,7 @@ from attacks.unbounded.universal import universal
 
 
 class Attack(Protocol):
-    """Images in [0, 1], (N, C, H, W), and labels (N,) to adversarial images of the same shape, dtype and device.
+    """Map images in [0, 1], (N, C, H, W), and labels (N,) to adversarial images of the same shape, dtype and device.
 
     The labels are the classes to leave, or with an attack's option `targeted` the classes to reach. `indices` (N,) are
     the samples' numbers in the whole data set, on which randomness depends. All other options are keyword-only, and

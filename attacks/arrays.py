@@ -6,10 +6,12 @@ from torch import Tensor
 
 
 def as_tensor(values: object, option: str) -> Tensor:
-    """A tensor as it is; an array, a list of tensors of one shape or nested lists of numbers as a new one on the CPU.
+    """Return a tensor as it is; copy an array, tensors of one shape or nested lists of numbers into a new one.
 
-    Nothing is rescaled or cast: what is refused of a tensor is refused of an array in the same words. Raises ValueError
-    in one line, naming `option`, for anything else.
+    Arrays and lists of numbers land on the CPU.
+
+    Nothing is rescaled or cast, so later checks of range and dtype treat an array like a tensor. Raises ValueError,
+    naming `option`, for anything else.
     """
     if isinstance(values, Tensor):
         return values

@@ -35,7 +35,7 @@ class Tally:
 
 
 class Gradient(NamedTuple):
-    """What one forward and one backward pass tell, all detached."""
+    """The result of one forward and one backward pass, all detached."""
 
     gradient: Tensor
     """(N, C, H, W): of each sample's own value with respect to its own pixels."""
@@ -46,7 +46,7 @@ class Gradient(NamedTuple):
 
 
 class Jacobian(NamedTuple):
-    """What one forward pass and a backward pass a class tell, all detached."""
+    """The result of one forward pass and one backward pass per class, all detached."""
 
     gradients: Tensor
     """(N, K, C, H, W): of K logits of each sample with respect to its own pixels."""
@@ -63,12 +63,12 @@ class Classifier(nn.Module):
     Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size, and the order of the axes,
     for those of `layout` NHWC) happens inside, so that budgets and bounds are always those of the pixels. What the
     network returns is read as `attacks.outputs` says: `num_classes` tells, where there are several outputs, which of
-    them are logits, and one logit becomes two, 0 and itself. A network in half precision gets and gives what it wants;
-    images and logits outside keep the dtype of the images. `passes` counts images, not calls, and is never reset: take
-    the difference of two readings.
+    them are logits, and one logit becomes two, 0 and itself. Inputs are cast to the dtype of the network (half
+    precision, say), logits back to that of the images. `passes` counts images, not calls, and is never reset: take the
+    difference of two readings.
 
-    Each image is to be answered by itself: gradients, batches that shrink and success as it is measured rest on that.
-    Where images of a batch see each other nothing of that holds, and a finding of `evaluation` says so.
+    The logits of an image must not depend on the other images of its batch: gradients, shrinking batches and success
+    rates rest on that. Where they do (batch norm without running statistics), a finding of `evaluation` says so.
 
     `differentiable=False` marks a network without gradients (an exported one, say): `gradient` then refuses.
     """
@@ -112,7 +112,7 @@ class Classifier(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network takes its images: where its first parameter is, even if it was moved after the wrapping."""
+        """The device of the network's first parameter (or buffer), also after the network was moved."""
         first = _first(self.network)
         return self.mean.device if first is None else first.device
 
@@ -131,7 +131,7 @@ class Classifier(nn.Module):
         return (logits if len(logits) == len(images) else logits[: len(images)]).to(images.device, images.dtype)
 
     def _prepared(self, images: Tensor, first: Tensor | None) -> Tensor:
-        """The images as the network wants them, and never the images themselves: it may change what it is given."""
+        """Resize, normalise, cast and permute the images; always a new tensor, since networks may work in place."""
         inputs = images
         if self.resize is not None and inputs.shape[-2:] != (self.resize, self.resize):
             inputs = F.interpolate(inputs, size=(self.resize, self.resize), mode="bilinear", antialias=True)
@@ -142,12 +142,12 @@ class Classifier(nn.Module):
         return inputs if self.layout == "NCHW" else inputs.permute(0, 2, 3, 1).contiguous()
 
     def _tried(self, images: Tensor) -> object:
-        """What the network returns for other images than those asked for, in evaluation mode and uncounted."""
+        """Run the network on probe images, in evaluation mode and without counting the pass."""
         with self.frozen():
             return answered(self.network, self._prepared(images, _first(self.network)), self.name)
 
     def logits(self, images: Tensor, *, rows: Tensor | None = None) -> Tensor:
-        """Logits alone, detached, from the network in evaluation mode. `rows` as in `tallied`."""
+        """Compute detached (N, classes) logits with the network in evaluation mode. `rows` as in `tallied`."""
         with self.frozen(), torch.no_grad():
             logits = self(images)
         self._count(images, rows, backwards=0)
@@ -192,8 +192,8 @@ class Classifier(nn.Module):
     def tallied(self, count: int) -> Iterator[Tally]:
         """Count the passes of each of `count` samples inside the block.
 
-        There an attack says with `rows`, one entry an image, to which sample each image of a call belongs. Without
-        rows, images are the samples themselves; where their number says otherwise, nobody is charged.
+        Attacks pass `rows`, one entry an image: the number of the sample that each image of a call belongs to. Without
+        `rows`, image k belongs to sample k, and a call with another number of images than `count` is not counted.
         """
         device = self.device
         outer, self._tally = self._tally, Tally(*(torch.zeros(count, dtype=torch.int64, device=device) for _ in "fb"))
@@ -204,7 +204,7 @@ class Classifier(nn.Module):
 
     @contextmanager
     def _attached(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """A copy of the images whose gradients are recorded, and its logits, whatever is switched off outside."""
+        """Yield images that require gradients, and their logits, also under `no_grad` and `inference_mode`."""
         if not self.differentiable:
             raise ValueError(f"{self.name} gives no gradients: {_WITHOUT}")
         with self.frozen(), torch.inference_mode(False), torch.enable_grad():
@@ -212,7 +212,7 @@ class Classifier(nn.Module):
             yield inputs, self(inputs)
 
     def _slope(self, values: Tensor, inputs: Tensor, seed: Tensor, *, keeps_graph: bool = False) -> Tensor:
-        """Go back from the values to the inputs; refuse a network on whose way gradients are lost."""
+        """Differentiate the values with respect to the inputs; ValueError where the graph between them is cut."""
         if values.requires_grad:
             (slope,) = torch.autograd.grad(values, inputs, seed, retain_graph=keeps_graph, allow_unused=True)
             if slope is not None:
@@ -233,14 +233,14 @@ class Classifier(nn.Module):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hold the network in evaluation mode, its parameters without gradients, and put back every single flag after.
+        """Put the network in evaluation mode and its parameters to `requires_grad=False`, and restore every flag after.
 
-        Batch statistics, parameters and their `.grad` stay untouched, also those of modules in plain lists, which no
-        mode reaches. Blocks may be nested; the outermost restores.
+        Batch norm statistics, parameters and their `.grad` stay untouched, also those of modules in plain lists, which
+        PyTorch does not register and `eval()` does not reach. Blocks may be nested; the outermost restores.
 
-        Under autocast parameters keep gradients, which nobody computes: torch then casts them once in the block of
-        autocast, and without them in every pass anew. So enter that block first. On an accelerator a batch that gets
-        smaller within this block is filled up to one of a few sizes, see `attacks.batch_sizes`.
+        Under autocast parameters keep `requires_grad=True`, though no gradient of theirs is computed: torch caches the
+        cast only of such parameters, and would cast others in every pass. So enter autocast first. On CUDA a batch that
+        gets smaller within this block is padded to one of a few sizes, see `attacks.batch_sizes`.
         """
         if self._is_frozen:  # walking through a ResNet-50 takes a millisecond, too long for every step of an attack
             yield
@@ -265,7 +265,7 @@ class Classifier(nn.Module):
                 parameter.requires_grad_(flag)
 
     def _follow(self, images: Tensor, first: Tensor | None) -> None:
-        """Hold the images against the network's device, and take mean and std to where they are, once."""
+        """Refuse images on another device than the network's, and move mean and std to that device once."""
         if first is not None and first.device != images.device:
             raise ValueError(
                 f"the images are on {images.device}, {self.name} is on {first.device}: "
@@ -275,7 +275,7 @@ class Classifier(nn.Module):
             self.mean, self.std = self.mean.to(images.device), self.std.to(images.device)
 
     def _rounded(self, inputs: Tensor) -> Tensor:
-        """Fill a batch up that has got smaller during an attack."""
+        """Pad a batch that has got smaller during an attack (`attacks.batch_sizes`)."""
         if not self._is_frozen or inputs.device.type not in PLANNING:
             return inputs
         self._widest = max(self._widest, len(inputs))
@@ -289,7 +289,7 @@ class Classifier(nn.Module):
 
 
 def _one_hots(logits: Tensor, classes: Tensor) -> Iterator[Tensor]:
-    """For each of K classes a sample (N, K), its 1 among zeros: (N, classes) like the logits, one after the other."""
+    """Yield K one-hot tensors (N, classes), one for each column of `classes` (N, K)."""
     zeros = logits.new_zeros(logits.shape)
     for column in classes.split(1, dim=1):
         yield zeros.scatter(1, column, 1)

@@ -1,4 +1,4 @@
-"""How many steps the samples of a queue have taken, counted by the host, so that no tensor has to be asked."""
+"""Count on the host how many steps the samples of a queue have taken, so that no step has to wait for the device."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from attacks.samples import Samples
 
 
 class Ages(NamedTuple):
-    """The steps that the samples in play have taken."""
+    """How many steps each sample of the batch has taken (its age)."""
 
     present: frozenset[int]
-    """All that occur, and perhaps some whose samples have left."""
+    """The ages that occur in the batch; may include ages of samples that have already left it."""
     born: Tensor
-    """(N,) int64: when each sample joined."""
+    """(N,) int64: the clock's time when each sample joined."""
     now: int
 
     def only(self, age: int) -> bool:
@@ -29,10 +29,10 @@ class Ages(NamedTuple):
 
 @dataclass
 class Clock:
-    """Counts the steps of a queue in which each sample takes at most so many.
+    """Counts the steps of a queue in which each sample takes at most `steps`.
 
-    Samples that join together are of one age from then on. So what an attack does at some of its steps alone costs the
-    others nothing, though samples at different steps share a batch.
+    Samples that join together keep the same age. So the host knows without a look at a tensor whether anything is due
+    that an attack does at some of its steps only, though samples at different steps share a batch.
     """
 
     steps: int
@@ -40,7 +40,7 @@ class Clock:
     births: set[int] = field(default_factory=set)
 
     def join(self, samples: Samples) -> Tensor:
-        """Let samples begin: (N,), the time at which they do."""
+        """Register samples that begin now, and return their time of joining (N,)."""
         self.births.add(self.now)
         return torch.full_like(samples.rows, self.now)
 
@@ -49,6 +49,6 @@ class Clock:
         return Ages(frozenset(self.now - birth for birth in self.births), born, self.now)
 
     def tick(self) -> None:
-        """Count a step of all; who has taken all of its steps is in play no more."""
+        """Count one step of every sample, and forget the samples that have taken all of theirs."""
         self.now += 1
         self.births = {birth for birth in self.births if self.now - birth < self.steps}

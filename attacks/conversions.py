@@ -1,4 +1,4 @@
-"""The same classifier for other tools: normalisation inside, pixels in [0, 1]."""
+"""Hand a classifier to other tools (foolbox, ART): normalisation inside, pixels in [0, 1]."""
 
 import importlib
 from typing import Any
@@ -11,19 +11,19 @@ from attacks.sealed import Sealed
 
 
 def to_foolbox(classifier: Classifier) -> Any:
-    """The classifier as a `foolbox.PyTorchModel` on pixels in [0, 1], for images and labels on its device.
+    """Wrap the classifier as a `foolbox.PyTorchModel` on pixels in [0, 1], for images and labels on its device.
 
-    What foolbox does with it is counted among its passes and leaves no trace in the network.
+    Foolbox's passes are counted in `classifier.passes`; weights, gradients and modes of the network do not change.
     """
     return foolbox.model(Sealed(classifier), classifier.device)
 
 
 def to_art(classifier: Classifier, *, input_shape: tuple[int, int, int], num_classes: int) -> Any:
-    """The classifier as ART's `PyTorchClassifier` on pixels in [0, 1].
+    """Wrap the classifier as ART's `PyTorchClassifier` on pixels in [0, 1].
 
-    `input_shape` is (C, H, W). ART takes and gives numpy arrays, and turns images into float32. What it does with the
-    classifier is counted among its passes and leaves no trace in the network; so ART cannot train it, nor look into its
-    layers. Raises ValueError where ART is not installed.
+    `input_shape` is (C, H, W). ART takes and gives numpy arrays, and turns images into float32. Its passes are counted
+    in `classifier.passes`; ART can neither train the network nor read its layers. Raises ValueError where ART is not
+    installed.
     """
     try:
         estimators = importlib.import_module("art.estimators.classification")

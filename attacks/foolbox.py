@@ -1,8 +1,7 @@
 """Foolbox's attacks under our contract: `foolbox:NAME`, where NAME is the class there (Rauber et al., 2020).
 
-The only file that imports foolbox, and not before the first of its attacks is asked for. What is known to be wrong
-there, checked against foolbox 3.3.4, is refused where its results would mislead, and repaired where that can be done
-from outside; `refusals` says what is refused and why.
+The only file that imports foolbox, and only when one of its attacks is first used. Bugs of foolbox 3.3.4 that we know
+are repaired where that can be done from outside; attacks whose results would mislead are refused (`refusals`).
 
 Repaired: attacks that mix the samples of a batch see one sample at a time (HopSkipJump divides by the gradient's norm
 over the batch, sparse l1 descent inflates what is in the ball if another sample is not, Carlini-Wagner stops all at
@@ -57,7 +56,7 @@ _WRONG_TARGETED = {
     "SparseL1DescentAttack": "its mask of pixels at their bounds is that of an untargeted attack: use pgd",
 }
 _OURS = {"constraint", "distance", "init_attack", "tensorboard"}
-"""Arguments that the adapter itself fills in: the norm gives the distance or constraint, our search the start."""
+"""Arguments that the adapter fills in: distance and constraint follow from the norm, the start from our own search."""
 _START_QUERIES = 200
 _SEES_SCORES = {"GenAttack"}
 _SEES_GRADIENTS = (
@@ -133,7 +132,7 @@ def foolbox_attack(name: str) -> Callable[..., Tensor]:
 
 
 def foolbox_entry(name: str) -> Entry:
-    """The facts about such an attack, as our own table has them. Raises what `foolbox_attack` does."""
+    """Describe a foolbox attack as an `Entry` of the table. Raises what `foolbox_attack` does."""
     cls, attacks = _class(name), _foolbox().attacks.base
     lineage, norms = {base.__name__ for base in cls.__mro__}, _norms(cls)
     knowledge: Knowledge = "gradients" if lineage.intersection(_SEES_GRADIENTS) else "decisions"
@@ -147,7 +146,7 @@ def model(network: nn.Module, device: torch.device) -> Any:
 
 
 def _run(theirs: Any, classifier: Classifier, samples: Samples, norm: Norm, seed: int, *, fixed: bool) -> Tensor:
-    """One run of foolbox; samples that are fooled at the start, or whose eps is 0, stay as they are."""
+    """Run foolbox once; samples that are misclassified from the start, or whose eps is 0, stay as they are."""
     result = samples.images.clone()
     fooled = samples.fooled(classifier.logits(samples.images, rows=samples.rows))
     seats = (~fooled & (samples.eps > 0)).nonzero().squeeze(1)
@@ -185,7 +184,7 @@ def _call(theirs: Any, classifier: Classifier, samples: Samples, seed: int, opti
 
 
 def _accepted(classifier: Classifier, samples: Samples, found: Tensor, norm: Norm) -> Tensor:
-    """What was found, in ball and box; the image itself where it is not finite or, without an eps, does not fool."""
+    """Project results into ball and [0, 1]; undo those that are not finite or, without eps, do not fool."""
     bounded = samples.eps < torch.inf
     broken = ~found.flatten(1).isfinite().all(dim=1)[:, None, None, None]
     found = torch.where(broken, samples.images, found).clamp(0, 1)
@@ -200,7 +199,7 @@ def _accepted(classifier: Classifier, samples: Samples, found: Tensor, norm: Nor
 
 @contextmanager
 def _global_states(seed: int, indices: Tensor) -> Iterator[None]:
-    """Seed the states that foolbox draws from with (seed, indices), put them back after, and keep it from warning."""
+    """Seed the global random states of torch and numpy from (seed, indices), restore them after, and mute warnings."""
     stream = int(random.integers(seed, indices, 1 << 31).sum())
     state = np.random.get_state()
     np.random.seed(stream % (1 << 32))
@@ -213,7 +212,7 @@ def _global_states(seed: int, indices: Tensor) -> Iterator[None]:
 
 
 def _build(cls: type, norm: Norm | str | None, options: dict[str, Any]) -> tuple[Any, Norm | None]:
-    """The foolbox attack and its norm, None where it has none."""
+    """Build the foolbox attack from checked options; its norm beside it, None where it has none."""
     name, known = cls.__name__, _options(cls)
     for option in options:
         if option not in known:

@@ -1,4 +1,4 @@
-"""Which of the images that an attack passes through it returns."""
+"""Which of its iterates an attack returns: the first that fools, the best or the last."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ among those that fool, else among all. `last`: the last iterate, whatever it doe
 
 @dataclass
 class Kept:
-    """The result of an attack while it is made, one row a sample of the batch that came in."""
+    """The result of an attack so far: one row for each sample of the whole call, also of those that have left."""
 
     rule: Keep
     images: Tensor
@@ -24,17 +24,17 @@ class Kept:
 
     @classmethod
     def of(cls, rule: Keep, samples: Samples) -> "Kept":
-        """Begin with the images themselves, of which nothing is known yet."""
+        """Begin with the unchanged images, none of them known to fool."""
         never = torch.zeros(len(samples), dtype=torch.bool, device=samples.images.device)
         return cls(rule, samples.images.clone(), never, torch.full_like(samples.eps, -torch.inf))
 
     def offer(self, samples: Samples, iterate: Tensor, logits: Tensor, values: Tensor) -> None:
-        """Take those rows of an iterate that are better than what is kept, without waiting for the device."""
+        """Keep the rows of an iterate that the rule prefers to what is kept, without waiting for the device."""
         if self.rule != "last":
             self.take(samples, iterate, samples.fooled(logits), values)
 
     def take(self, samples: Samples, iterate: Tensor, fooled: Tensor, values: Tensor) -> None:
-        """The same of images of which it is known whether they fool."""
+        """Do the same where `fooled` (N,) is already known."""
         rows, before = samples.rows, self.fooled[samples.rows]
         better = fooled > before
         if self.rule == "best":
@@ -52,7 +52,7 @@ class Kept:
             self._put(samples.rows, ~self.fooled[samples.rows], iterate)
 
     def open(self, samples: Samples) -> Tensor:
-        """The positions of the samples that nothing has fooled yet. Waits for the device, to learn their number."""
+        """Positions of the samples not fooled so far. Waits for the device, to learn their number."""
         return (~self.fooled[samples.rows]).nonzero().squeeze(1)
 
     def _put(self, rows: Tensor, taken: Tensor, iterate: Tensor) -> None:

@@ -1,9 +1,9 @@
-"""Random noise of the size of an attack: the control that says how much of an attack's effect is mere size.
+"""Random noise of norm eps: the control that tells how much of an attack's effect any change of that size would have.
 
-What is guaranteed: the noise lies in the ball and in [0, 1], and its norm is eps, to rounding, wherever the image has
-room for that in the direction that was drawn. Noise that [0, 1] cuts is drawn out until what is left of it has norm
-eps. Only where it stays smaller with every pixel at its bound does the result: so in linf, if no pixel can move by eps
-in its direction. In l0, which has no scale, those eps values get noise that it changes most.
+Guaranteed: the noise lies in the eps-ball and in [0, 1], and its norm is eps up to rounding wherever clipping allows
+it. Where [0, 1] clips pixels, the noise is scaled up until its clipped form has norm eps; it stays smaller only where
+every pixel has reached its bound (in linf: where no pixel can move by eps in its direction). In l0, which has no scale,
+noise is added to the eps values that it changes most.
 """
 
 import torch
@@ -14,7 +14,7 @@ from attacks.classifier import Classifier
 from attacks.norms import L0, LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples
 
-_HALVINGS = 40  # of the logarithm of a ratio below 1e40: to 1e-10 of the scale
+_HALVINGS = 40  # bisection of the logarithm of the scale: a range below 1e40 is narrowed to 1e-10 of it
 
 
 def uniform_noise(
@@ -60,7 +60,7 @@ def gaussian_noise(
 
 
 def _of_size(norm: Norm, samples: Samples, direction: Tensor) -> Tensor:
-    """Go from the images in a direction, cut at [0, 1], until the norm is eps; the norm never falls on the way."""
+    """Find by bisection the scale of a direction at which its change, clipped to [0, 1], has norm eps."""
     images = samples.images
     if norm is L0:
         return norm.project(images + direction, images, samples.eps)
@@ -68,7 +68,7 @@ def _of_size(norm: Norm, samples: Samples, direction: Tensor) -> Tensor:
     def at(scale: Tensor) -> Tensor:
         return (images + per_sample(scale, images) * direction).clamp(0, 1)
 
-    # Between the scale that is right if nothing is cut, and the one that takes every pixel to its bound.
+    # From the scale that is right if nothing is clipped to the one at which every pixel is at its bound.
     room = torch.where(direction > 0, 1 - images, images)
     low = samples.eps / norm.size(direction)
     high = (room / direction.abs().clamp(min=1e-30)).flatten(1).amax(dim=1)

@@ -27,22 +27,22 @@ class Norm:
     project: Callable[[Tensor, Tensor, Budget], Tensor]
     """(candidate, images, eps) -> the candidate brought into the eps-ball around images and into [0, 1]."""
     steepest: Callable[[Tensor, Tensor, Budget], Tensor]
-    """(gradient, images, length) -> the move of that length along which a linear function rises most.
+    """(gradient, images, length) -> the steepest ascent step of that length: what raises a linear function most.
 
     The length of the gradient does not matter, however large or small; a zero gradient gives a zero move.
     """
     step: Callable[[Tensor, Tensor, Budget], Tensor]
-    """The same for attacks that take many: `steepest`, but for l1 and l0, whose functions say why."""
+    """The step of iterated attacks: `steepest` in linf and l2; see `_l1_step` and `_l0_step` for the others."""
     unit_ball: Callable[[int, Tensor, Sequence[int], int | Tensor], Tensor] = field(repr=False)
     """(seed, indices, shape, stream) -> (N, *shape) points, uniform in the volume of the unit ball.
 
-    The ball of l0 has none; there they are those of linf, of which the projection leaves eps values.
+    The l0 ball has no volume: l0 draws from the linf ball, and the projection then keeps eps values.
     """
 
     def random_start(
         self, images: Tensor, eps: Budget, *, seed: int, indices: Tensor, stream: int | Tensor = 0
     ) -> Tensor:
-        """Draw a point in each sample's eps-ball, cut to [0, 1], from (seed, index, stream) alone; see `unit_ball`."""
+        """Draw a point in each sample's eps-ball and [0, 1] from (seed, index, stream) alone; see `unit_ball`."""
         seats = indices.cpu() if images.device.type == "mps" else indices  # MPS has no float64
         offsets = self.unit_ball(seed, seats, images.shape[1:], stream).to(images)
         return self.project(images + per_sample(eps, images) * offsets, images, eps)
@@ -66,7 +66,7 @@ def finite(gradient: Tensor) -> Tensor:
 
 
 def unit_max(gradient: Tensor) -> Tensor:
-    """Each sample's gradient divided by its largest entry, so that squares and sums neither vanish nor overflow."""
+    """Divide each sample's gradient by its largest absolute entry, so that squares do not under- or overflow."""
     largest = gradient.abs().amax(dim=(1, 2, 3), keepdim=True)
     return gradient / torch.where(largest > 0, largest, 1)
 
@@ -93,13 +93,14 @@ def _linf_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: in
 
 @dataclass(frozen=True)
 class Box:
-    """The linf ball cut at [0, 1], made once for the many steps of an attack. Other balls are no box: None."""
+    """The linf ball intersected with [0, 1] as lower and upper bounds, computed once for all steps of an attack."""
 
     low: Tensor
     high: Tensor
 
     @classmethod
     def of(cls, norm: Norm, images: Tensor, eps: Budget) -> "Box | None":
+        """Compute the bounds for linf; None for any other norm, whose ball is no box."""
         if norm is not LINF:
             return None
         radius = per_sample(eps, images)
@@ -132,7 +133,7 @@ def _l2_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
 
 
 def _l2_unit_ball(seed: int, indices: Tensor, shape: Sequence[int], stream: int | Tensor) -> Tensor:
-    """Drop two coordinates of a point of the sphere, and the rest is uniform in the ball (Voelker et al., 2017)."""
+    """Draw uniformly on the sphere in two more dimensions and drop those two (Voelker et al., 2017)."""
     count = torch.Size(shape).numel()
     normal = random.normal(seed, indices, (count + 2,), stream=stream, dtype=torch.float64)
     sphere = normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
@@ -147,7 +148,7 @@ def _l1_size(delta: Tensor) -> Tensor:
 
 
 def _l1_project(candidate: Tensor, images: Tensor, eps: Budget) -> Tensor:
-    """The nearest point of ball and box together: shrink every pixel's change by one level, and cut at the box."""
+    """Project (in l2) onto ball and box together: soft-threshold every pixel's change by one level, clip to [0, 1]."""
     delta, below = _wide(rows(candidate - images)), _wide(rows(images))
     room = torch.where(delta > 0, 1 - below, below)
     radius = _wide(per_sample(eps, images)).reshape(-1, 1)
@@ -157,15 +158,15 @@ def _l1_project(candidate: Tensor, images: Tensor, eps: Budget) -> Tensor:
 
 
 def _wide(values: Tensor) -> Tensor:
-    """float64, for sums over many pixels; MPS has none, so there the CPU does the work."""
+    """Convert to float64, for sums over many pixels; on the CPU for MPS, which has no float64."""
     return values.cpu().double() if values.device.type == "mps" else values.double()
 
 
 def _l1_level(sizes: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     """Solve sum(clamp(sizes - level, 0, room)) = eps for the (N, 1) level; 0 where the sum at 0 is below eps.
 
-    The sum falls in straight pieces as the level rises: it turns steeper where a pixel comes off its bound, flatter
-    where a pixel reaches 0. Sorting these points gives the sum at each of them, and the piece that crosses eps.
+    The sum falls piecewise linearly with the level: steeper from where a pixel leaves its bound, flatter from where its
+    change reaches 0. Sorting these breakpoints gives the sum at each, and the piece that crosses eps.
     """
     points, order = torch.cat([(sizes - room).clamp(min=0), sizes], dim=1).sort(dim=1)
     slopes = torch.where(order < sizes.shape[1], -1.0, 1.0).to(sizes.dtype).cumsum(dim=1)
@@ -179,17 +180,17 @@ def _l1_level(sizes: Tensor, room: Tensor, eps: Tensor) -> Tensor:
 def _l1_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
     """Move the pixel with the steepest gradient to its bound, then the next, until the length is used up.
 
-    No other move of this length within [0, 1] raises a linear function more. Where all pixels with a gradient have
-    reached their bounds before, the move is shorter.
+    This is the steepest ascent step within [0, 1]: no move of this l1 length raises a linear function more. It is
+    shorter where all pixels with a gradient reach their bounds before.
     """
     return _l1_fill(gradient, images, length, most=1.0)
 
 
 def _l1_step(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
-    """Do the same, but move no pixel by more than a quarter of its range.
+    """Do the same as `_l1_steepest`, but move no pixel by more than 0.25.
 
-    A pixel that flips from black to white leaves the reach of its gradient: on small networks for digits and
-    photographs PGD with this step leaves up to four points fewer samples unbroken than with the steepest.
+    A gradient says little about a pixel that flips from black to white: on small networks for digits and photographs
+    robust accuracy under PGD is up to four points lower with this step than with the steepest.
     """
     return _l1_fill(gradient, images, length, most=0.25)
 
@@ -222,7 +223,7 @@ def _l0_size(delta: Tensor) -> Tensor:
 
 
 def _l0_project(candidate: Tensor, images: Tensor, eps: Budget) -> Tensor:
-    """The nearest point of ball and box together: keep those changes whose loss would cost most, cut at the box."""
+    """Project onto ball and box together: clip to [0, 1] and keep the eps changes that reduce the distance most."""
     delta = rows(candidate - images)
     inside = rows(candidate.clamp(0, 1) - images)
     kept = _largest(inside * (2 * delta - inside), eps)  # delta^2 - (delta - inside)^2, the square distance it saves
@@ -230,7 +231,7 @@ def _l0_project(candidate: Tensor, images: Tensor, eps: Budget) -> Tensor:
 
 
 def _l0_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
-    """Move those values to their bounds that raise a linear function most."""
+    """Move to their bounds the `length` values that raise a linear function most: the largest |gradient| times room."""
     slope = rows(unit_max(gradient))
     room = torch.where(slope > 0, rows(1 - images), rows(images))
     moved = _largest(slope.abs() * room, length)
@@ -238,22 +239,23 @@ def _l0_steepest(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
 
 
 def _l0_step(gradient: Tensor, images: Tensor, length: Budget) -> Tensor:
-    """Move every value, far beyond its bound, and leave the choice to the projection (PGD0: Croce & Hein, 2019).
+    """Move every value far along the gradient, and let the projection choose (PGD0: Croce & Hein, 2019).
 
-    It then takes those with the largest product of gradient and room, so that values which were changed before are let
-    go for better ones. To step by a number of values instead is to keep whichever came first, and on networks for
-    digits and photographs leaves up to three times as many samples unbroken. So the length, if above 0, has no effect.
+    The projection keeps the values with the largest product of gradient and room, so values changed earlier can give
+    way to better ones. A step that changes a given number of values instead never lets go of the first ones: on
+    networks for digits and photographs it leaves up to three times as many samples unbroken. The length, if above 0,
+    has no effect.
     """
     scaled = unit_max(gradient)
     mean = scaled.abs().mean(dim=(1, 2, 3), keepdim=True)
     return _FAR * (per_sample(length, images) > 0) * scaled / torch.where(mean > 0, mean, 1)
 
 
-_FAR = 100.0  # from 0.3 to 30 it makes no difference that can be measured; large, so that order is all that counts
+_FAR = 100.0  # values from 0.3 to 30 gave the same results; large, so that only the order of gradients counts
 
 
 def _largest(values: Tensor, count: Budget) -> Tensor:
-    """Whether each of (N, values) is among the `count` largest of its row; of equal ones the first."""
+    """Mark the `count` largest values of each row: (N, values) to booleans; of equal values the first are taken."""
     order = values.argsort(dim=1, descending=True, stable=True)
     places = torch.arange(1, values.shape[1] + 1, device=values.device)
     wanted = torch.as_tensor(count, dtype=values.dtype, device=values.device).reshape(-1, 1)

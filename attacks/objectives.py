@@ -1,7 +1,7 @@
-"""What an attack wants large, and when it has reached its aim, as functions of logits.
+"""The losses that attacks maximise, and the test of success, as functions of logits.
 
-A loss takes (N, classes) logits and (N,) labels to (N,) values, which grow as the label is left or, with `targeted`, as
-it is reached. A constant added to all logits changes none of them.
+A loss maps (N, classes) logits and (N,) labels to (N,) values, which grow as the image moves away from the label's
+class or, with `targeted`, towards it. A constant added to all logits changes none of them.
 """
 
 from typing import Any, Protocol
@@ -22,20 +22,20 @@ class Loss(Protocol):
 
 
 def log_odds(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The log-odds of all other classes together against the label: (N, classes) and (N,) to (N,) values.
+    """Compute log((1 - p) / p) for the label's probability p: (N, classes) and (N,) to (N,) values.
 
     The cross-entropy of a sample is softplus(log_odds), a rising function of it. So both have the same maximiser, the
     same order among iterates and the same gradient direction, which is all that a normalised step uses. Unlike the
-    cross-entropy, whose gradient rounds to 0 in float32 once the label's probability rounds to 1, this one never fades.
+    cross-entropy, whose gradient rounds to 0 in float32 once p rounds to 1, this one does not vanish.
     """
     values: Tensor = _LogOdds.apply(logits, labels)
     return -values if targeted else values
 
 
 class _LogOdds(torch.autograd.Function):
-    """The log-odds, whose derivative is known: the share of each other class among them, and -1 at the label.
+    """The log-odds with their derivative in closed form: the softmax over the other classes, and -1 at the label.
 
-    Written out since it runs in every pass of most attacks, and takes half of the operators that autograd makes of it.
+    Written out because it runs in every pass of most attacks; autograd would launch twice as many operators.
     """
 
     @staticmethod
@@ -57,7 +57,7 @@ class _LogOdds(torch.autograd.Function):
 
 
 def margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The highest other logit minus the label's (Carlini & Wagner, 2017): above 0 exactly where it is left.
+    """The highest other logit minus the label's (Carlini & Wagner, 2017): above 0 exactly where it is misclassified.
 
     With `targeted` the label's minus the highest other.
     """
@@ -66,10 +66,10 @@ def margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
 
 
 def dlr(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The margin over the distance from the first to the third logit in order (Croce & Hein, 2020).
+    """The difference of logits ratio: the margin over (highest - third highest logit) (Croce & Hein, 2020).
 
-    A factor on all logits changes nothing either. With two classes there is no third, and this is the margin. With
-    `targeted` it is `dlr_targeted` against the highest other class, since (N,) labels are all that is known.
+    It is invariant to the scale of the logits too. With two classes there is no third, and this is the margin. With
+    `targeted` it is `dlr_targeted` with the highest other class in place of the true label, which is not known here.
     """
     if targeted:
         return dlr_targeted(logits, _others(logits, labels).argmax(dim=1), labels)
@@ -80,10 +80,10 @@ def dlr(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
 
 
 def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """The target's logit minus the label's, over the distance from the first to the mean of the third and fourth.
+    """The target's logit minus the label's, over (highest logit - mean of the third and fourth highest).
 
-    As in AutoAttack (Croce & Hein, 2020), which needs four classes. With three the mean is that of the second and the
-    third: over the distance to the third alone, the least likely class as target would give -1 without a gradient. With
+    As in AutoAttack (Croce & Hein, 2020), which needs four classes. With three classes the mean is that of the second
+    and third: with the third alone, the loss of the least likely class as target would be -1 with a zero gradient. With
     two classes there is no denominator.
     """
     gain = _at(logits, targets) - _at(logits, labels)
@@ -94,25 +94,26 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 
 
 def _distance(between: Tensor) -> Tensor:
-    """What DLR divides by: above 0, and finite where a class among the first is masked by -inf."""
+    """The denominator of DLR, kept above 0, and finite where one of the highest classes is masked by -inf."""
     return between.clamp(max=1 / _TINY) + _TINY
 
 
 def kl(logits: Tensor, clean: Tensor) -> Tensor:
-    """The divergence KL(clean || adversarial) of two (N, classes) logits (TRADES: Zhang et al., 2019), (N,) values.
+    """Compute KL(clean || adversarial) from two (N, classes) logits (TRADES: Zhang et al., 2019): (N,) values.
 
-    Its gradient is that of the divergence in direction alone: the largest entry of each sample's is 1, since that of a
-    confident answer, like the difference of two answers without preference, rounds to 0 in float32. A normalised step
-    uses no more of it. There is none where both logits are equal, so that an attack has to start beside the image.
+    The gradient with respect to the logits is rescaled for each sample so that its largest entry is 1: for confident or
+    nearly equal predictions the true one rounds to 0 in float32, and a normalised step uses its direction alone. It is
+    zero where both logits are equal, so an attack must not start at the image itself.
     """
     values: Tensor = _Divergence.apply(logits, clean)
     return values
 
 
 class _Divergence(torch.autograd.Function):
-    """The divergence, whose slope is the difference of two probabilities a class, and 0 in sum.
+    """The divergence, with its gradient written out: the difference of two probabilities in each class, 0 in sum.
 
-    The one of the likeliest class is what all others lack: there, a difference from 1 would be lost.
+    The entry of the likeliest class is minus the sum of the others: a difference of two probabilities near 1 would be
+    lost to rounding.
     """
 
     @staticmethod
@@ -134,12 +135,12 @@ class _Divergence(torch.autograd.Function):
 
 
 def wide(logits: Tensor) -> Tensor:
-    """In float64, for differences that float32 would round away; MPS has none."""
+    """Convert to float64, for differences that float32 would round away; unchanged on MPS, which has no float64."""
     return logits if logits.device.type == "mps" else logits.double()
 
 
 LOSSES: dict[str, Loss] = {"ce": log_odds, "margin": margin, "dlr": dlr}
-"""The losses of labels by name."""
+"""The losses that need labels alone, by name."""
 
 
 def named_loss(loss: str) -> Loss:
@@ -150,9 +151,9 @@ def named_loss(loss: str) -> Loss:
 
 
 def fooled(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """Whether the largest logit is elsewhere than at the label or, with `targeted`, at the label: (N,) booleans.
+    """Tell whether the predicted class is not the label or, with `targeted`, is the label: (N,) booleans.
 
-    A sample with a NaN among its logits is never fooled: an answer that is no answer is no success.
+    A NaN among a sample's logits never counts as success.
     """
     highest, reached = logits.max(dim=1)  # NaN where there is one
     return (reached == labels if targeted else reached != labels) & (highest == highest)
@@ -165,7 +166,7 @@ def _at(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class _At(torch.autograd.Function):
-    """`gather`, whose own backward pass adds up in no order, and cannot keep labels of inference mode."""
+    """`gather` with a deterministic backward pass, which also accepts labels made in inference mode."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
@@ -185,10 +186,11 @@ def _others(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def contenders(logits: Tensor) -> Tensor:
-    """Which classes can come to win: (N, classes) logits to booleans, all True for most networks.
+    """Mark the classes that an attack could make the prediction: (N, classes) logits to booleans, mostly all True.
 
-    Those below a gap of more than four times the distance from the highest logit to the one above it cannot, as classes
-    of no image or such that were masked. The three highest always count.
+    Ranked by logit, a class and all below it are ruled out where it lies further below its predecessor than four times
+    the predecessor's distance from the highest: classes that no image has, or that were masked. The three highest
+    always count.
     """
     ranked = logits.sort(dim=1, descending=True).values
     falls = ranked[:, :1] - ranked
@@ -198,7 +200,7 @@ def contenders(logits: Tensor) -> Tensor:
 
 
 def rivals(logits: Tensor, labels: Tensor, most: int) -> Tensor:
-    """The likeliest classes beside the label, in order: (N, min(most, classes - 1))."""
+    """The classes other than the label, likeliest first: (N, min(most, classes - 1)) int64."""
     lowest = -torch.finfo(logits.dtype).max  # of what is no number, and of a class that is masked by -inf
     others = logits.nan_to_num(nan=lowest, neginf=lowest).scatter(1, labels[:, None], -torch.inf)
     ranked = others.argsort(dim=1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""What networks return, and where in it the logits are: told at the first pass, and only applied at every other."""
+"""Find the logits in what a network returns: decided at its first output, and only applied at all later ones."""
 
 import dataclasses
 import re
@@ -14,9 +14,9 @@ from attacks.random import uniform
 
 LOGITS = ("logits", "logit")
 ANSWERS = ("scores", "predictions", "preds", "output", "outputs", "out", "probabilities", "probs")
-"""Names under which networks return their answer beside other things, the likeliest first."""
+"""Names under which networks return their predictions beside other values, the likeliest first."""
 TRIED = 32
-"""Images of noise that tell a probability from a logit."""
+"""Number of noise images by which a single probability is told from a single logit."""
 _SAME_VALUES = re.compile(
     r"(Unsafe)?(View|Reshape\w*|Squeeze|Unsqueeze|Slice|Select|Cat|ToCopy|Alias|Clone|Expand|Permute|Transpose|T)"
     r"Backward\d*"
@@ -26,17 +26,17 @@ _LINEAR = re.compile(r"(Addmm|Mm|Linear|Bmm|Baddbmm|Mean|\w*Convolution)Backward
 
 @dataclass(frozen=True)
 class Reading:
-    """How the logits are taken out of what a network returns."""
+    """The rule by which the logits are taken out of what a network returns."""
 
     kind: type
-    """Of what is returned; another kind is read anew."""
+    """The type that was returned; for another type the rule is decided anew."""
     key: str | int | None
-    """Where in it the answer stands; None: it is the answer."""
+    """Key, index or attribute of the prediction; None where the output itself is the prediction."""
     form: Literal["classes", "logit", "probability"] = "classes"
-    """One number a class, or one alone, for class 1 of two."""
+    """One number a class, or a single logit or probability of class 1 in binary classification."""
 
     def logits(self, output: Any) -> Tensor:
-        """(N, classes). Only where there is one number alone does this cost operators."""
+        """Take out (N, classes) logits. Launches operators only for binary outputs of a single number."""
         if self.key is not None:
             by_place = isinstance(self.key, int) or isinstance(output, Mapping)
             output = output[self.key] if by_place else getattr(output, str(self.key))
@@ -48,7 +48,7 @@ class Reading:
 
     @property
     def words(self) -> str:
-        """What is worth saying of it; empty for a plain tensor of one number a class."""
+        """The rule in words, for reports; empty for a plain tensor of one number a class."""
         place = "" if self.key is None else f"{self.key!r} of the {self.kind.__name__} that it returns"
         alone = {"classes": "", "logit": "one logit, of class 1", "probability": "one probability, of class 1"}
         return ", ".join(part for part in (place, alone[self.form]) if part)
@@ -56,7 +56,7 @@ class Reading:
 
 @dataclass
 class Reader:
-    """Takes the logits out of a network's outputs, the way that its first output told."""
+    """Takes the logits out of a network's outputs by the rule that its first output decided."""
 
     name: str
     num_classes: int | None = None
@@ -64,10 +64,10 @@ class Reader:
     reading: Reading | None = None
 
     def logits(self, output: object, count: int, tried: Callable[[Tensor], object], images: Tensor) -> Tensor:
-        """(count, classes) of an output for `count` images like `images`; `tried` passes others through the network.
+        """Take the (count, classes) logits out of the output for `images`; `tried` runs the network on probe images.
 
-        Nothing is asked of the values but at the first output, of a network that gives one number alone and hides how
-        it ends. Raises ValueError in one line where there are no logits, or several that may be.
+        Values are inspected only once: at the first output of a network that returns a single number of unknown form.
+        Raises ValueError where there are no logits, or several candidates for them.
         """
         if self.reading is None or self.reading.kind is not type(output):
             self.reading = self._read(output, count, tried, images)
@@ -99,7 +99,7 @@ class Reader:
 
 
 def _noise_like(images: Tensor) -> Tensor:
-    """Images of noise from dark to bright and from flat to harsh."""
+    """Draw (TRIED, C, H, W) noise images in [0, 1] of varied brightness and contrast."""
     numbers = torch.arange(TRIED, device=images.device)
     levels, shape = uniform(1, numbers, (2, 1, 1)), tuple(images.shape[1:])
     noise = uniform(0, numbers, shape) - levels[:, :1].reshape(-1, *(1 for _ in shape))
@@ -111,7 +111,7 @@ def is_array(output: object) -> bool:
 
 
 def entries(output: object) -> Mapping[Any, object]:
-    """What is in an output, by where it stands there; a tensor stands at 0."""
+    """The values in an output by key, index or attribute name; a tensor alone has the key 0."""
     if is_array(output):
         return {0: output}
     if isinstance(output, Mapping):
@@ -126,10 +126,7 @@ def entries(output: object) -> Mapping[Any, object]:
 
 
 def _width(value: object, count: int) -> int | None:
-    """How many numbers an entry holds for each image, 0 where that is one without a dimension; None where it does not.
-
-    Behind the classes may stand pixels of 1x1.
-    """
+    """The size K of an entry of shape (count, K), or (count, K, 1, 1); 0 for (count,); None for any other shape."""
     shape = tuple(getattr(value, "shape", ()))
     if not shape or shape[0] != count or (len(shape) > 2 and set(shape[2:]) != {1}):
         return None
@@ -137,9 +134,9 @@ def _width(value: object, count: int) -> int | None:
 
 
 def _chosen(widths: Mapping[Any, int], num_classes: int | None) -> Any:
-    """Where the logits are: by name, by the number of classes, or because nothing else may be; None where that is open.
+    """Choose the key of the logits by name, by the number of classes, or where all are alike; None where it is open.
 
-    (N,) beside (N, ...) is a loss or a label of each image.
+    An (N,) entry beside an (N, K) one is taken for a loss or a label of each image.
     """
     wide = {key: width for key, width in widths.items() if width > 0} or dict(widths)
     asked = (num_classes, 1) if num_classes == 2 else (num_classes,)
@@ -152,10 +149,10 @@ def _chosen(widths: Mapping[Any, int], num_classes: int | None) -> Any:
 
 
 def _is_probability(column: Tensor) -> bool:
-    """By the last operator that changed a value; where that says nothing, by whether all lie from 0 to 1."""
+    """Decide by the last operator that changes values (a sigmoid?), else by whether all values lie in [0, 1]."""
     node = column.grad_fn
     while node is not None and _SAME_VALUES.fullmatch(node.name()):
-        # Of what is joined, the column comes last.
+        # After `cat` the column that was read is the last input.
         node = next((each for each, _ in reversed(node.next_functions) if each is not None), None)
     operator = "" if node is None else node.name()
     if operator.startswith("SigmoidBackward") or _LINEAR.fullmatch(operator):
@@ -181,9 +178,9 @@ def _shown(value: object) -> str:
 
 
 def answered(network: nn.Module, inputs: Tensor, name: str) -> object:
-    """What a network returns; ValueError in our words where its batch norm takes its statistics from the batch.
+    """Run a network; ValueError where its batch norm uses batch statistics in evaluation mode and gets one image.
 
-    Such a batch norm can say nothing of one image alone, and attacks end with few.
+    Batches of an attack shrink to a single image, for which such a batch norm has no variance.
     """
     try:
         return network(inputs)

@@ -1,4 +1,4 @@
-"""Run an attack on a batch whose samples leave when they are done, their places taken by those that wait.
+"""Run an attack on a batch that samples leave as soon as they are done, and that waiting samples join.
 
 An attack is written as two functions over a state: `begin` makes the state of some samples, `advance` takes all of them
 one step further. A state is a dataclass whose tensors have one row a sample, with a field `samples` and a field `done`
@@ -16,7 +16,8 @@ from torch import Tensor
 from attacks.samples import Samples
 
 FULL = 0.75
-"""Share of the batch below which it is filled up: joining copies the state, so not for every single place."""
+"""The batch is refilled once it is at most this share full: joining copies the state, which every free place alone
+would not be worth."""
 
 
 class State(Protocol):
@@ -69,7 +70,7 @@ def drive(
             yield state
             state = None
         elif num_done > 0 and compact:
-            order = state.done.to(torch.uint8).argsort(stable=True)  # where who is done is known without a second wait
+            order = state.done.to(torch.uint8).argsort(stable=True)  # unlike nonzero, without a second wait
             yield select(state, order[left - num_done :])
             state = select(state, order[: left - num_done])
 
@@ -85,7 +86,7 @@ def join(one: S, other: S) -> S:
 
 
 def _rowwise(change: Callable[..., Tensor], *states: Any) -> Any:
-    """Apply a change to every tensor of dataclasses alike; what is neither tensor nor dataclass stays."""
+    """Apply a function to the tensors of nested dataclasses, field by field; other fields are taken from the first."""
     first = states[0]
     changed = {}
     for field in fields(first):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 _AT_ONCE = {"cpu": 2**16, "cuda": 2**20}
-"""Values to draw at once, for each of which sixteen bytes and more pass through the arithmetic: on the CPU as many as
-its caches hold, elsewhere so many that they fill the device and take no memory worth mentioning."""
+"""Values to draw at once by device type. A value needs 16 bytes and more while it is computed: on the CPU as many are
+drawn as fit its caches, on CUDA enough to fill the device with little memory."""
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -35,7 +35,7 @@ def _shift_right(bits: Tensor, places: int) -> Tensor:
 
 
 def _mix(bits: Tensor) -> Tensor:
-    """Mix in place."""
+    """Apply SplitMix64's finaliser to 64-bit integers in place."""
     bits.bitwise_xor_(_shift_right(bits, 30)).mul_(_MIX_1)
     bits.bitwise_xor_(_shift_right(bits, 27)).mul_(_MIX_2)
     return bits.bitwise_xor_(_shift_right(bits, 31))
@@ -67,7 +67,7 @@ def _bits(seed: int, indices: Tensor, stream: int | Tensor, count: int) -> Tenso
 
 
 def _unit_interval(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """Map 64 random bits, which are spent, to the open interval (0, 1): odd multiples of 2^-24, exact in float32."""
+    """Map 64 random bits to the open interval (0, 1): odd multiples of 2^-24, exact in float32. Overwrites `bits`."""
     bits.bitwise_right_shift_(41).bitwise_and_((1 << 23) - 1)
     return bits.to(dtype).add_(0.5).mul_(2.0**-23)
 
@@ -109,7 +109,7 @@ def _in_parts(
     shape: Sequence[int],
     dtype: torch.dtype,
 ) -> Tensor:
-    """Draw for some samples after the others where all at once would take much more memory than what comes out."""
+    """Draw in chunks of samples, so that temporary memory stays small beside the result."""
     count = math.prod(shape)
     size = max(_AT_ONCE.get(indices.device.type, 2**20) // max(count, 1), 1)
     if len(indices) <= size:
@@ -122,7 +122,7 @@ def _in_parts(
 
 
 def integers(seed: int, indices: Tensor, high: int | Tensor, *, stream: int | Tensor = 0) -> Tensor:
-    """Whole numbers in [0, high), one per sample index: (N,) indices to (N,) int64; `high` may have one entry each."""
+    """Uniform integers in [0, high), one per sample index: (N,) indices to (N,) int64; `high` may be (N,) too."""
     return (_shift_right(_bits(seed, indices, stream, 1).squeeze(1), 32) * high) >> 32
 
 

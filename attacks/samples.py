@@ -1,4 +1,4 @@
-"""The samples under attack and all that belongs to each, checked once and then narrowed as samples leave."""
+"""The samples under attack with their labels, budgets and indices: checked once, then narrowed as samples leave."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,21 +27,21 @@ class Samples:
     eps: Tensor
     """(N,) budgets; infinite where none was given."""
     indices: Tensor
-    """(N,) the numbers by which the randomness knows the samples."""
+    """(N,) the samples' numbers in the data set; with the seed they determine all random draws."""
     rows: Tensor
-    """(N,) where each sample stands in the batch that came in, and goes in the result."""
+    """(N,) the position of each sample in the caller's batch, and so in the result."""
     targeted: bool
     highest_label: int
-    """-1 where nobody has looked: see `trusted`."""
+    """The largest label; -1 where it was not checked (`trusted`)."""
 
     @classmethod
     def of(
         cls, images: Tensor, labels: Tensor, *, eps: Budget | None, norm: Norm, targeted: bool, indices: Tensor | None
     ) -> "Samples":
-        """Check what a caller passes at the border of an attack, and complete it; no `eps` is an infinite one.
+        """Check the arguments of an attack and fill in defaults; `eps=None` is an infinite budget.
 
-        Arrays and lists become tensors. This is the one place where an attack waits for the device before its first
-        pass, and it does so once.
+        Arrays and lists become tensors. Reading the ranges of images, labels and budgets waits for the device, once;
+        nothing else does before the first pass. Raises ValueError naming what is wrong.
         """
         images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
         _check_form(images)
@@ -85,9 +85,9 @@ class Samples:
         return loss(logits, self.labels, targeted=self.targeted)
 
     def score(self, logits: Tensor) -> Tensor:
-        """The log-odds that the attack wants large, for comparing images: (N,) in float64.
+        """The log-odds that the attack wants large, for comparing images: (N,) in float64 (float32 on MPS).
 
-        Those of logits without preference differ in digits that float32 does not have beside the constant in them.
+        Where logits hardly differ from each other, differences between images would be lost in float32.
         """
         return self.objective(wide(logits))
 
@@ -126,10 +126,10 @@ class Samples:
 
 @contextmanager
 def trusted() -> Iterator[None]:
-    """Let attacks believe their caller inside the block, so that none waits for the device before it begins.
+    """Skip the checks of values inside the block, so that no attack waits for the device before it begins.
 
-    For loops that make images and labels themselves, from pixels that cannot leave [0, 1] and labels of the network's
-    classes. Shapes, dtypes and budgets that are numbers are checked there too: they are known without waiting.
+    For training loops that make sure themselves that pixels lie in [0, 1] and labels are classes of the network.
+    Shapes, dtypes and budgets that are plain numbers are still checked, since that needs no wait.
     """
     before = _TRUSTED.set(True)
     try:
@@ -139,14 +139,14 @@ def trusted() -> Iterator[None]:
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse what is not (N, C, H, W) float images in [0, 1], and name the usual mistakes."""
+    """Raise ValueError unless images are (N, C, H, W) float32 or float64 in [0, 1], naming the usual mistakes."""
     _check_form(images)
     if images.numel() > 0:
         _check_range(*_ends(images)[0])
 
 
 def budgets(eps: Budget, images: Tensor, norm: Norm, *, option: str = "eps") -> Tensor:
-    """A budget as an (N,) tensor, checked: 0 or above, finite, and for linf at most the whole range of a pixel.
+    """Return a budget as an (N,) tensor; ValueError unless it is finite, 0 or above and, in linf, at most 1.
 
     Waits for the device only where it is a tensor.
     """
@@ -157,7 +157,7 @@ def budgets(eps: Budget, images: Tensor, norm: Norm, *, option: str = "eps") -> 
 
 
 def _spread(eps: Budget, images: Tensor, norm: Norm, *, option: str) -> Tensor:
-    """A budget as an (N,) tensor; the entries of one that is no number have not been looked at."""
+    """Return a budget as an (N,) tensor; plain numbers are checked, the entries of a tensor are not."""
     if _is_number(eps):
         _check_budget(eps, eps, norm, option=option)
         return images.new_full((len(images),), eps)
@@ -168,7 +168,7 @@ def _spread(eps: Budget, images: Tensor, norm: Norm, *, option: str) -> Tensor:
 
 
 def _is_number(eps: Budget) -> TypeGuard[float]:
-    """Whether a budget is known without waiting for a device."""
+    """Whether a budget is a plain number, which the host can check without waiting for a device."""
     return isinstance(eps, int | float)
 
 
@@ -197,7 +197,7 @@ def _check_budget(low: float, high: float, norm: Norm, *, option: str) -> None:
 
 
 def _ends(images: Tensor, *others: Tensor) -> list[tuple[float, float]]:
-    """The smallest and the largest entry of each, NaN where there is one, in a single download."""
+    """The smallest and largest entry of each tensor, NaN where it has one, in a single copy to the host."""
     ends = [end.to(images) for each in (images, *others) for end in each.detach().aminmax()]
     found = torch.stack(ends).tolist()
     return list(zip(found[::2], found[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""A classifier handed to another tool: nothing of its network can be moved, trained or switched from there."""
+"""A classifier for other tools, which cannot move its network to a device, train it or switch its mode."""
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +7,11 @@ from attacks.classifier import Classifier
 
 
 class Sealed(nn.Module):
-    """Images in [0, 1] to logits, by a classifier that this module hides, with the passes counted as usual.
+    """A module from images in [0, 1] to logits that hides a classifier and counts its passes as usual.
 
-    It has no parameters and no modules of its own, so that other tools cannot find them; during a call the network is
-    in evaluation mode, and no gradient of a parameter is made. With `rows` (N,) every call must hold one image of each
-    of these samples, whose passes `Classifier.tallied` then counts.
+    It registers no parameters and no submodules, so that other tools find none; during a call the network is frozen as
+    in `Classifier.frozen`. With `rows` (N,) every call must hold one image of each of these samples, whose passes
+    `Classifier.tallied` then counts.
     """
 
     def __init__(self, classifier: Classifier, *, rows: Tensor | None = None) -> None:

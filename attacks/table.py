@@ -35,7 +35,8 @@ from attacks.unbounded.spatial import spatial
 from attacks.unbounded.universal import universal
 
 Knowledge = Literal["none", "gradients", "scores", "decisions"]
-"""What an attack asks of the classifier; "none" is a control, "scores" are logits, "decisions" their argmax alone."""
+"""What an attack reads from the classifier: gradients, logits ("scores"), predicted classes alone ("decisions"), or
+nothing ("none": noise and corruptions)."""
 Aim = Literal["budget", "minimal", "free"]
 """`budget`: the strongest image within eps. `minimal`: the nearest image that fools; with eps, any within it.
 `free`: another threat model than a ball, whose options say how large a change may be."""
@@ -50,7 +51,7 @@ class Entry(NamedTuple):
     knowledge: Knowledge
     aim: Aim = "budget"
     per_sample: bool = True
-    """Whether a sample's result is its own affair; else it depends on the other samples of the call."""
+    """Whether a sample's result is independent of the other samples of the call."""
 
 
 _LENGTHS = ("linf", "l2", "l1")
@@ -111,9 +112,9 @@ ATTACKS: dict[str, Callable[..., Tensor]] = {name: entry.attack for name, entry 
 
 
 def entry_of(attack: object) -> Entry | None:
-    """The entry of an attack of the table, with or without options bound to it; None for one of somebody else's.
+    """Find the entry of an attack, with or without options bound to it; None for an attack that is not of the table.
 
-    Entries that differ in options alone share their facts.
+    Names that are one function with other options (the transfer attacks, the corruptions) give the first entry of it.
     """
     function = _unbound(attack)
     return next((entry for entry in TABLE.values() if _unbound(entry.attack) is function), None)

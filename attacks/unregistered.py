@@ -10,7 +10,7 @@ _REGISTERED = ("_parameters", "_buffers", "_modules")
 
 
 def unregistered_modules(network: nn.Module) -> list[nn.Module]:
-    """Those that `network.modules()` passes by, and with it `eval()`, `to()` and `parameters()`; each once."""
+    """List the modules that `network.modules()` misses, and so do `eval()`, `to()` and `parameters()`; each once."""
     known = {id(module) for module in network.modules()}
     found: dict[int, nn.Module] = {}
     waiting = list(network.modules())
@@ -26,9 +26,9 @@ def unregistered_modules(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def buffers_kept(modules: list[nn.Module]) -> Iterator[None]:
-    """Put the buffers of modules back after the block: in training mode every pass moves the statistics of batch norm.
+    """Restore the buffers of modules after the block: in training mode every pass updates batch norm's statistics.
 
-    Their own mode is left alone, since it is the network's answer that is asked for.
+    Their mode is not changed: the logits must be those that the network gives as it stands.
     """
     before: list[tuple[Tensor, Tensor]] = [
         (buffer, buffer.clone()) for module in modules for buffer in module.buffers(recurse=False)

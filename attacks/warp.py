@@ -1,4 +1,4 @@
-"""Move the pixels of images: rotate, shift, zoom or displace them, each sample by amounts of its own."""
+"""Rotate, shift, zoom or displace images by bilinear resampling, each sample by its own amounts."""
 
 from typing import Literal
 
@@ -36,13 +36,13 @@ def warp(
 
 
 def displaced(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Fetch each pixel from (N, H, W) further down and right, in pixels, mirroring the image at its border."""
+    """Read each output pixel from the place `down` and `right` of it, (N, H, W) in pixels; mirrors at the border."""
     rows, columns = centred(images)
     return sampled(images, rows + down, columns + right, padding="reflection")
 
 
 def sampled(images: Tensor, y: Tensor, x: Tensor, *, padding: Padding) -> Tensor:
-    """Read images at (N, H', W') places, in pixels from their centres, with bilinear interpolation."""
+    """Read images (N, C, H, W) at places (N, H', W'), in pixels from their centres, bilinearly: (N, C, H', W')."""
     height, width = images.shape[-2:]
     grid = torch.stack([x * (2 / width), y * (2 / height)], dim=3)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)

@@ -1,1 +1,1 @@
-"""Attacks with a fixed budget that climb the network's gradient."""
+"""White-box attacks with a fixed budget that ascend the gradient: FGSM, PGD, APGD and transfer attacks."""

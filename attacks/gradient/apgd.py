@@ -1,7 +1,7 @@
-"""APGD, the parameter-free PGD of AutoAttack, on the cross-entropy, on the DLR loss and on the DLR loss of targets.
+"""APGD, the parameter-free PGD of AutoAttack, on the cross-entropy, the DLR loss and the targeted DLR loss.
 
-All follow the authors' code step by step; given the same start they visit the same points. What differs is the cost: a
-sample leaves in the pass that finds it fooled, others take its place, and nothing is looked at twice.
+All follow the authors' code step by step; given the same start they visit the same iterates. Only the cost differs: a
+sample leaves in the pass that finds it fooled, waiting samples take its place, and no image is evaluated twice.
 """
 
 from collections.abc import Callable, Iterable
@@ -41,11 +41,11 @@ def apgd_ce(
     are those of AutoAttack; in l1 that takes `restarts=5`, in its version `plus` too. For random networks `eot` passes
     are averaged in each step, 20 in its version `rand`.
 
-    `labels` (N,) are the classes to leave or, with `targeted`, to reach; `eps` is a number or has one entry a sample. A
-    sample that something fools comes back as that, any other as the point of the highest loss. A sample that holds out
-    costs steps + 1 forward and `steps` backward passes a restart; in l1 two forwards more. The image itself is never
-    looked at. At most `batch_size` samples are in play at once (None: all); neither this nor `compact=False`, which
-    keeps fooled samples in the batch, nor the order of samples changes a result, which depends on (seed, index) alone.
+    `labels` (N,) are the classes to leave or, with `targeted`, to reach; `eps` is a number or has one entry a sample.
+    The result of a sample is the iterate that fools, else the one with the highest loss. A sample that is never fooled
+    costs steps + 1 forward and `steps` backward passes a restart; in l1 two forwards more. The clean image is never
+    evaluated. At most `batch_size` samples are in the batch at once (None: all); neither this nor `compact=False`,
+    which keeps fooled samples in it, nor the order of samples changes a result, which depends on (seed, index) alone.
     """
     _check(steps=steps, restarts=restarts, eot=eot)
     samples = Samples.of(images, labels, eps=eps, norm=_own(norm), targeted=targeted, indices=indices)
@@ -72,7 +72,7 @@ def apgd_dlr(
     seed: int = 0,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Run APGD on the difference of logits ratio (Croce & Hein, 2020): `apgd_ce` with `dlr` in place of the loss."""
+    """Run APGD on the difference of logits ratio (Croce & Hein, 2020): `apgd_ce` with `dlr` as its loss."""
     _check(steps=steps, restarts=restarts, eot=eot)
     samples = Samples.of(images, labels, eps=eps, norm=_own(norm), targeted=targeted, indices=indices)
     kept = Kept.of("best", samples)
@@ -97,12 +97,12 @@ def apgd_t(
     seed: int = 0,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Run APGD towards each of the likeliest wrong classes in turn (Croce & Hein, 2020), until one way out is found.
+    """Run APGD towards each of the likeliest wrong classes in turn (Croce & Hein, 2020), until one run succeeds.
 
-    The loss is `dlr_targeted`, the targets are the `num_targets` classes (or as many as there are) that the network
-    gives the image itself after its label, likeliest first; any class but the label counts as fooled. To see them takes
-    one forward pass, and what that finds fooled comes back as it is. AutoAttack takes nine targets, in l1 five. All
-    else is as in `apgd_ce`, for each target.
+    The loss is `dlr_targeted`; the targets are the `num_targets` likeliest wrong classes of the clean image (all, where
+    there are fewer), in order, and any class but the label counts as success. One forward pass finds the targets; an
+    image that it finds misclassified is returned as it is. AutoAttack takes nine targets, in l1 five. All else is as in
+    `apgd_ce`, for each target.
     """
     _check(steps=steps, restarts=restarts, eot=eot, num_targets=num_targets)
     samples = Samples.of(images, labels, eps=eps, norm=_own(norm), targeted=False, indices=indices)
@@ -118,7 +118,7 @@ def _of_labels(loss: Loss) -> Callable[[Samples, Tensor], Tensor]:
 def _towards_each(
     classifier: Classifier, samples: Samples, kept: Kept, num_targets: int, restarts: int, batch_size: int | None
 ) -> Iterable[Round]:
-    """Look at the images themselves, keep those that fool, and aim at the other classes, likeliest first."""
+    """Classify the clean images, keep those that are misclassified, and yield a round for each target class."""
     ranked = []
     for part in samples.split(batch_size):
         logits = classifier.logits(part.images, rows=part.rows)
@@ -132,7 +132,7 @@ def _towards_each(
 
 
 def _towards(targets: Tensor, samples: Samples, logits: Tensor) -> Tensor:
-    """The loss of one target a sample; `targets` has an entry for each sample of the batch that came in."""
+    """The loss towards one target a sample; `targets` has an entry for each sample of the whole call."""
     return dlr_targeted(logits, samples.labels, targets[samples.rows])
 
 

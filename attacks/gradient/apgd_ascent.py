@@ -1,4 +1,4 @@
-"""The ascent of APGD: one engine for all its losses, norms and targets, over a queue of samples."""
+"""The gradient ascent of APGD for all its losses, norms and targets, over a queue of samples."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,19 +20,19 @@ from attacks.samples import Samples
 
 @dataclass(frozen=True)
 class Round:
-    """One attempt at every sample that no earlier one has fooled."""
+    """One run (a restart or a target) over all samples that no earlier run has fooled."""
 
     objective: Callable[[Samples, Tensor], Tensor]
     """Samples and their (N, classes) logits to the (N,) values to raise."""
     zero: float
-    """Where the authors' loss is 0 on the scale of these values; see `Halving`."""
+    """The value of `objective` at which the authors' loss is 0; see `Halving`."""
     stream: int
-    """By which the randomness knows the round."""
+    """The stream of its random start."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The ascent with the options that all rounds share."""
+    """APGD's ascent with the options that all rounds share."""
 
     classifier: Classifier
     norm: Norm
@@ -43,7 +43,7 @@ class Engine:
     compact: bool
 
     def run(self, samples: Samples, rounds: Iterable[Round], kept: Kept) -> Tensor:
-        """Take the samples through the rounds, each with those that are left, and return what is kept."""
+        """Run the rounds one after the other, each on the samples not fooled so far, and return the kept images."""
         with self.classifier.frozen():
             for attempt in rounds:
                 left = samples.select(kept.open(samples))
@@ -59,7 +59,7 @@ class Engine:
         return kept.images
 
     def _start(self, samples: Samples, *, stream: int) -> Tensor:
-        """Draw noise and scale it to norm eps, where it is cut at [0, 1]; in l1 project it instead."""
+        """Start at noise scaled to norm eps (l1: unscaled), projected onto ball and [0, 1]."""
         images, linf = samples.images, self.norm.name == "linf"
         draw = random.uniform if linf else random.normal
         noise = draw(self.seed, samples.indices, images.shape[1:], stream=stream, dtype=images.dtype) - 0.5 * linf
@@ -68,7 +68,7 @@ class Engine:
         return self.norm.project(images + noise, images, samples.eps)
 
     def _onwards(self, tops: Tensor, samples: Samples) -> Tensor:
-        """Start where the phase before was highest, brought into the smaller ball."""
+        """Start at the best iterate of the phase before, projected onto the smaller ball."""
         return self.norm.project(tops[samples.rows], samples.images, samples.eps)
 
     def _climb(
@@ -81,9 +81,10 @@ class Engine:
         steps: int,
         counts: bool,
     ) -> Tensor:
-        """Ascend, and return the highest point of each sample of the batch that came in.
+        """Ascend for `steps`, and return the best iterate (N, C, H, W) of each sample.
 
-        Where it `counts`, every point is offered to `kept`, and a sample leaves in the pass that finds it fooled.
+        With `counts` (the phase whose ball is eps) iterates go to `kept` instead, and a sample leaves in the pass that
+        finds it fooled; the returned tensor is then not filled.
         """
         clock = Clock(steps)
         tops = torch.empty_like(kept.images)
@@ -163,7 +164,7 @@ class Engine:
         )
 
     def _highest(self, ended: "Ascent", attempt: Round) -> Tensor:
-        """The best of all points, the last of which nobody has looked at yet."""
+        """The best of all iterates, the last of which has yet to be evaluated."""
         passes = [self.classifier.logits(ended.current, rows=ended.samples.rows) for _ in range(self.eot)]
         values = attempt.objective(ended.samples, torch.stack(passes).mean(dim=0))
         return _where(values > ended.best_values, ended.current, ended.best)
@@ -171,13 +172,13 @@ class Engine:
 
 @dataclass(frozen=True)
 class Ascent:
-    """Where each sample in play stands; one row a sample."""
+    """The state of the ascent; one row a sample."""
 
     samples: Samples
     looked: Tensor
-    """(N, C, H, W): the iterate that was looked at last."""
+    """(N, C, H, W): the iterate that was evaluated last."""
     current: Tensor
-    """(N, C, H, W): the iterate to look at next."""
+    """(N, C, H, W): the iterate to evaluate next."""
     best: Tensor
     """(N, C, H, W): the iterate of the highest value."""
     best_gradient: Tensor
@@ -185,7 +186,7 @@ class Ascent:
     pace: Pace
     born: Tensor
     fooled: Tensor
-    """(N,) bool: whether the iterate that was looked at fools."""
+    """(N,) bool: whether the iterate `looked` fools."""
     done: Tensor
 
 

@@ -1,7 +1,8 @@
-"""How far APGD steps, and when it goes back to the best iterate: by halving in linf and l2, by sparsity in l1.
+"""APGD's step size rule, and when it goes back to the best iterate: by halving in linf and l2, by sparsity in l1.
 
-A pace is a row of counters a sample. `checked` takes what the last look told and says who goes back; `moved` makes the
-next iterate. The numbers are those of the authors' code (Croce & Hein, 2020; for l1 Croce & Hein, 2021).
+A pace is a set of counters with one row a sample. `checked` takes the values of the last evaluation and tells which
+samples go back; `moved` makes the next iterate. The constants are those of the authors' code (Croce & Hein, 2020; for
+l1 Croce & Hein, 2021).
 """
 
 from dataclasses import dataclass, replace
@@ -18,29 +19,29 @@ from attacks.samples import Samples
 _RISING = 0.75
 """Share of the steps between two checks that must raise the loss, or the step is halved."""
 _INERTIA = 0.25
-"""Share of the last move that is made again."""
+"""Weight of the previous move in the next one (the paper's 1 - alpha)."""
 _SPARSER = 1.5
 """Factor by which l1 moves fewer pixels than the best iterate did, and shortens its steps."""
 
 
 class Seen(NamedTuple):
-    """What is known after a look at the current iterates; one row a sample."""
+    """The results of evaluating the current iterates; one row a sample."""
 
     ages: Ages
-    """The steps that were taken before the look: 0 at the start."""
+    """The steps taken before this evaluation: 0 at the start."""
     values: Tensor
-    """(N,)."""
+    """(N,): the objective at the current iterates."""
     best_values: Tensor
-    """(N,): the largest so far."""
+    """(N,): its largest value so far."""
     best: Tensor
-    """(N, C, H, W): where it was."""
+    """(N, C, H, W): the iterates of the largest value."""
 
 
 class Pace(Protocol):
     """The rule by which an ascent steps."""
 
     def checked(self, seen: Seen, samples: Samples) -> tuple[Self, Tensor | None]:
-        """Count a look, and say (N,) who goes back to the best iterate; None where nobody can."""
+        """Count an evaluation, and mark (N,) the samples that go back to the best iterate; None: no check was due."""
         ...
 
     def moved(self, current: Tensor, gradient: Tensor, ages: Ages, samples: Samples) -> tuple[Self, Tensor]:
@@ -58,16 +59,16 @@ class Halving:
     norm: Norm
     steps: int
     zero: float
-    """The loss 0, on the scale of the values: the authors count the first step as a rise where its loss exceeds 0."""
+    """The value that stands for the authors' loss 0: they count the first step as a rise where the loss exceeds 0."""
     box: Box | None
     lengths: Tensor
     previous: Tensor
     rises: Tensor
-    """(N,): at how many looks since the last check the value was higher than at the look before."""
+    """(N,): how often since the last check the value was higher than one step before."""
     last: Tensor
-    """(N,): the value of the last look."""
+    """(N,): the value one step before."""
     halved: Tensor
-    """(N,) bool: whether the last check halved."""
+    """(N,) bool: whether the last check halved the step."""
     checked_best: Tensor
     """(N,): the best value at the last check."""
 
@@ -98,7 +99,7 @@ class Halving:
         return pace, everybody
 
     def _check(self, seen: Seen, due: Tensor, *, looks: int) -> tuple["Halving", Tensor]:
-        """Check those that are due, after so many looks."""
+        """Check the samples that are `due` (N,), `looks` steps after their last check."""
         stuck = ~self.halved & (self.checked_best >= seen.best_values)
         back = due & ((self.rises <= _RISING * looks) | stuck)
         pace = replace(
@@ -133,7 +134,7 @@ class Halving:
 
 @cache
 def _checks(steps: int) -> dict[int, int]:
-    """The ages at which an ascent of so many steps is checked, each with the number of looks since the last check."""
+    """The steps at which an ascent of `steps` is checked, each with the number of steps since the last check."""
     looks, age = max(22 * steps // 100, 1), 0
     checks = {}
     while age + looks < steps:
@@ -145,17 +146,17 @@ def _checks(steps: int) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Sparsity:
-    """Steps of equal size along the steepest pixels, as many as the best iterate suggests (l1).
+    """Steps of l1 length `lengths` spread evenly over the k pixels of the largest |gradient| (l1).
 
-    Every 4 % of the steps the number of pixels becomes that which the best iterate has moved, over 1.5. Where that
-    number falls the step is eps again, from the best iterate; else it shrinks by 1.5, down to eps / 10.
+    Every 4 % of the steps k becomes the number of pixels that the best iterate has changed, over 1.5. Where that number
+    fell by more than 5 % the step is eps again, from the best iterate; else it shrinks by 1.5, down to eps / 10.
     """
 
     norm: Norm
     steps: int
     lengths: Tensor
     counted: Tensor
-    """(N,): how many pixels the best iterate had moved at the last check."""
+    """(N,): how many pixels the best iterate had changed at the last check."""
 
     @classmethod
     def of(cls, norm: Norm, samples: Samples, start: Tensor, *, steps: int) -> "Sparsity":

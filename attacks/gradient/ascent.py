@@ -1,4 +1,4 @@
-"""Projected gradient ascent: the loop that PGD and its kin share, over a queue of samples."""
+"""Projected gradient ascent: the loop of PGD, BIM, MI-FGSM and KL-PGD, over a queue of samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,21 +16,21 @@ from attacks.samples import Samples
 
 @dataclass(frozen=True)
 class _Climbing:
-    """Where each sample stands."""
+    """The state of the ascent; one row a sample."""
 
     samples: Samples
     box: Box | None
     lengths: Tensor
-    """(N, 1, 1, 1): of the steps."""
+    """(N, 1, 1, 1): the step size."""
     looked: Tensor
-    """(N, C, H, W): the iterate that was looked at last."""
+    """(N, C, H, W): the iterate that was evaluated last."""
     current: Tensor
-    """(N, C, H, W): the one after it."""
+    """(N, C, H, W): the iterate to evaluate next."""
     climb: Tensor | None
-    """(N, C, H, W): the sum of gradients that momentum keeps."""
+    """(N, C, H, W): the gradients accumulated by momentum; None without momentum."""
     born: Tensor
     fooled: Tensor
-    """(N,) bool: whether the iterate that was looked at fools."""
+    """(N,) bool: whether the iterate `looked` fools."""
     done: Tensor
 
 
@@ -49,11 +49,11 @@ def ascend(
     batch_size: int | None = None,
     compact: bool = True,
 ) -> None:
-    """Climb from `start` for some steps, and offer every iterate to `kept`; the last one only if its rule is `best`.
+    """Ascend from `start` for `steps`, and offer every iterate to `kept`; the last one only if its rule is `best`.
 
-    `objective` maps samples and their (N, classes) logits to the (N,) values to raise, `lengths` are the steps of each
-    sample of the batch that came in. Under the rule `first` a sample leaves in the pass that finds it fooled. Under the
-    others none leaves early, so that all steps are taken at once, without waiting for the device in between.
+    `objective` maps samples and their (N, classes) logits to the (N,) values to raise; `lengths` (N,) are the step
+    sizes of the samples of the whole call. Under the rule `first` a sample leaves in the pass that finds it fooled.
+    Under the others none leaves early, so no step waits for the device.
     """
 
     clock = Clock(steps)
@@ -77,7 +77,7 @@ def ascend(
         samples, current = state.samples, state.current
         found = look(classifier, samples, current, objective, passes=eot)
         slope = finite(found.gradient)
-        if norm is not LINF or state.climb is not None:  # signs alone know no length
+        if norm is not LINF or state.climb is not None:  # plain linf steps use signs alone
             slope = unit_mean(slope)
         if state.climb is not None:
             slope = momentum * state.climb + slope
@@ -122,9 +122,9 @@ def look(
     *,
     passes: int = 1,
 ) -> Gradient:
-    """Gradient, values and logits at the images; of a random network their mean over several passes.
+    """Evaluate gradient, values and logits at the images, averaged over `passes` where the network is random.
 
-    The mean gradient is that of the expectation over the network's draws (EOT: Athalye et al., 2018).
+    Averaging estimates the gradient of the expectation over the network's draws (EOT: Athalye et al., 2018).
     """
     found = [
         classifier.gradient(images, lambda logits: objective(samples, logits), rows=samples.rows) for _ in range(passes)
@@ -141,7 +141,7 @@ def answer(
     *,
     passes: int = 1,
 ) -> None:
-    """Offer images without a gradient: forward passes alone."""
+    """Evaluate images by forward passes alone, and offer them to `kept`."""
     logits = torch.stack([classifier.logits(images, rows=samples.rows) for _ in range(passes)]).mean(dim=0)
     kept.offer(samples, images, logits, objective(samples, logits))
 

@@ -1,4 +1,4 @@
-"""Attacks that climb the network's gradient: FGSM, its iterated form, with momentum, and PGD on labels or on the KL."""
+"""FGSM, BIM, MI-FGSM and PGD, and PGD on the KL divergence of TRADES."""
 
 from functools import partial
 
@@ -26,8 +26,8 @@ def fgsm(
 ) -> Tensor:
     """Take one steepest step of length eps from the image (Goodfellow et al., 2015), in the geometry of any norm.
 
-    The result is the exact maximiser, within ball and [0, 1], of the objective made linear at the image; in l2 the
-    exact step is cut at [0, 1]. Costs one forward and one backward pass. `indices` has no effect.
+    The result maximises the linearised objective over ball and [0, 1]; in l2 it is the maximiser over the ball, then
+    clipped to [0, 1]. Costs one forward and one backward pass. `indices` has no effect.
     """
     norm = named_norm(norm)
     samples = Samples.of(images, labels, eps=eps, norm=norm, targeted=targeted, indices=indices)
@@ -142,20 +142,20 @@ def pgd(
     reached from any other, and has no effect in l0. The result lies in the ball and in [0, 1]; whether it fools is for
     the caller to measure.
 
-    `keep` chooses what is returned (see `attacks.kept`). `first` is the cheapest and the right one for counting who
-    can be fooled; a sample leaves the computation in the pass that finds it fooled, and another takes its place where
-    `batch_size` lets only so many in at once, unless `compact=False` lets it ride along. Neither option changes the
-    result. Training wants `last`, which does not stop at the boundary. A
-    sample that no restart fools ends, with `first`, where the last restart ended.
+    `keep` chooses which iterate is returned (see `attacks.kept`). `first` is the cheapest and right for measuring
+    robust accuracy: a sample leaves the batch in the pass that finds it fooled, and a waiting one takes its place
+    (`batch_size` is how many there are at once; `compact=False` keeps fooled ones in). Neither option changes the
+    result. Adversarial training wants `last`, which does not stop at the decision boundary. With `first` a sample that
+    no restart fools ends where the last restart ended.
 
-    `momentum` mu adds up gradients, g = mu * g + gradient / mean |gradient|, and steps along g instead: the rule of
-    Dong et al. (2018), the same in every norm, which also is theirs for l2.
+    `momentum` mu accumulates gradients, g = mu * g + gradient / mean |gradient|, and steps along g instead: the rule of
+    Dong et al. (2018), who use it in linf and l2; here it is the same in every norm.
 
     `loss` is what is climbed: `ce` (the log-odds, see `attacks.objectives.log_odds`), `margin` or `dlr`. `eot` is how
     many passes of a random network are averaged in each step: gradients, losses and logits, by which success is judged.
 
     Random starts depend on (seed, index, restart) alone, where `indices` (N,) number the samples (default: 0, 1, ...).
-    With the indices of the whole data set, how it is cut into batches changes nothing but the network's own rounding.
+    With the indices of the whole data set, the cut into batches changes nothing but the network's own rounding.
     An entry of a gradient that is NaN counts as 0, an infinite one as the largest number.
     """
     norm = named_norm(norm)
@@ -184,7 +184,7 @@ def pgd(
                 batch_size=batch_size,
                 compact=compact,
             )
-            # Who fell with the last step is not tried again.
+            # The last iterate has yet to be evaluated: a sample that it fools needs no further restart.
             if keep == "first" and restart + 1 < restarts:
                 samples = samples.select(kept.open(samples)) if compact else samples
                 for part in samples.split(batch_size):
@@ -208,11 +208,12 @@ def kl_pgd(
     seed: int = 0,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Drive the answer away from the one at the image: the inner maximisation of TRADES (Zhang et al., 2019).
+    """Maximise the KL divergence from the clean prediction: the inner maximisation of TRADES (Zhang et al., 2019).
 
-    Ascends KL(answer at the image || answer here) for all `steps` and returns the last iterate, as training wants it;
-    `labels` have no effect. It begins at normal noise of size `start` a pixel, because at the image itself the
-    divergence has no gradient. The other options are those of `pgd`. Costs one forward pass more than `pgd`.
+    Ascends KL(p(clean image) || p(iterate)) for all `steps` and returns the last iterate, as training wants it;
+    `labels` have no effect. It starts at normal noise of standard deviation `start`, because the gradient of the
+    divergence is zero at the image itself. The other options are those of `pgd`. Costs one forward pass more than
+    `pgd`.
     """
     norm = named_norm(norm)
     _check(steps=steps, eot=eot)

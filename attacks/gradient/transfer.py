@@ -1,6 +1,6 @@
-"""Attacks meant for another network than the one at hand: iterated FGSM whose gradients are made to generalise.
+"""Transfer attacks: iterated FGSM whose images are to fool networks other than the one they are made on.
 
-One function with an option for each idea, and the names under which the literature knows their combinations.
+One function with an option for each technique, and the names of their combinations in the literature.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from attacks.norms import LINF, Box, Budget, Norm, finite, named_norm, per_sampl
 from attacks.samples import Samples, budgets
 
 TRANSFER_NORMS = ("linf", "l2", "l1")
-_STRIDE = 2**20  # more draws than a step makes
+_STRIDE = 2**20  # streams reserved for a step: more than the draws that it makes
 
 
 def transfer(
@@ -40,20 +40,20 @@ def transfer(
     seed: int = 0,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Iterate FGSM with momentum (Dong et al., 2018) and any of what makes its images fool other networks too.
+    """Iterate FGSM with momentum (Dong et al., 2018) and techniques that make its images transfer to other networks.
 
-    - `nesterov`: take the gradient where momentum is about to lead (NI: Lin et al., 2020).
-    - `diversity`: with this probability shrink an image to between `smallest` and all of its side, and pad it, anew for
-      each gradient (DI: Xie et al., 2019).
-    - `kernel`: smooth the gradient with a Gaussian of this odd side; 1 is none (TI: Dong et al., 2019).
-    - `scales`: average over that many copies of the image, each of half the brightness (SI: Lin et al., 2020).
-    - `neighbours`: correct by how the mean gradient at so many points within `radius` * eps differed from that here in
-      the step before; a point is cut to [0, 1] (VMI: Wang & He, 2021).
+    - `nesterov`: take the gradient at the point that momentum leads to next (NI: Lin et al., 2020).
+    - `diversity`: with this probability resize an image to between `smallest` and 1 times its side and pad it, with new
+      draws for each gradient (DI: Xie et al., 2019).
+    - `kernel`: smooth the gradient with a Gaussian kernel of this odd side; 1 is none (TI: Dong et al., 2019).
+    - `scales`: average the gradient over copies of the image divided by 1, 2, 4, ..., that many (SI: Lin et al., 2020).
+    - `neighbours`: add the gradient variance of the step before: the mean gradient at that many random points within
+      `radius` * eps, clipped to [0, 1], minus the gradient at the iterate (VMI: Wang & He, 2021).
 
-    Every gradient is that of the log-odds, which have the direction of the cross-entropy's. So in an average of copies
-    or neighbours each has the weight of its slope in logits; by the cross-entropy those of which a network is sure
-    would have none, and rounded to 0 in float32 would move nothing at all. Steps are eps / steps long by
-    default. All are taken, and the last iterate is returned: one that only just fools this network seldom fools
+    Gradients are those of the log-odds, which have the direction of the cross-entropy's. Averages over copies or
+    neighbours therefore weigh each by its gradient in logits; gradients of the cross-entropy of confident copies would
+    have almost no weight, and where all round to 0 in float32 nothing would move. The step size is eps / steps by
+    default. All steps are taken and the last iterate is returned: one that only just fools this network seldom fools
     another. A step costs scales * (1 + neighbours) passes, forward and backward. `norm` is linf, l2 or l1. All draws
     depend on (seed, index, step) alone.
     """
@@ -69,7 +69,7 @@ def transfer(
     result = whole.images.clone()
 
     def gradient(samples: Samples, current: Tensor, stream: int) -> Tensor:
-        """Of the log-odds, averaged over copies, each of them resized by its own draws."""
+        """The gradient of the log-odds, averaged over the scaled copies, each resized by its own draws."""
         slopes = []
         for copy in range(scales):
             inputs = current / 2**copy if copy else current
@@ -147,7 +147,7 @@ sifgsm = partial(transfer, nesterov=True, scales=5)
 vmifgsm = partial(transfer, neighbours=5)
 """VMI-FGSM (Wang & He, 2021), with five neighbours; the paper has up to twenty."""
 combined = partial(transfer, nesterov=True, scales=5, diversity=0.5, kernel=15)
-"""SI-NI-DI-TI-FGSM: all that needs no neighbours."""
+"""SI-NI-DI-TI-FGSM: all techniques but the neighbours of VMI."""
 
 
 def _check(*, steps: int, scales: int, neighbours: int, kernel: int) -> None:

@@ -1,7 +1,7 @@
 """Linear maps of images along their rows and columns: what transfer attacks do to inputs, and to gradients.
 
-A map is a pair of matrices, (N or 1, 1, H, H) and (N or 1, 1, W, W). Being linear, it takes a gradient back through
-itself by its transposes, so that the network's own gradient at the mapped images is all that has to be computed.
+A map is a pair of matrices, (N or 1, 1, H, H) and (N or 1, 1, W, W). Being linear, its backward pass is its transpose,
+so only the network's gradient at the mapped images needs autograd.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class LinearMap(NamedTuple):
         return self.rows @ images @ self.columns.mT
 
     def pull_back(self, gradient: Tensor) -> Tensor:
-        """The gradient at the mapped images to that at the images."""
+        """Turn the gradient at the mapped images into that at the images (the transposed map)."""
         return self.rows.mT @ gradient @ self.columns
 
 
@@ -44,7 +44,7 @@ def resize_and_pad(
 
 
 def _placed(side: int, chosen: Tensor, size: Tensor, place: Tensor, *, smallest: float) -> Tensor:
-    """(N,) draws in (0, 1) to the (N, 1, side, side) matrices that resize and place an axis, or leave it."""
+    """Map (N,) draws in (0, 1) to (N, 1, side, side) matrices that resize and pad one axis; identity if not chosen."""
     low = max(int(smallest * side), 1)
     length = torch.where(chosen, low + (size * (side - low)).floor(), side)[:, None]
     start = (place[:, None] * (side - length + 1)).floor()
