@@ -1,10 +1,10 @@
 """An exported network on the Hugging Face hub, with a card that says what it is worth; only if a user asks for it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.jobs.export.networks import Exportable
+from evaluation.jobs.export.snippet import loading
 from evaluation.record.scores import Score
 from evaluation.report.results import FILE, Results
 from evaluation.report.text import format_interval, format_value
@@ -41,7 +41,7 @@ def model_card(found: Exportable, file: Path, scores: Sequence[Score], *, reposi
         "## Scores\n",
         *_scores(scores),
         "## How to load\n",
-        _loading(found, file, repository),
+        loading(found, file, repository),
     ]
     return "\n".join(parts)
 
@@ -88,42 +88,3 @@ def _scores(scores: Sequence[Score]) -> Iterator[str]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _loading(found: Exportable, file: Path, repository: str) -> str:
-    """Lines to copy, which work as they stand."""
-    fetched = f'hf_hub_download("{repository}", "{file.name}")'
-    about = found.about
-    shapes = {
-        "latents": f"torch.randn(16, {found.example[0].shape[1]})",
-        "labels": "torch.arange(16) % " + str(max(1, len(about["classes"]))),
-        "images": f"torch.rand(16, {about['channels']}, {about['size']}, {about['size']})",
-    }
-    inputs = ", ".join(shapes[name] for name in found.inputs)
-    if file.suffix == ".safetensors" and about["kind"] == "generator":
-        code = (
-            "from huggingface_hub import snapshot_download\n\n"
-            "from advgan.sampling import load_exported, sample\n\n"
-            f'generator = load_exported(snapshot_download("{repository}"))\n'
-            f"{found.output} = sample(generator, 16, seed=0)  # float in [0, 1], NCHW\n"
-        )
-    elif file.suffix == ".safetensors":
-        code = (
-            "from huggingface_hub import hf_hub_download\nfrom safetensors.torch import load_file\n\n"
-            f"weights = load_file({fetched})  # config.json says of what network\n"
-        )
-    elif file.suffix == ".pt2":
-        code = (
-            "import torch\nfrom huggingface_hub import hf_hub_download\n\n"
-            f"network = torch.export.load({fetched}).module()\n{found.output} = network({inputs})\n"
-        )
-    elif file.suffix == ".onnx":
-        feeds = ", ".join(f'"{name}": {shapes[name]}.numpy()' for name in found.inputs)
-        code = (
-            "import onnxruntime\nimport torch\nfrom huggingface_hub import hf_hub_download\n\n"
-            f"session = onnxruntime.InferenceSession({fetched})\n{found.output} = session.run(None, {{{feeds}}})[0]\n"
-        )
-    else:
-        return f"Score it with torch-fidelity's own command:\n\n```console\n{about['fidelity']}\n```\n"
-    latents = f"\nLatents: `{json.dumps(about['latents'])}`.\n" if about["kind"] == "generator" else ""
-    return f"```python\n{code}```\n{latents}"

@@ -57,6 +57,16 @@ def push(source: Path, out: Path, **options: Any) -> Path:
     return folder
 
 
+def executed(folder: Path, monkeypatch: pytest.MonkeyPatch, *, count: int = 16) -> dict[str, Any]:
+    """The names that the card's code leaves, with a folder for the hub and `count` for 16."""
+    code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0].replace("16", str(count))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name: str(folder))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: str(folder / file))
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
+
+
 def test_nothing_goes_to_the_hub_unasked(hub: Hub, scored_run: Path, tmp_path: Path) -> None:
     run(ExportConfig(checkpoint=str(scored_run)), Setup(device="cpu", out=tmp_path / "out"))
     assert hub.calls == []
@@ -95,15 +105,53 @@ def test_a_checkpoint_without_scores_says_so(hub: Hub, tmp_path: Path, write_gan
 def test_the_code_of_the_card_runs(
     kind: str, hub: Hub, scored_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = push(scored_run, tmp_path / "out", format=kind)
-    code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name: str(folder))
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: str(folder / file))
-    names: dict[str, Any] = {}
-    exec(code, names)
+    names = executed(push(scored_run, tmp_path / "out", format=kind), monkeypatch)
     assert names["images"].shape == (16, 3, 8, 8)
     if kind == "safetensors":
         assert torch.equal(names["images"], sample(load_gan(scored_run).generator, 16))
+
+
+@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+@pytest.mark.parametrize("counts", [(90, 10, 0, 0), ()], ids=["known", "unknown"])
+def test_the_code_of_the_card_draws_classes_in_the_shares_of_the_training_data(
+    kind: str,
+    counts: tuple[int, ...],
+    hub: Hub,
+    tmp_path: Path,
+    write_gan: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if kind == "onnx":
+        pytest.importorskip("onnxruntime")
+    folder = push(write_gan(tmp_path, "mlp", counts, conditional=True), tmp_path / "out", format=kind)
+    labels = executed(folder, monkeypatch, count=400)["labels"]
+    expected = torch.tensor(counts or (1, 1, 1, 1)) / sum(counts or (1, 1, 1, 1))
+    assert torch.allclose(labels.bincount(minlength=4) / len(labels), expected, atol=0.1)
+    assert not torch.equal(labels[:-4], labels[4:])
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"latent_kind": "uniform"}, lambda noise: noise.abs().max() <= 1),
+        ({"latent_kind": "sphere"}, lambda noise: torch.allclose(noise.norm(dim=1), torch.tensor(6.0).sqrt())),
+        ({"categorical": 3, "continuous": 2}, lambda latents: torch.equal(latents[:, :3].sum(dim=1), torch.ones(16))),
+    ],
+    ids=["uniform", "sphere", "codes"],
+)
+def test_the_code_of_the_card_draws_latents_as_in_training(
+    options: dict[str, object],
+    size: Callable[[torch.Tensor], bool],
+    hub: Hub,
+    tmp_path: Path,
+    write_gan: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family = "infogan" if "categorical" in options else "mlp"
+    folder = push(write_gan(tmp_path, family, **options), tmp_path / "out", format="pt2")
+    names = executed(folder, monkeypatch)
+    assert names["latents"].shape[1] == load_gan(tmp_path / "gan.safetensors").generator.space.dim
+    assert size(names["latents"])
 
 
 def test_offline_the_files_stay_and_the_error_says_what_to_type(
