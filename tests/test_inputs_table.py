@@ -130,7 +130,16 @@ KINDS_OF_INPUT = [
     Kind("flat", lambda: flat("set"), "set", UNLABELLED),
     Kind("flat splits", lambda: splits(flat, "train", "test"), "set", UNLABELLED),
     Kind("nothing", lambda: Path("set").mkdir(), "set", dict.fromkeys(VERBS, "holds no images")),
+    Kind("training and testing", lambda: splits(classes, "training", "testing"), "set"),
+    Kind(
+        "a handful",
+        lambda: classes("set", range(6)),
+        "set",
+        {"train": "batch_size 8 exceeds the 3 images of set: use 3 or fewer"},
+    ),
     # A table of labels.
+    Kind("a table without a header", with_table("0.png,cat", "{number}.png,{kind}"), "set"),
+    Kind("a list", with_table("0.png cat", "{number}.png {kind}", "set/labels.txt"), "set"),
     Kind("file, label", with_table("file,label", "{number}.png,{kind}"), "set"),
     Kind("filename, class", with_table("filename,class", "{number}.png,{kind}"), "set"),
     Kind("image, target", with_table("image;target", "{number};{kind}"), "set"),

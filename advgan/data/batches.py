@@ -37,8 +37,17 @@ class Batch(NamedTuple):
 
 
 def batches_per_epoch(images: ImageSet, batch_size: int, *, drop_last: bool = True) -> int:
-    """Count the batches of one epoch."""
-    return len(images) // batch_size if drop_last else -(-len(images) // batch_size)
+    """Count the batches of one epoch.
+
+    Raises ValueError where `drop_last` leaves none.
+    """
+    count = len(images) // batch_size if drop_last else -(-len(images) // batch_size)
+    if count == 0:
+        raise ValueError(
+            f"batch_size {batch_size} exceeds the {len(images):,} images of {images.name or 'the set'}: "
+            f"use {max(1, len(images))} or fewer"
+        )
+    return count
 
 
 def batches(
@@ -60,11 +69,7 @@ def batches(
 
     Raises ValueError where `drop_last` leaves no batch at all.
     """
-    if batches_per_epoch(images, batch_size, drop_last=drop_last) == 0:
-        raise ValueError(
-            f"batch_size {batch_size} exceeds the {len(images):,} images of {images.name or 'the set'}: "
-            f"use {max(1, len(images))} or fewer"
-        )
+    batches_per_epoch(images, batch_size, drop_last=drop_last)  # refuses before anything is read
     device = torch.device(device)
     orders = _shuffled(images, batch_size, seed=seed, start=start, drop_last=drop_last)
     return _fetch(images, orders, device, prepare)

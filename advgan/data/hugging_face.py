@@ -13,7 +13,7 @@ import numpy as np
 
 from advgan.config import DataConfig
 from advgan.data.downloading import one_line, quiet_and_patient
-from advgan.data.reading.collection import SPLIT_OF, UNSPLIT, check_classes
+from advgan.data.reading.collection import UNSPLIT, check_classes, split_of
 from advgan.data.reading.files import Files, printable
 from advgan.data.reading.folder import list_folder
 from advgan.data.reading.gather import Check, Stored, decode_layout, decoding
@@ -116,14 +116,14 @@ def _by_split(files: Iterable[Path]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in files:
         word = re.split(r"[-_.]", file.stem.lower())[0]
-        words = [each for each in (word, file.parent.name.lower()) if each in SPLIT_OF]
+        words = [each for each in (word, file.parent.name.lower()) if split_of(each) is not None]
         found.setdefault(words[0] if words else "all", []).append(str(file))
     return found
 
 
 def _parts(source: str, splits: Mapping[str, Any]) -> _Parts:
     """The known splits, or where there are none all; the column of images undecoded."""
-    known = {name: part for name, part in splits.items() if _word(name) in SPLIT_OF} or dict(splits)
+    known = {name: part for name, part in splits.items() if split_of(_word(name)) is not None} or dict(splits)
     features = next(iter(known.values())).features
     image = next((name for name in _ordered(features, _IMAGES) if _holds_images(features[name])), None)
     if image is None:
@@ -156,7 +156,8 @@ def _holds_classes(name: str, features: Mapping[str, Any]) -> bool:
 
 def _layout(source: str, parts: _Parts) -> Layout:
     """One name for each row, `split/number`, in the order of the splits."""
-    order = sorted(parts.splits, key=lambda name: (SPLIT_OF.get(_word(name), UNSPLIT), name))
+    origin = {name: UNSPLIT if (split := split_of(_word(name))) is None else split for name in parts.splits}
+    order = sorted(parts.splits, key=lambda name: (origin[name], name))
     sizes = [len(parts.splits[name]) for name in order]
     said, reason = _said(parts, order)
     classes = tuple(sorted(set(said), key=natural)) if said else ()
@@ -167,7 +168,7 @@ def _layout(source: str, parts: _Parts) -> Layout:
     return Layout(
         [f"{name}/{row}" for name, size in zip(order, sizes, strict=True) for row in range(size)],
         np.array([numbers[kind] for kind in said] if said else np.zeros(sum(sizes)), np.int64),
-        np.repeat(np.array([SPLIT_OF.get(_word(name), UNSPLIT) for name in order], np.uint8), sizes),
+        np.repeat(np.array([origin[name] for name in order], np.uint8), sizes),
         classes,
         unlabelled=reason,
     )

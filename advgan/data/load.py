@@ -54,8 +54,15 @@ def load_data(config: DataConfig, *, workers: int = 0, cache: Path | None = None
         _image_set(collection, chosen, folder, part=f"{part}-{config.seed}{aside}")
         for part, chosen in zip(SPLITS, split(collection), strict=True)
     )
-    note = roles(collection.origin, source=config.source, use=use)[1]
-    return Data(collection.name, train, validation, test, collection.skipped, note=note)
+    notes = [roles(collection.origin, source=config.source, use=use)[1], _shadow(config.source)]
+    return Data(collection.name, train, validation, test, collection.skipped, note="; ".join(filter(None, notes)))
+
+
+def _shadow(source: str) -> str:
+    """Say which path of the user has the name of a known data set."""
+    path = Path(source)
+    there = source.lower() in KNOWN and os.path.exists(path)
+    return f"not what lies here under that name: that is .{os.sep}{path}" if there else ""
 
 
 def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | None:

@@ -38,7 +38,10 @@ def read_torchvision(
     """
     root = cache / "torchvision" / name
     if name == "celeba" and config.resize is None:
-        raise ValueError("celeba: images are 178x218 and must be square; --resize 64 takes the middle square of each")
+        raise ValueError(
+            "celeba: images are 178x218 and must be square; --resize 64 takes the middle square of each (a folder of "
+            "your own by that name is ./celeba)"
+        )
 
     def build(folder: Path) -> Collection:
         if name == "celeba":

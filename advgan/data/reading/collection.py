@@ -1,5 +1,6 @@
 """Every image of a source before it is split: what each kind of source is read into."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,9 +14,20 @@ Origins = npt.NDArray[np.uint8]
 
 TRAIN, VALIDATION, TEST, UNSPLIT = range(4)
 SPLITS = ("train", "validation", "test")
-SPLIT_OF = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("validation", "val", "valid", "dev", "eval", "evaluation"), VALIDATION),
+    **dict.fromkeys(("test", "testing"), TEST),
+}
 """The words by which people call them, in small letters."""
+_OF_WHAT = re.compile(r"[ _-]?(set|data|split|images?|imgs?|samples)$")
 SHARES = (0.1, 0.2)  # validation and test
+
+
+def split_of(word: str) -> int | None:
+    """Tell which split a folder, a file or a cell means: `Test`, `testing`, `test_set`, `test-images`; None if none."""
+    plain = word.strip().lower()
+    return SPLIT_WORDS.get(plain, SPLIT_WORDS.get(_OF_WHAT.sub("", plain)))
 
 
 class Labelled(Protocol):

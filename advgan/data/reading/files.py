@@ -17,17 +17,20 @@ class Files:
     """Every folder, the empty ones too; none ends in a slash, and the root is not among them."""
     open: Callable[[str], Path | IO[bytes]]
     tables: Sequence[str] = ()
-    """Files that may say which class each image is of: .csv and .tsv."""
+    """Files that may say which class each image is of: .csv, .tsv and .txt."""
+
+
+_ADDED = frozenset({"__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 
 
 def hidden(name: str) -> bool:
-    """Tell whether a path is one that people do not see: a dot file, or what macOS adds to its archives."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    """Tell whether a path is one that people did not put there: dot files, and what systems add to folders."""
+    return any(part.startswith(".") or part in _ADDED for part in name.split("/"))
 
 
 def is_table(name: str) -> bool:
-    """Tell by the suffix whether a file is a table."""
-    return name.lower().endswith((".csv", ".tsv"))
+    """Tell by the suffix whether a file may be a table."""
+    return name.lower().endswith((".csv", ".tsv", ".txt"))
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from advgan.data.reading.files import Files, is_table
+from advgan.data.reading.files import Files, hidden, is_table
 from advgan.data.reading.pixels import is_image
 
 
@@ -34,7 +34,7 @@ def _walk(
     """Yield each entry with its relative name; a link back to a folder above is not entered again."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if hidden(entry.name):
                 continue
             name = prefix + entry.name
             if not entry.is_dir():

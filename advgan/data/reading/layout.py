@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from advgan.data.reading.collection import SHARES, SPLIT_OF, UNSPLIT, Labels, Origins, check_classes
+from advgan.data.reading.collection import SHARES, UNSPLIT, Labels, Origins, check_classes, split_of
 from advgan.data.reading.files import Files, printable
 from advgan.data.reading.pixels import SUFFIXES
 from advgan.data.reading.tables import said_by_tables
@@ -131,8 +131,8 @@ def _unwrap(tree: _Tree) -> str:
     root = ""
     while len(tree.subfolders[root]) == 1 and not tree.direct.get(root):
         (only,) = tree.subfolders[root]
-        inner = f"{root}/{only}" if root else only
-        if only.lower() in SPLIT_OF or tree.direct.get(inner) or not tree.subfolders[inner]:
+        inner = _inside(root, only)
+        if split_of(only) is not None or tree.direct.get(inner) or not tree.subfolders[inner]:
             break
         root = inner
     return root
@@ -144,13 +144,14 @@ def _splits(tree: _Tree, root: str) -> dict[int, str]:
     A folder `train` with images directly in it is a class of that name, unless there are no folders but of splits.
     """
     kinds = tree.children(root)
-    folders = {kind: f"{root}/{kind}" if root else kind for kind in kinds if kind.lower() in SPLIT_OF}
+    folders = {kind: _inside(root, kind) for kind in kinds if split_of(kind) is not None}
     flat = bool(kinds) and len(folders) == len(kinds) and not any(tree.subfolders[each] for each in folders.values())
     if not flat and not any(tree.subfolders[each] and not tree.direct.get(each) for each in folders.values()):
         return {}
     splits: dict[int, str] = {}
     for kind, folder in folders.items():
-        split = SPLIT_OF[kind.lower()]
+        split = split_of(kind)
+        assert split is not None
         if split in splits:
             raise ValueError(f"{tree.files.name} has two folders for one split: {splits[split]}/ and {folder}/")
         splits[split] = folder
@@ -171,7 +172,9 @@ def _where(files: Files) -> str:
     inside = [f"{printable(place)}/" if place else "it" for place in places[:3]]
     first = inside[0].removesuffix("it")
     way_out = _WAY_OUT.format(first, first)
-    return f"{len(files.images):,} images lie directly in {' and '.join(inside)}, without a label: {way_out}"
+    count = len(files.images)
+    lie = "image lies" if count == 1 else "images lie"
+    return f"{count:,} {lie} directly in {' and '.join(inside)}, without a label: {way_out}"
 
 
 def _classes_alone(tree: _Tree, root: str, kinds: list[str]) -> Layout:
@@ -181,8 +184,26 @@ def _classes_alone(tree: _Tree, root: str, kinds: list[str]) -> Layout:
             f"{tree.files.name} holds {beside:,} images beside folders of images, such as {printable(kinds[0])}/: name "
             "the folder that is meant, or move one of the two elsewhere"
         )
-    parts = [(UNSPLIT, label, f"{root}/{kind}" if root else kind) for label, kind in enumerate(kinds)]
+    folders = [_inside(root, kind) for kind in kinds]
+    parts = _splits_in_classes(tree, folders) or [(UNSPLIT, label, folder) for label, folder in enumerate(folders)]
     return _arrange(tree, parts, kinds)
+
+
+def _splits_in_classes(tree: _Tree, classes: list[str]) -> list[tuple[int, int, str]]:
+    """The (split, label, folder) of cat/train/, cat/test/ and so on; none where the classes hold anything else."""
+    if any(tree.direct.get(folder) for folder in classes):
+        return []
+    inner = [
+        (split_of(each), label, _inside(folder, each))
+        for label, folder in enumerate(classes)
+        for each in tree.children(folder)
+    ]
+    parts = [(split, label, folder) for split, label, folder in inner if split is not None]
+    return sorted(parts) if len(parts) == len(inner) else []
+
+
+def _inside(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _arrange(tree: _Tree, parts: Iterable[tuple[int, int, str]], classes: list[str]) -> Layout:

@@ -20,7 +20,7 @@ from PIL import (
 
 Pixels = npt.NDArray[np.uint8]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
 # Importing a plugin registers its format, which Pillow would else do later, in whichever thread comes first.
 # None of them starts another program, as EPS does.
 _PLUGINS = (

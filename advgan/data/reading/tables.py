@@ -1,15 +1,17 @@
 """Tables beside image files that say which class each is of: `labels.csv` and its like, as people leave them."""
 
+import codecs
 import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from advgan.data.reading.collection import SPLIT_OF
+from advgan.data.reading.collection import SPLIT_WORDS, split_of
 from advgan.data.reading.files import Files, printable
+from advgan.data.reading.pixels import is_image
 
 FILE_COLUMNS = (
     *("file_name", "filename", "file", "path", "filepath", "file_path", "image", "image_path", "image_name"),
@@ -28,28 +30,33 @@ class Said(NamedTuple):
     """TRAIN, VALIDATION or TEST; None where it has no such column."""
 
 
-class _Table(NamedTuple):
-    name: str
-    rows: list[tuple[str, Said]]
-    """File as the table spells it, and what is said of it."""
+class _Columns(NamedTuple):
+    """Where a table has what, and its first row that is no header."""
+
+    file: int
+    label: int
+    split: int | None
+    first: int
 
 
 def said_by_tables(files: Files) -> tuple[dict[str, Said], str]:
     """What the tables of a source say of each of its images; or nothing, and why, as the end of a sentence about it.
 
-    A table has a header with one of FILE_COLUMNS and one of LABEL_COLUMNS; others are ignored, and so is one that names
-    no image of the source. Files are found by their path from the table on, with or without suffix, or, where that is
-    not there, by the only path that ends so. Raises ValueError for a split that no one knows.
+    A table has a header with one of FILE_COLUMNS and one of LABEL_COLUMNS. Without them the column of files is the one
+    that names images, and the labels are what else it has (see `_columns`). A table that names no image of the source
+    is ignored. Files are found by their path from the table on, with or without suffix, or, where that is not there, by
+    the only path that ends so. Raises ValueError for a split that no one knows.
     """
     said: dict[str, Said] = {}
-    index, told = _Index(files.images), list[str]()
+    index, told, unread = _Index(files.images), list[str](), list[str]()
     for name in files.tables:
-        table = _read(files, name)
-        found = [(index.find(name, file), file, what) for file, what in table.rows] if table else []
-        if not any(image for image, _, _ in found):
+        table = _read(files, name, index)
+        if isinstance(table, str):
+            unread += [table] if table else []
             continue
         told.append(printable(name))
-        for image, file, what in found:
+        for file, what in table:
+            image = index.find(name, file)
             if image is None:
                 return {}, f"{printable(name)} names {printable(file)}, which is not there: add it, or delete its row"
             if said.setdefault(image, what) != what:
@@ -60,7 +67,7 @@ def said_by_tables(files: Files) -> tuple[dict[str, Said], str]:
             f"{' and '.join(told)} says nothing of {len(left):,} of {len(files.images):,} images, first "
             f"{printable(left[0])}: add a row for each, or move them elsewhere"
         )
-    return said, ""
+    return said, "" if said or not unread else unread[0]
 
 
 class _Index:
@@ -98,24 +105,79 @@ def _bare(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _read(files: Files, name: str) -> _Table | None:
-    """Read a table; None where it has not the columns, or is no text."""
+def _read(files: Files, name: str, index: _Index) -> list[tuple[str, Said]] | str:
+    """Each file of a table as it spells it, with what it says of it; or why not, empty where it names no image."""
+    rows = _rows(files, name)
+    columns = _columns(rows, lambda cell: index.find(name, _path(cell)) is not None)
+    if isinstance(columns, str):
+        return columns and f"{printable(name)} {columns}"
+    file, label, split, first = columns
+    width = len(rows[0])
+    whole = [row for row in rows[first:] if len(row) == width and row[file].strip() and row[label].strip()]
+    return [
+        (_path(row[file]), Said(row[label].strip(), None if split is None else _split(files, name, row[split])))
+        for row in whole
+    ]
+
+
+def _rows(files: Files, name: str) -> list[list[str]]:
+    """The cells of a table; none where it is no text. Excel saves UTF-16, or the Western code page of Windows."""
     try:
         opened = files.open(name)
         content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
-        text = content.decode("utf-8-sig")
+        text = _decoded(content)
         header = text.partition("\n")[0]
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count)))
+        delimiter = max(",;\t", key=header.count)
+        if name.lower().endswith(".txt") and delimiter not in header:
+            delimiter = " "
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        return [row for row in rows if any(cell.strip() for cell in row)]
     except (OSError, ValueError, csv.Error):
-        return None
-    columns = [re.sub(r"[\s-]+", "_", column.strip().lower()) for column in rows[0]] if rows else []
-    file, label, split = (_first(columns, known) for known in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
-    if file is None or label is None:
-        return None
-    whole = [row for row in rows[1:] if len(row) == len(columns) and row[file].strip() and row[label].strip()]
-    said = [Said(row[label].strip(), None if split is None else _split(files, name, row[split])) for row in whole]
-    paths = [row[file].strip().replace("\\", "/").removeprefix("./") for row in whole]
-    return _Table(name, list(zip(paths, said, strict=True)))
+        return []
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _path(cell: str) -> str:
+    return cell.strip().replace("\\", "/").removeprefix("./")
+
+
+def _columns(rows: Sequence[Sequence[str]], is_there: Callable[[str], bool]) -> _Columns | str:
+    """Find the columns by their names, else by what is in them; or say why not, in nothing where no image is named.
+
+    Nameless labels are taken from the one column that is neither the files nor numbers the rows, if its words repeat.
+    """
+    if not rows:
+        return ""
+    header = [re.sub(r"[\s-]+", "_", column.strip().lower()) for column in rows[0]]
+    file, label, split = (_first(header, known) for known in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
+    cells = list(zip(*(row for row in rows if len(row) == len(header)), strict=True))
+    if file is None or not any(map(is_there, cells[file])):
+        naming = [column for column, found in enumerate(cells) if 2 * sum(map(is_there, found)) >= len(found)]
+        file = max(naming, key=lambda column: sum(map(is_image, cells[column])), default=None)
+    if file is None:
+        return ""
+    top, below = cells[file][0], cells[file][-1]
+    first = 0 if is_there(top) and is_image(top.strip()) == is_image(below.strip()) else 1
+    if label is not None:
+        return _Columns(file, label, split, first)
+    said = {column: found[first:] for column, found in enumerate(cells) if column not in (file, split)}
+    others = [column for column, found in said.items() if not _numbers_rows(found)]
+    if len(others) == 1 and 2 * len(set(said[others[0]])) <= len(said[others[0]]):
+        return _Columns(file, others[0], split, first)
+    names = f"{', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}"
+    return f"calls none of its columns {names}: rename the one of the classes"
+
+
+def _numbers_rows(cells: Sequence[str]) -> bool:
+    return any(all(cell.strip() == str(start + row) for row, cell in enumerate(cells)) for start in (0, 1))
 
 
 def _first(columns: Sequence[str], known: Iterable[str]) -> int | None:
@@ -123,9 +185,9 @@ def _first(columns: Sequence[str], known: Iterable[str]) -> int | None:
 
 
 def _split(files: Files, name: str, word: str) -> int:
-    found = SPLIT_OF.get(word.strip().lower())
+    found = split_of(word)
     if found is None:
         raise ValueError(
-            f"{files.name}: {printable(name)} has the split {printable(word)!r}; known are {', '.join(SPLIT_OF)}"
+            f"{files.name}: {printable(name)} has the split {printable(word)!r}; known are {', '.join(SPLIT_WORDS)}"
         )
     return found

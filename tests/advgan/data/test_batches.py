@@ -76,6 +76,8 @@ def test_indices_key_noise_by_sample_at_any_batch_size() -> None:
 def test_a_batch_that_no_epoch_can_fill_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="batch_size 24 exceeds the 23 images of made: use 23 or fewer"):
         batches(make_set(), 24, seed=0)
+    with pytest.raises(ValueError, match="use 23 or fewer"):
+        batches_per_epoch(make_set(), 24)
     assert len(first(make_set(), 1, batch_size=24, drop_last=False)[0].indices) == 23
 
 

@@ -379,7 +379,7 @@ MALFORMED: list[tuple[str, Callable[[Path], str], dict[str, object], list[str]]]
         "no classes",
         images_without_classes,
         {},
-        ["1 images lie directly in it, without a label: sort them into class folders, such as cat/"],
+        ["1 image lies directly in it, without a label: sort them into class folders, such as cat/"],
     ),
     (
         "no classes in splits",

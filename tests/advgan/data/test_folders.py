@@ -158,6 +158,13 @@ def test_a_table_says_the_classes_of_flat_images(file: str, label: str, place: s
         ("labels.csv", "id,label", "{value},{label}"),
         ("labels.csv", "file,label", ".\\{value}.png,{label}"),
         ("metadata.csv", "file_name,label", "train/{value}.png,{label}"),
+        ("labels.csv", '"file", "label"', '"{value}.png", "{label}"'),
+        ("labels.csv", "0.png,10", "{value}.png,{label}"),  # no header; the first row twice says the same twice
+        ("labels.csv", ",file,label", "{value},{value}.png,{label}"),  # as pandas writes its index
+        ("labels.csv", ",0,1", "{value},{value}.png,{label}"),
+        ("labels.csv", "Datei;Art", "{value}.png;{label}"),
+        ("labels.csv", "id,path_to_it,class", "x{value},{value}.png,{label}"),
+        ("labels.txt", "0.png 10", "{value}.png {label}"),
     ],
 )
 def test_tables_are_read_as_people_write_them(name: str, header: str, row: str, tmp_path: Path) -> None:
@@ -169,13 +176,77 @@ def test_tables_are_read_as_people_write_them(name: str, header: str, row: str, 
     assert everything(data) == {value: "10" if value < 10 else "9" for value in range(20)}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_tables_are_read_as_excel_saves_them(encoding: str, tmp_path: Path) -> None:
+    write(tmp_path / "set", "", range(20))
+    rows = ["Datei;Klasse", *(f"{value}.png;{'Hündin' if value < 10 else 'Kater'}" for value in range(20))]
+    (tmp_path / "set/labels.csv").write_text("\r\n".join(rows), encoding=encoding)
+    assert load(tmp_path / "set").classes == ("Hündin", "Kater")
+
+
+@pytest.mark.parametrize("header", ["file,cat,dog", "file,caption"])
+def test_a_table_whose_labels_nobody_can_tell_says_so(header: str, tmp_path: Path) -> None:
+    write(tmp_path / "set", "", range(20))
+    rest = ",1,0" if "dog" in header else ",a picture of number {value}"
+    table(tmp_path / "set", "labels.csv", header, [f"{value}.png{rest.format(value=value)}" for value in range(20)])
+    with pytest.raises(ValueError, match=r"labels\.csv calls none of its columns label, .*category: rename the one"):
+        load(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training", "testing"),
+        ("Train", "TEST"),
+        ("train_set", "test_set"),
+        ("train-images", "val_images"),
+        ("train", "dev"),
+        ("train", "eval"),
+        ("training_data", "testing data"),
+    ],
+)
+def test_splits_are_known_by_the_words_that_people_use(train: str, test: str, tmp_path: Path) -> None:
+    two_classes(tmp_path / "set", train)
+    two_classes(tmp_path / "set", test, first=100)
+    data = load(tmp_path / "set")
+    assert data.classes == ("cat", "dog")
+    assert values(data.test) == list(range(100, 140))
+
+
+def test_splits_may_lie_in_the_class_folders(tmp_path: Path) -> None:
+    for kind, first in (("cat", 0), ("dog", 100)):
+        write(tmp_path / "set", f"{kind}/train", range(first, first + 20))
+        write(tmp_path / "set", f"{kind}/test", range(first + 20, first + 30))
+    data = load(tmp_path / "set")
+    assert named(data.test) == {value: "cat" if value < 100 else "dog" for value in [*range(20, 30), *range(120, 130)]}
+    write(tmp_path / "set", "cat/more", range(30, 40))
+    data = load(tmp_path / "set")
+    assert len(everything(data)) == 70, "else they are parts of the class"
+
+
+@pytest.mark.parametrize("added", ["@eaDir", "__pycache__", ".ipynb_checkpoints", "$RECYCLE.BIN"])
+def test_folders_that_systems_add_are_no_classes(added: str, tmp_path: Path) -> None:
+    two_classes(tmp_path / "set")
+    write(tmp_path / "set", added, range(3))
+    write(tmp_path / "set", f"cat/{added}", range(50, 53))
+    assert sorted(everything(load(tmp_path / "set"))) == list(range(40))
+
+
+def test_a_path_by_the_name_of_a_data_set_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not load_data(DataConfig()).note
+    two_classes(tmp_path / "digits")
+    assert "that is ./digits" in load_data(DataConfig()).summary()
+    assert load_data(DataConfig(source="./digits"), cache=tmp_path / "cache").classes == ("cat", "dog")
+
+
 def test_splits_of_a_table_are_kept(tmp_path: Path) -> None:
     write(tmp_path / "set", "", range(40))
     rows = [f"{value}.png,{value % 2},{'test' if value < 10 else 'train'}" for value in range(40)]
     table(tmp_path / "set", "labels.csv", "file,label,split", rows)
     assert values(load(tmp_path / "set").test) == list(range(10))
-    table(tmp_path / "set", "labels.csv", "file,label,split", [row.replace("test", "dev") for row in rows])
-    with pytest.raises(ValueError, match="has the split 'dev'; known are train"):
+    table(tmp_path / "set", "labels.csv", "file,label,split", [row.replace("test", "fold") for row in rows])
+    with pytest.raises(ValueError, match="has the split 'fold'; known are train"):
         load(tmp_path / "set")
 
 
