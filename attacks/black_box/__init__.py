@@ -1,1 +1,1 @@
-"""Attacks that see scores or decisions alone."""
+"""Black-box attacks: they query logits (score-based) or predicted classes (decision-based), never gradients."""

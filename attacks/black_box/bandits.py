@@ -1,4 +1,4 @@
-"""Bandits: an estimate of the gradient carried along as a prior, corrected by two queries, alike within a tile."""
+"""Bandits: a gradient estimate kept from step to step as a prior, constant within tiles, updated by two queries."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from attacks.classifier import Classifier
 from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples, budgets
 
-_LARGEST = 2.0  # of a correction, in units of the noise that it follows: on large logits one query would else be all
-_MOST = 8.0  # of the sums behind a linf prior: tanh rounds to 1 soon after, and the way back would grow long
+_LARGEST = 2.0  # bound on an update, in units of its noise: with large logits one query would otherwise dominate
+_MOST = 8.0  # bound on the argument of tanh in linf: beyond, tanh rounds to 1 and updates back would take many steps
 
 
 class _Rates(NamedTuple):
@@ -44,16 +44,16 @@ def bandits(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Carry the gradient's estimate along as a prior over time and over tiles of pixels (Ilyas et al., 2019).
+    """Estimate the gradient with a time- and tile-dependent prior from score queries (Ilyas et al., 2019).
 
-    In linf or l2. A step asks for the score `radius` away (an l2 norm) along the prior, changed by noise of norm about
-    `exploration` to either side; corrects the prior towards the better one by `learning_rate`, by exponentiated
-    gradients in linf, and by twice the noise at most, so that on large logits one query is not all; steps along it by
-    `step_size` (default: eps / 10, more for few steps); and looks at the result: three queries. The paper's code looks
-    as well but does not count it. Each sample spends at most `queries` forward passes, the first look included, and
-    leaves when fooled; one that is never fooled comes back where it ended.
+    In linf or l2. A step queries the scores at l2 distance `radius` along prior + noise and prior - noise, with noise
+    of norm about `exploration`; updates the prior towards the better one with `learning_rate` (by exponentiated
+    gradients in linf), by at most twice the noise; steps along it by `step_size` (default: eps / 10, more for few
+    steps); and queries the result: three queries, the last of which the paper's code makes but does not count. Each
+    sample spends at most `queries` forward passes, the one on the clean image included, and leaves when fooled; one
+    that is never fooled ends at its last iterate.
 
-    A prior has one value for `tile` x `tile` pixels. Noise depends on (seed, index, step) alone.
+    The prior has one value for `tile` x `tile` pixels. Noise depends on (seed, index, step) alone.
     """
     norm = named_norm(norm)
     if norm.name not in _RATES:

@@ -1,4 +1,4 @@
-"""The boundary attack: a random walk along the decision boundary that comes nearer to the image where it can."""
+"""Boundary attack: a random walk along the decision boundary towards the clean image, from decisions alone."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from attacks.norms import L2, Budget, Norm, named_norm, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_GAUGE = 10  # steps from one look at the sideways move alone to the next
+_GAUGE = 10  # every so many steps the sideways move alone is queried, to adapt its length
 _CONVERGED = 1e-6
 
 
@@ -22,9 +22,9 @@ class _Walk:
     step: Tensor
     """(N,) from 0."""
     sideways: Tensor
-    """(N,) length of the move at the same distance, as a share of the distance."""
+    """(N,) length of the orthogonal move on the sphere, as a share of the distance (the paper's delta)."""
     inwards: Tensor
-    """(N,) length of the move towards the image, as a share of the distance."""
+    """(N,) length of the move towards the clean image, as a share of the distance (the paper's epsilon)."""
     done: Tensor
 
     @property
@@ -47,12 +47,12 @@ def boundary(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Walk at random at the same distance, then a little nearer, wherever that still fools (Brendel et al., 2018); l2.
+    """Propose a random move at the same distance, then one nearer, and keep what fools (Brendel et al., 2018); l2.
 
-    Both moves adapt to each sample: the sideways one until half of them fool, the inwards one until a quarter do, in
-    each step by as much as keeps the length where the share is met. A sample leaves when something within `eps` fools,
-    when it has spent `queries` forward passes, the first look included, or when its inwards moves have shrunk to
-    nothing. Options and result otherwise as in `hopskipjump`, which needs fewer queries.
+    The lengths of both moves adapt to each sample, so that half of the sideways and a quarter of the inward proposals
+    fool. A sample leaves when an image within `eps` fools, when it has spent `queries` forward passes, the one on the
+    clean image included, or when its inward moves have converged. Options and result otherwise as in `hopskipjump`,
+    which needs fewer queries.
     """
     norm = named_norm(norm)
     if norm.name != "l2":
@@ -78,14 +78,14 @@ def boundary(
         distance = near.size.nan_to_num(posinf=0)
         offset = near.image - images
 
-        # Propose: sideways on the sphere around the image, then towards the image.
+        # Propose: orthogonally on the sphere around the clean image, then towards it.
         noise = random.normal(seed, walk.samples.indices, images.shape[1:], stream=near.spent, dtype=images.dtype)
         inner = (noise * offset).sum(dim=(1, 2, 3)) / (offset**2).sum(dim=(1, 2, 3)).clamp(min=1e-30)
         across = norm.steepest(noise - per_sample(inner, images) * offset, images, walk.sideways * distance)
         aside = (images + (offset + across) / per_sample((1 + walk.sideways**2).sqrt(), images)).clamp(0, 1)
         ahead = norm.project(aside, images, (1 - walk.inwards) * distance)
 
-        # Ask; about the sideways move alone only now and then, to gauge it.
+        # Query; the sideways move alone only every `_GAUGE` steps, to adapt its length.
         gauging = walk.step % _GAUGE == 0
         asking = torch.stack([~walk.done, ~walk.done & gauging], dim=1)
         near, fools = oracle.ask_each(near, torch.stack([ahead, aside], dim=1), asking)

@@ -1,7 +1,7 @@
-"""What attacks share that see decisions alone: asking within a budget, a start that fools, the way to the boundary.
+"""Shared by decision-based attacks: queries within a budget, an adversarial start, bisection to the boundary.
 
-Nothing here reads a logit beyond asking which class is the largest. Each query of a sample has a number, and that
-number is the stream of what is drawn for it, so that noise depends on (seed, index, query) alone.
+Of the logits only the argmax is used. The number of a sample's query is the stream of the random draws made for it, so
+that noise depends on (seed, index, query) alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,14 +20,14 @@ from attacks.objectives import fooled
 from attacks.samples import Samples, check_images
 
 ROOM = 256
-"""How many images a call may hold where few samples send many; where many do, each sends one."""
+"""Bound on the images of a call where few samples send several probes each; many samples send one each."""
 _TRIES = 100
-_BISECTIONS = 60  # never reached: fifty halve a float64 away
+_BISECTIONS = 60  # never reached: about fifty exhaust the precision of float64
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest image of each sample that was seen to fool, and what was spent to find it."""
+    """The nearest image of each sample that was found to fool, and the queries spent."""
 
     samples: Samples
     image: Tensor
@@ -44,12 +44,12 @@ class Nearest:
 
     @property
     def within(self) -> Tensor:
-        """Whether the aim is reached: something within eps, or without an eps a distance of 0; (N,) booleans."""
+        """Whether the search is over: a fooling image within eps, or without eps at distance 0; (N,) booleans."""
         return self.size <= torch.where(self.samples.eps < torch.inf, self.samples.eps, 0)
 
 
 class Search(Protocol):
-    """The state of an attack along the boundary."""
+    """The state of a decision-based attack."""
 
     @property
     def near(self) -> Nearest: ...
@@ -57,7 +57,7 @@ class Search(Protocol):
 
 @dataclass(frozen=True)
 class Oracle:
-    """The classifier as such an attack sees it: images in, whether they fool out, so many times a sample."""
+    """The classifier as a decision-based attack sees it: whether images fool, for at most `queries` of each sample."""
 
     classifier: Classifier
     norm: Norm
@@ -68,7 +68,7 @@ class Oracle:
             raise ValueError(f"queries must be 1 or more; got {self.queries}")
 
     def open(self, near: Nearest) -> Tensor:
-        """Whether a sample still has something to gain and queries to gain it with: (N,) booleans."""
+        """Whether a sample can still improve and has queries left: (N,) booleans."""
         return ~near.within & (near.samples.eps > 0) & (near.spent < self.queries)
 
     def left(self, near: Nearest) -> Tensor:
@@ -76,15 +76,15 @@ class Oracle:
         return self.queries - near.spent
 
     def ask(self, near: Nearest, candidates: Tensor, asking: Tensor) -> tuple[Nearest, Tensor]:
-        """Ask about one candidate of each sample that is `asking` (N,); False for all others."""
+        """Query one candidate (N, C, H, W) of each sample where `asking` (N,): whether it fools, False for others."""
         near, fools = self.ask_each(near, candidates[:, None], asking[:, None])
         return near, fools.squeeze(1)
 
     def ask_each(self, near: Nearest, candidates: Tensor, asking: Tensor) -> tuple[Nearest, Tensor]:
-        """Ask about several candidates, (N, K, C, H, W) in [0, 1], where `asking` (N, K): (N, K) booleans.
+        """Query candidates (N, K, C, H, W) in [0, 1] where `asking` (N, K): whether they fool, (N, K) booleans.
 
-        A sample that is not open or asks beyond its budget gets no answer, which is False, and pays nothing. Whatever
-        fools counts as found. Waits for the device once, to send only what is asked.
+        Candidates of samples that are not open, or beyond their budget, are not sent, cost nothing and give False. The
+        nearest fooling image is updated by those that fool. Waits for the device once, to send only what is asked.
         """
         samples, several = near.samples, asking.shape[1]
         asking = asking & self.open(near)[:, None] & (asking.cumsum(dim=1) <= self.left(near)[:, None])
@@ -109,10 +109,10 @@ class Oracle:
         return replace(near, image=image, size=torch.where(nearer, size, near.size), spent=spent), fools
 
     def start(self, samples: Samples, *, starts: Tensor | None, seed: int) -> Nearest:
-        """Look at each image, then at its start, then at noise of every coarseness, until something fools.
+        """Query the clean image, then its start, then noise of growing cell size, until something fools.
 
-        Coarse noise looks like more classes than fine noise, which many networks all take for one and the same. At most
-        half of the queries and 100 go into it.
+        Networks often assign all fine noise to one class, and coarse noise to several. Noise takes at most half of the
+        queries, and at most 100.
         """
         near = Nearest(
             samples, samples.images, torch.full_like(samples.eps, torch.inf), torch.zeros_like(samples.labels)
@@ -129,10 +129,10 @@ class Oracle:
     def bisect(
         self, near: Nearest, along: Callable[[Tensor], Tensor], far: Tensor, tolerance: float, active: Tensor
     ) -> tuple[Nearest, Tensor]:
-        """Find where a path leaves the region that fools: the smallest radius (N,) known to, within `tolerance` of it.
+        """Find by bisection the smallest radius (N,) on a path that fools, within the relative `tolerance`.
 
-        `along` maps radii to images, and the one at radius `far` fools. Near ends are likelier than the middle once an
-        attack has come close, so the first look is 5 % nearer, and looks get bolder while they fool.
+        `along` maps radii (N,) to images; the image at radius `far` fools. Once an attack has come close, the boundary
+        is mostly near `far`: so the first query is 5 % nearer, and the share grows fourfold with every success.
         """
         low, high, drop = torch.zeros_like(far), far, torch.full_like(far, 0.05)
         for _ in range(_BISECTIONS):
@@ -149,12 +149,12 @@ class Oracle:
     def climb(
         self, near: Nearest, place: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Tensor, *, seed: int
     ) -> tuple[Nearest, Tensor]:
-        """Estimate the normal of the boundary, towards where it fools, from `wanted` (N,) probes of each sample.
+        """Estimate the normal of the boundary, pointing to where it fools, from `wanted` (N,) probes of each sample.
 
-        `place` turns random unit vectors, (N, K, C, H, W), into candidates and the vectors that these really took.
-        Their mean, each with the sign of its answer less the mean sign, is the estimate (Chen et al., 2020): of each
-        sample alone, so that its length and direction do not depend on the batch. Sums are added up probe by probe, so
-        that they are the same however many probes share a call.
+        `place` turns random unit vectors (N, K, C, H, W) into candidates and the vectors after clipping. The estimate
+        is their sum weighted by sign minus mean sign, +1 for a probe that fools and -1 for one that does not (Chen et
+        al., 2020, with the mean as baseline). It is computed for each sample alone and added up probe by probe, so that
+        neither the batch nor the number of probes in a call changes it.
         """
         samples, first = near.samples, near.spent
         total = torch.zeros_like(samples.images)
@@ -178,7 +178,7 @@ class Oracle:
         )
 
     def _vectors(self, seed: int, samples: Samples, streams: Tensor) -> Tensor:
-        """Random vectors of l2 length 1, (N, K, C, H, W) for streams (N, K): all ways alike, or for linf in a cube."""
+        """Draw unit vectors in l2, (N, K, C, H, W) for streams (N, K): normalised normal (linf: uniform) noise."""
         shape, dtype = samples.images.shape[1:], samples.images.dtype
         indices = samples.indices[:, None].expand_as(streams).flatten()
         if self.norm.name == "linf":
@@ -189,7 +189,7 @@ class Oracle:
 
 
 def checked_starts(starts: Tensor | None, images: Tensor) -> Tensor | None:
-    """The starts as the images are, one for each; ValueError where they are not."""
+    """Check that starts are one image in [0, 1] for each sample, and move them to the images' device and dtype."""
     if starts is None:
         return None
     starts = as_tensor(starts, "starts")
@@ -200,9 +200,9 @@ def checked_starts(starts: Tensor | None, images: Tensor) -> Tensor | None:
 
 
 def nearest(samples: Samples, norm: Norm, states: Iterable[Search]) -> Tensor:
-    """What was found for all samples: the nearest image that fools, brought into the ball where it lies outside.
+    """Collect the results: the nearest fooling image, projected onto the eps-ball where it lies outside.
 
-    The very image that was asked about wherever it is within eps; the sample's own where nothing fooled.
+    Within eps it is exactly the image that was queried; where nothing fooled it is the clean image.
     """
     result = samples.images.clone()
     for near in (state.near for state in states):

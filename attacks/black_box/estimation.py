@@ -1,4 +1,4 @@
-"""Gradients from scores alone, by finite differences along random directions, and the loop that climbs them."""
+"""Gradient estimates from score queries, by finite differences along random directions, and the ascent along them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,24 +16,24 @@ from attacks.samples import Samples
 
 @dataclass(frozen=True)
 class Climb:
-    """Samples on their way up."""
+    """The state of the ascent; one row a sample."""
 
     samples: Samples
     at: Tensor
-    """(N, C, H, W)."""
+    """(N, C, H, W): the iterate."""
     memory: Tensor
-    """(N, ...) whatever a rule carries from step to step; 0 at first."""
+    """(N, ...): what a rule keeps from step to step (a momentum, a prior); 0 at first."""
     step: Tensor
     """(N,) steps taken."""
     done: Tensor
 
 
 Rule = Callable[[Climb], tuple[Tensor, Tensor]]
-"""One step: a climb to its next images, in ball and [0, 1], and its next memory."""
+"""One step of an attack: from a state to the next iterate, in ball and [0, 1], and the next memory."""
 
 
 class Plan(NamedTuple):
-    """How queries are spent: one at the image, then in each step two a pair and one at the result."""
+    """How queries are spent: one on the clean image, then in each step two for each pair and one on the result."""
 
     steps: int
     pairs: int
@@ -52,11 +52,11 @@ class Plan(NamedTuple):
 
 
 def slope(classifier: Classifier, samples: Samples, at: Tensor, direction: Tensor, *, radius: float) -> Tensor:
-    """Estimate each sample's gradient from two queries: (N, C, H, W) directions to (N, C, H, W).
+    """Estimate each sample's gradient from two antithetic queries along directions (N, C, H, W): (N, C, H, W).
 
-    The directions must have independent entries of variance 1, symmetric about 0. The mean of the estimate then is the
-    gradient, if the objective is linear between the two images; and that also at the bounds: only images in [0, 1] are
-    sent, and a pixel whose way is cut there is given the weight of the way that is left.
+    The entries of a direction must be independent and symmetric about 0, of variance 1. The estimate is then unbiased
+    where the objective is linear between the two images, also at the bounds: queries are clipped to [0, 1], and each
+    pixel is weighted by the difference that clipping has left.
     """
     above, below = (at + radius * direction).clamp(0, 1), (at - radius * direction).clamp(0, 1)
     change = _value(classifier, samples, above) - _value(classifier, samples, below)
@@ -74,7 +74,7 @@ def mean_slope(
     plan: Plan,
     radius: float,
 ) -> Tensor:
-    """The mean of `slope` over the pairs of a step, each along a direction drawn for (indices, stream)."""
+    """Average `slope` over the pairs of a step, each along a direction that `draw` makes from (indices, stream)."""
     total = torch.zeros_like(climb.at)
     for pair in range(plan.pairs):
         direction = draw(climb.samples.indices, climb.step * plan.pairs + pair)
@@ -92,9 +92,9 @@ def ascend(
     batch_size: int | None,
     compact: bool,
 ) -> Tensor:
-    """Take steps until the sample is fooled or has taken them all, and look after each; (N, C, H, W) where they end.
+    """Take at most `steps` steps by `rule`, with a query after each, until the sample is fooled: (N, C, H, W).
 
-    `memory` is the shape of what the rule carries, a sample.
+    `memory` is the shape of the rule's memory for one sample.
     """
 
     def begin(fresh: Samples) -> Climb:

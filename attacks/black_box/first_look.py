@@ -1,4 +1,4 @@
-"""The first query of an attack that sees scores: who has to be attacked at all."""
+"""The first query of a score-based attack: which samples are classified correctly and have to be attacked."""
 
 import torch
 
@@ -7,9 +7,9 @@ from attacks.samples import Samples
 
 
 def first_look(classifier: Classifier, samples: Samples, *, batch_size: int | None) -> Samples:
-    """The samples that do not fool as they are, and have a budget; costs one forward pass a sample.
+    """Select the samples that do not fool yet and have eps above 0; costs one forward pass a sample.
 
-    Whoever is left out is answered with its image.
+    Callers return the others unchanged.
     """
     fooled = [
         part.fooled(classifier.logits(part.images, rows=part.rows)) | (part.eps == 0)

@@ -1,4 +1,4 @@
-"""HopSkipJump: along the decision boundary by an estimate of its normal, from decisions alone."""
+"""HopSkipJump: a walk along the decision boundary by Monte Carlo estimates of its normal, from decisions alone."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from attacks.norms import L2, Budget, Norm, named_norm, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_HALVINGS = 10  # of a step before it counts as failed
-_RESERVE = 25  # queries that the way back to the boundary takes
+_HALVINGS = 10  # of the step size before a step counts as failed
+_RESERVE = 25  # queries kept for the step and the bisection that follow the probes
 
 
 @dataclass(frozen=True)
 class _Walk:
     near: Nearest
     at: Tensor
-    """(N, C, H, W) on the boundary, on its far side."""
+    """(N, C, H, W): the iterate, on the adversarial side of the boundary."""
     step: Tensor
     """(N,) from 1."""
     done: Tensor
@@ -45,19 +45,19 @@ def hopskipjump(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Walk along the boundary towards the image, seeing decisions alone (Chen et al., 2020); l2 or linf.
+    """Walk along the boundary towards the clean image from decisions alone (Chen et al., 2020); l2 or linf.
 
-    Step t sends probes * sqrt(t) images around a point of the boundary, steps along the normal that their answers give,
-    and goes back to the boundary by bisection. Each sample spends at most `queries` forward passes, the first look
-    included, and leaves before if something within `eps` fools. Without an eps the result is the nearest image that was
-    seen to fool, or the image itself where none was.
+    Step t queries probes * sqrt(t) images around a point of the boundary, steps along the normal estimated from them,
+    and returns to the boundary by bisection. Each sample spends at most `queries` forward passes, the one on the clean
+    image included, and leaves earlier when an image within `eps` fools. Without eps the result is the nearest fooling
+    image of all queries, or the clean image where none was found.
 
-    `starts` (N, C, H, W) are images of the classes to reach, or otherwise fooling ones; where they do not fool, or none
-    are given, the walk starts at noise. Noise seldom looks like a given class: `targeted` without starts leaves the
-    samples as they are for which a hundred draws do not reach it.
+    `starts` (N, C, H, W) are adversarial images to start from (with `targeted`: images of the target classes); where
+    they do not fool, or none are given, the walk starts at noise. Noise is seldom classified as a given class:
+    `targeted` without starts returns samples unchanged for which no draw of up to a hundred is.
 
-    In l2 the probes lie at 1 / pixels of the distance, as in the paper, but not so near that rounding swallows them. In
-    linf they lie at its square root, which with 1000 queries leads 12 % nearer on a network for MNIST.
+    In l2 the probes lie at distance / number of values, as in the paper, but far enough for float32. In linf they lie
+    at distance / sqrt(number of values), which with 1000 queries ends 12 % nearer on a network for MNIST.
     """
     norm = named_norm(norm)
     if norm.name not in ("l2", "linf"):
@@ -85,7 +85,7 @@ def hopskipjump(
         distance = norm.size(at - near.samples.images)
         left = oracle.left(near)
 
-        # Probe: where around this point does it fool?
+        # Probe: estimate the normal of the boundary.
         rounding = pixels**0.5 * 16 * torch.finfo(at.dtype).eps
         share = pixels**-0.5 if norm.name == "linf" else 1 / pixels
         radius = per_sample((share * distance).clamp(min=rounding), at)[:, None]
@@ -97,7 +97,7 @@ def hopskipjump(
         wanted = (probes * step.sqrt()).ceil().long().minimum(left - (left // 2).clamp(max=_RESERVE))
         near, climb = oracle.climb(near, place, torch.where(walk.done, 0, wanted), seed=seed)
 
-        # Step along the normal, half as far until it fools.
+        # Step along the normal, halving the step until it fools.
         move = norm.steepest(climb, at, 1.0)
         length, landed, walking = distance / step.sqrt(), at, ~walk.done
         for _ in range(_HALVINGS):

@@ -1,4 +1,4 @@
-"""NES: follow a gradient estimated from scores along normal directions."""
+"""NES: PGD on a gradient estimated from score queries along normal directions."""
 
 import torch
 from torch import Tensor
@@ -30,13 +30,13 @@ def nes(
 ) -> Tensor:
     """Estimate the gradient along normal directions, two queries each, and step as PGD does (Ilyas et al., 2018).
 
-    A step takes `pairs` directions at distance `radius`, both ways, and a look at its result; the defaults, the moving
-    average of the estimates (`momentum`) among them, are the paper's. There the step is a fifth of eps, halved where
-    the loss rests; `step_size` (default: eps / 10, more for few steps) stays. Each sample spends at most `queries`
-    forward passes, the first look included, and leaves when fooled; one that is never fooled comes back where it ended.
+    A step queries `pairs` antithetic directions with standard deviation `radius` (the paper's sigma), and its result.
+    Their defaults and that of `momentum`, for the moving average of the estimates, are the paper's. The paper's step of
+    eps / 5 is halved where the loss stalls; `step_size` (default: eps / 10, more for few steps) is constant. Each
+    sample spends at most `queries` forward passes, the one on the clean image included, and leaves when fooled; one
+    that is never fooled ends at its last iterate.
 
-    Directions depend on (seed, index, step) alone, and each sample is weighed by its own scores, so that the estimate
-    of one does not suffer from the company of others.
+    Directions depend on (seed, index, step) alone, and an estimate on the sample's own scores alone.
     """
     norm = named_norm(norm)
     if norm.name not in ("linf", "l2", "l1"):

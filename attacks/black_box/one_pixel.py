@@ -1,4 +1,4 @@
-"""One pixel: differential evolution of where to put a few pixels, and in which colours."""
+"""One-pixel attack: differential evolution of the places and colours of a few pixels."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from attacks.objectives import wide
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_WEIGHT = 0.5  # of a difference in a mutation
+_WEIGHT = 0.5  # differential evolution's F, the weight of a difference in a mutation
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class _Evolution:
     population: Tensor
     """(N, members, pixels, 2 + C) in [0, 1]: row, column and colour of each pixel."""
     values: Tensor
-    """(N, members); minus infinity for those that were not looked at."""
+    """(N, members): their scores; minus infinity for those not queried yet."""
     best: Tensor
-    """(N, C, H, W)."""
+    """(N, C, H, W): the best image of all queries."""
     spent: Tensor
     """(N,) queries."""
     done: Tensor
@@ -46,17 +46,18 @@ def one_pixel(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Repaint a few pixels, their places and colours found by differential evolution (Su et al., 2019).
+    """Change the colours of a few pixels, found by differential evolution (Su et al., 2019).
 
-    At most `pixels` are changed (default: as many as `eps` has room for, or one) and at most `eps` values, of which a
-    pixel has one a channel: on colour images eps=3 is one pixel. The norm is l0.
+    At most `pixels` are changed (default: as many as `eps` allows, or one without eps) and at most `eps` values, of
+    which a pixel has one per channel: on colour images eps=3 is one pixel. The norm is l0.
 
-    A query looks at one member of the population: first at each in turn, then, in turn again, at a child that takes
-    its place if it is better. A child is one member plus half the difference of two others, without crossover as in the
-    paper, which has a population of 400 and 40000 queries. Each sample spends at most `queries` forward passes, the
-    first look at the image included, and leaves when fooled; one that is never fooled comes back as the best found.
+    Each query evaluates one candidate: first every member of the population in turn, then for every member in turn a
+    child, which replaces it if it scores higher. A child is one random member plus half the difference of two others,
+    without crossover, as in the paper, which has a population of 400 and 40000 queries. Each sample spends at most
+    `queries` forward passes, the one on the clean image included, and leaves when fooled; one that is never fooled is
+    returned as the candidate with the highest score.
 
-    All samples evolve side by side, each by draws of its own that depend on (seed, index, query) alone.
+    Draws depend on (seed, index, query) alone.
     """
     if named_norm(norm) is not L0:
         raise ValueError(f"one_pixel has no form for {named_norm(norm).name}: it counts values (l0)")
@@ -71,7 +72,7 @@ def one_pixel(
     genes = (most, 2 + images.shape[1])
 
     def begin(fresh: Samples) -> _Evolution:
-        # A quarter of the colours lies at each of the bounds.
+        # A quarter of the colour values starts at 0 and a quarter at 1.
         draws = random.uniform(seed, fresh.indices, (most, population, genes[1]), dtype=images.dtype).transpose(1, 2)
         draws[..., 2:] = (2 * draws[..., 2:] - 0.5).clamp(0, 1)
         values = wide(draws.new_full((len(fresh), population), -torch.inf))
@@ -122,7 +123,7 @@ def _in_pixels(samples: Samples, pixels: int | None) -> Samples:
 
 
 def _three(draws: Tensor, population: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Three different members, (N, 3) uniform draws to three times (N,)."""
+    """Choose three different members: (N, 3) uniform draws to three index tensors (N,)."""
     most = torch.tensor([population, population - 1, population - 2], device=draws.device)
     one, step, third = (draws * most).long().minimum(most - 1).unbind(dim=1)
     other = (one + 1 + step) % population
@@ -132,7 +133,7 @@ def _three(draws: Tensor, population: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _child(population: Tensor, one: Tensor, other: Tensor, third: Tensor, fresh: Tensor) -> Tensor:
-    """Mutate: (N, pixels, 2 + C). A place outside of the image is drawn afresh, a colour cut at its bound."""
+    """Mutate: (N, pixels, 2 + C). A place outside the image is taken from `fresh`; colours are clipped to [0, 1]."""
     rows = torch.arange(len(population), device=population.device)
     child = population[rows, one] + _WEIGHT * (population[rows, other] - population[rows, third])
     inside = (child >= 0) & (child <= 1)
@@ -141,7 +142,7 @@ def _child(population: Tensor, one: Tensor, other: Tensor, third: Tensor, fresh:
 
 
 def _painted(samples: Samples, painting: Tensor) -> Tensor:
-    """Paint (N, pixels, 2 + C) over the images, one pixel after the other; of two in one place the last is seen."""
+    """Write the pixels (N, pixels, 2 + C) into the images in order; of two in one place the last counts."""
     count, channels, height, width = samples.images.shape
     row = (painting[..., 0] * height).long().clamp(max=height - 1)
     column = (painting[..., 1] * width).long().clamp(max=width - 1)

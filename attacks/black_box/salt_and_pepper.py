@@ -1,4 +1,4 @@
-"""The fewest pixels that have to turn black or white at random until a classifier errs."""
+"""Salt-and-pepper noise: the fewest random pixels turned black or white that are misclassified."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from attacks.norms import LINF
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_COLOURS = 1 << 40  # far from the streams of the orders
+_COLOURS = 1 << 40  # streams of the colours, beyond those of the pixel orders
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One row a sample. In its present draw `low` pixels are known not to fool, `high` to fool (0: none yet)."""
+    """One row a sample: in its current draw `low` changed pixels do not fool and `high` do (0: none known yet)."""
 
     samples: Samples
     draw: Tensor
@@ -41,12 +41,12 @@ def salt_and_pepper(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Turn random pixels black or white, all their channels at once, and find the smallest share that fools.
+    """Turn random pixels black or white, in all channels at once, and find the smallest number that fools.
 
-    A draw is an order of the pixels, each with its colour: twice as many of them are changed until the sample is
-    fooled, then the smallest number that fools is found by bisection. Then new draws are made, each with one pixel less
-    than the best so far, until `queries` passes are spent. A sample that nothing fools comes back as it was; one that
-    was fooled from the start too. Draws depend on (seed, index) alone.
+    A draw is a random order of the pixels with a colour each. The number of changed pixels doubles until the sample is
+    fooled, and bisection then reduces it. New draws follow, each starting with one pixel less than the best so far,
+    until `queries` forward passes are spent. A sample that is never fooled, or misclassified from the start, is
+    returned unchanged. Draws depend on (seed, index) alone.
     """
     if queries < 1:
         raise ValueError(f"queries must be 1 or more; got {queries}")
@@ -77,7 +77,7 @@ def salt_and_pepper(
         )
 
     def advance(state: _Search) -> _Search:
-        # Look.
+        # Query.
         samples, tried = state.samples, state.pixels
         logits = classifier.logits(noisy(samples, state.draw, tried), rows=samples.rows)
         fooled = samples.fooled(logits) & ~state.done
@@ -85,7 +85,7 @@ def salt_and_pepper(
         best_draw = torch.where(fooled, state.draw, state.best_draw)
         high, low = torch.where(fooled, tried, state.high), torch.where(fooled, state.low, tried)
 
-        # Between two numbers, or twice as many, or a new draw.
+        # Next: bisect, or double, or begin a new draw.
         between = (high > 0) & (high - low > 1)
         doubling = (high == 0) & (best > places) & (tried < places)
         afresh = ~between & ~doubling

@@ -1,4 +1,4 @@
-"""Sign-OPT: the direction in which the boundary is nearest, from decisions alone."""
+"""Sign-OPT: search for the direction in which the decision boundary is nearest, from decisions alone."""
 
 from dataclasses import dataclass
 
@@ -11,22 +11,22 @@ from attacks.norms import L2, Budget, Norm, named_norm, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_TRIALS = 12  # of a length in one step
+_TRIALS = 12  # step sizes tried in one step's line search
 _TOLERANCE = 1e-5
-_WIDEST, _NARROWEST = 1e-2, 1e-5  # probes, as a share of the distance
+_WIDEST, _NARROWEST = 1e-2, 1e-5  # the probes' radius around the unit direction: first, and at convergence
 
 
 @dataclass(frozen=True)
 class _Aim:
     near: Nearest
     direction: Tensor
-    """(N, C, H, W) of norm 1."""
+    """(N, C, H, W) of l2 norm 1, from the clean image."""
     distance: Tensor
-    """(N,) to the boundary in this direction, seen to fool."""
+    """(N,) the smallest distance in this direction that was found to fool."""
     length: Tensor
-    """(N,) of the last step of the direction that helped."""
+    """(N,) the step size that the next line search starts with."""
     spread: Tensor
-    """(N,) of the probes."""
+    """(N,) the radius of the probes around the direction."""
     done: Tensor
 
     @property
@@ -50,12 +50,12 @@ def signopt(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Turn the direction to the boundary so that the way gets shorter (Cheng et al., 2020); l2.
+    """Minimise the distance to the boundary over directions by sign gradient estimates (Cheng et al., 2020); l2.
 
-    One query tells whether a slightly turned direction has a shorter way: it does if the image at the present distance
-    fools. A step sums `probes` of such signs, follows the sum as far as it shortens the way, and measures the new way
-    by bisection. Where no length helps, the next probes spread ten times less; a sample whose probes cannot spread less
-    leaves. Options and result otherwise as in `hopskipjump`.
+    One query gives the sign of a directional derivative: a perturbed direction is better if the image at the current
+    distance fools. A step averages `probes` such signs, follows the estimate by a line search, and measures the new
+    distance by bisection. Where no step size helps, the radius of the next probes is ten times smaller; a sample leaves
+    at the smallest radius. Options and result otherwise as in `hopskipjump`.
     """
     norm = named_norm(norm)
     if norm.name != "l2":
@@ -83,7 +83,7 @@ def signopt(
         near, images = aim.near, aim.samples.images
         direction, distance, length = aim.direction, aim.distance, aim.length
 
-        # Probe: which turns make the way shorter?
+        # Probe: which perturbed directions bring the boundary nearer?
         def place(vectors: Tensor) -> tuple[Tensor, Tensor]:
             turned = direction[:, None] + per_sample(aim.spread, images)[:, None] * vectors
             turned = unit(turned.flatten(0, 1)).reshape(vectors.shape)
@@ -94,7 +94,7 @@ def signopt(
         near, climb = oracle.climb(near, place, wanted, seed=seed)
         move = norm.steepest(climb, images, 1.0)
 
-        # Turn: twice as far while it helps, a quarter as far until it does.
+        # Line search: double the step while it helps, quarter it until it does.
         trying, helped = ~aim.done, torch.zeros_like(aim.done)
         for _ in range(_TRIALS):
             turned = unit(aim.direction + per_sample(length, images) * move)

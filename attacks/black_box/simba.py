@@ -1,4 +1,4 @@
-"""SimBA: one direction of a basis after the other, forwards or backwards, kept where it helps."""
+"""SimBA: coordinate search along an orthonormal basis (pixels or DCT), from score queries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from attacks.queue import drive
 from attacks.samples import Samples, budgets
 
 Basis = Literal["pixel", "dct"]
-"""`pixel`: the values one by one. `dct`: the cosine waves of a channel, low frequencies first."""
+"""`pixel`: single values. `dct`: the discrete cosine basis of each channel, low frequencies first."""
 
 _STEP_SIZE = 0.2
 
@@ -25,15 +25,15 @@ _STEP_SIZE = 0.2
 class _Walk:
     samples: Samples
     best: Tensor
-    """(N, C, H, W)."""
+    """(N, C, H, W): the iterate."""
     value: Tensor
-    """(N,): of the best; minus infinity before the first proposal, which only asks for it."""
+    """(N,): its score; minus infinity before the first query, which only measures it."""
     order: Tensor
-    """(N, C * H * W): in which each sample takes the directions."""
+    """(N, C * H * W): the order in which each sample takes the directions."""
     turn: Tensor
-    """(N,): how many of them it has been through."""
+    """(N,): how many directions it has tried."""
     backwards: Tensor
-    """(N,) bool: whether forwards has been tried in vain."""
+    """(N,) bool: whether the positive step along the current direction has failed."""
     spent: Tensor
     """(N,) queries."""
     done: Tensor
@@ -55,15 +55,15 @@ def simba(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Step along one direction of a basis after the other, in random order, where it helps (Guo et al., 2019).
+    """Step along basis directions in random order, and keep a step where it raises the score (Guo et al., 2019).
 
-    In l2 or linf. Each direction costs one query, or two where forwards does not help. With `basis="dct"` the waves of
-    the lowest eighth of the frequencies come first, then rings around them, as in the paper's strided order. A step
-    has the norm `step_size`; it defaults to the paper's 0.2 in l2, and to eps in linf. Each sample spends at most
-    `queries` forward passes, one at the image and one more for its score included, and leaves when fooled; one that is
-    never fooled comes back where it ended, which nothing seen was better than.
+    In l2 or linf. Each direction costs one query, or two where the positive step does not help. With `basis="dct"` the
+    lowest eighth of the frequencies comes first, then rings around them, as in the paper's strided order. A step has
+    the norm `step_size`; it defaults to the paper's 0.2 in l2, and to eps in linf. Each sample spends at most `queries`
+    forward passes, two on the clean image included (one to classify, one for its score), and leaves when fooled; one
+    that is never fooled is returned as the iterate with the highest score.
 
-    The order depends on (seed, index) alone; it is kept, with eight bytes for each value of an image in play.
+    The order depends on (seed, index) alone; storing it takes eight bytes for each value of an image in the batch.
     """
     norm = named_norm(norm)
     if norm.name not in ("l2", "linf"):

@@ -1,4 +1,4 @@
-"""SPSA: follow a gradient estimated from scores along random signs."""
+"""SPSA: Adam on a gradient estimated from score queries along random signs."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from attacks.norms import LINF, Budget, Norm, named_norm, per_sample
 from attacks.samples import Samples, budgets
 
 _FIRST_DECAY, _SECOND_DECAY = 0.9, 0.999
-"""Of Adam's two averages (Kingma & Ba, 2015)."""
+"""Adam's beta1 and beta2 (Kingma & Ba, 2015)."""
 
 
 def spsa(
@@ -32,13 +32,12 @@ def spsa(
 ) -> Tensor:
     """Estimate the gradient along random signs, two queries each, and step with Adam (Uesato et al., 2018).
 
-    In linf or l2. A step takes `pairs` directions, both ways, each pixel `radius` from where it is, and a look at its
-    result. Adam moves a pixel by about `step_size` (default: eps / 10, more for
-    few steps; in l2 as a norm). Each sample spends at most
-    `queries` forward passes, the first look included, and leaves when fooled; one that is never fooled comes back where
-    it ended. The paper spends up to a million queries, with 4096 pairs a step.
+    In linf or l2. A step queries `pairs` antithetic directions, which move every pixel by `radius`, and its result.
+    Adam moves a pixel by about `step_size` (default: eps / 10, more for few steps; in l2 it is the norm of a move).
+    Each sample spends at most `queries` forward passes, the one on the clean image included, and leaves when fooled;
+    one that is never fooled ends at its last iterate. The paper spends up to a million queries, with 4096 pairs a step.
 
-    Signs depend on (seed, index, step) alone: each sample has its own.
+    Signs depend on (seed, index, step) alone.
     """
     norm = named_norm(norm)
     if norm.name not in ("linf", "l2"):

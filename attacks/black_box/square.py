@@ -1,4 +1,4 @@
-"""Square: random search with square windows, the last attack of AutoAttack and the only one of it without gradients."""
+"""Square Attack: score-based random search with square windows; the only attack of AutoAttack without gradients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,9 +28,9 @@ class _Search:
     samples: Samples
     ahead: Ahead
     best: Tensor
-    """(N, C, H, W)."""
+    """(N, C, H, W): the iterate."""
     value: Tensor
-    """(N,): of the best; minus infinity before the first look at it."""
+    """(N,): its score; minus infinity before it is queried."""
     spent: Tensor
     """(N,) queries."""
     done: Tensor
@@ -51,15 +51,15 @@ def square(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Change square windows at random and keep what helps (Andriushchenko et al., 2020; l1: Croce & Hein, 2021).
+    """Change random square windows and keep what helps (Andriushchenko et al., 2020; l1: Croce & Hein, 2021).
 
-    `queries` are the forward passes that a sample may spend: one at the image, one at the start, then one a proposal; a
-    sample leaves with the first that fools it. Windows begin with a share `p_init` of the image and shrink by the
-    schedule of AutoAttack, whose defaults these are. Kept is what raises the margin or, with `targeted`, what lowers
-    the cross-entropy. A sample that nothing fools comes back as the best that was found.
+    `queries` are the forward passes that a sample may spend: one on the clean image, one on the start, then one on each
+    proposal; a sample leaves with the first that fools it. Windows first cover a share `p_init` of the image and shrink
+    by the schedule of AutoAttack, whose defaults these are. A proposal is kept if it raises the margin or, with
+    `targeted`, lowers the cross-entropy of the target. A sample that is never fooled is returned as the best found.
 
-    Windows, signs and patterns depend on (seed, index, proposal) alone: each sample has its own, and how the data is
-    cut into batches changes nothing. Images need not be square, and windows reach every pixel.
+    Windows, signs and patterns depend on (seed, index, proposal) alone, so batches change nothing. Images need not be
+    square, and windows reach every pixel.
     """
     norm = named_norm(norm)
     if norm.name not in _PROPOSALS:

@@ -1,6 +1,6 @@
-"""What Square tries next, in each norm: where it starts, and how it changes the best image so far within a window.
+"""The proposal distributions of the Square Attack in each norm: the start, and the change of a window.
 
-All is drawn for each sample by itself, from its own index and step.
+All draws depend on the sample's own index and proposal number.
 """
 
 from typing import Protocol
@@ -18,7 +18,7 @@ _NEWTON_STEPS = 5
 
 
 class Proposals(Protocol):
-    """One norm's rule."""
+    """The proposals in one norm."""
 
     lots: Lots
 
@@ -27,15 +27,15 @@ class Proposals(Protocol):
         ...
 
     def next(self, samples: Samples, best: Tensor, draw: Draw) -> Tensor:
-        """(N, C, H, W) in ball and [0, 1]: what was drawn, tried on the best; with side 0 the best itself."""
+        """Change the drawn window of the best image: (N, C, H, W) in ball and [0, 1]; unchanged where the side is 0."""
         ...
 
 
 class Stripes:
-    """Linf (Andriushchenko et al., 2020): every pixel at one end of its range, so that only signs are searched.
+    """Linf (Andriushchenko et al., 2020): every pixel lies at an end of its range, so that only signs are searched.
 
-    A window that has its signs already gets the opposite ones, as the paper has it and not the code of AutoAttack: on
-    one channel every second query of a window of one pixel would change nothing.
+    A window that already has the drawn signs gets the opposite ones, as in the paper, unlike the code of AutoAttack:
+    with one channel every second proposal for a window of one pixel would change nothing.
     """
 
     def __init__(self, like: Tensor, *, p_init: float, seed: int) -> None:
@@ -60,10 +60,10 @@ class Stripes:
 
 
 class Blobs:
-    """L2 (Andriushchenko et al., 2020) and l1 (Croce & Hein, 2021): budget moves from one window to another.
+    """L2 (Andriushchenko et al., 2020) and l1 (Croce & Hein, 2021): perturbation moves from one window to another.
 
-    The second window is emptied. What it held, what the first one held and what is left of the budget goes into the
-    first one: as its old change, plus a pattern of two blobs of opposite signs.
+    The perturbation in the second window is set to 0. Its norm, that of the first window and the unused budget go into
+    the first window, in the direction of its old perturbation plus a pattern of two blobs of opposite signs.
     """
 
     def __init__(self, like: Tensor, *, norm: int, p_init: float, seed: int) -> None:
@@ -74,7 +74,7 @@ class Blobs:
         self.lots = Lots(self._schedule, seed, windows=2, coins=1 + like.shape[1])
 
     def start(self, samples: Samples) -> Tensor:
-        """Tile the image with patterns, a fifth of its side each, with signs of their own."""
+        """Tile the image with patterns of a fifth of its side, each with random signs and orientation."""
         count, channels, height, width = samples.images.shape
         side = max(min(height, width) // 5, 1)
         grid = (height // side, width // side)
@@ -91,16 +91,16 @@ class Blobs:
         channels = best.shape[1]
         filled, emptied = (self._schedule.window(first, draw.side) for first in draw.first.unbind(dim=1))
 
-        # What there is to give.
+        # The norm available to the first window.
         delta = best - samples.images
         kept = delta * ~(filled.mask() | emptied.mask())
         whole, rest = self._size(delta) ** self._norm, self._size(kept) ** self._norm
         left = (per_sample(samples.eps, best) ** self._norm - whole.sum(1, True)).clamp(min=0)
         amount = (left / channels + (whole - rest).clamp(min=0)) ** (1 / self._norm)
         if self._norm == 1:
-            amount = amount * channels  # too much, as in the official code: what is then taken off makes it sparse
+            amount = amount * channels  # too much, as in the official code: the projection then makes it sparse
 
-        # The change of the first window: in direction half the old one and half the pattern, in size all of it.
+        # The first window's perturbation: the old direction plus the pattern, rescaled to the available norm.
         old = delta * filled.mask()
         new = self._patterns.at(draw.stage, filled, draw.heads[:, 0]) * _signs(draw.heads[:, 1:, None, None])
         new = torch.addcmul(new, old, 1 / self._size(old).clamp(min=1e-12))
@@ -118,11 +118,11 @@ class Blobs:
 
 
 def _thin(delta: Tensor, samples: Samples) -> Tensor:
-    """Bring a change into l1 ball and box, close to the nearest point of both.
+    """Project a perturbation approximately onto l1 ball and box.
 
-    The exact projection sorts, which takes longer than the pass of a small network. This one solves the same equation,
-    sum(clamp(|delta| - level, 0, room)) = eps, by a few steps of Newton that never go too far, as they count the
-    values at their bounds as moving; and scales what is left above eps.
+    The exact projection sorts, which takes longer than a forward pass of a small network. This one solves the same
+    equation, sum(clamp(|delta| - level, 0, room)) = eps, by a few Newton steps, which never overshoot because values at
+    their bounds are counted in the slope, and rescales what still exceeds eps.
     """
     eps = per_sample(samples.eps, delta)
     sizes, room = delta.abs(), torch.where(delta > 0, 1 - samples.images, samples.images)
@@ -138,7 +138,7 @@ def _thin(delta: Tensor, samples: Samples) -> Tensor:
 
 
 def _ends(images: Tensor, eps: Tensor, heads: Tensor) -> Tensor:
-    """(N, C, P) pixels to one end of their range: in channels (N, C) that show heads the lower."""
+    """Move pixels (N, C, P) to the lower end of their range where `heads` (N, C), else to the upper one."""
     return (images + torch.where(heads, -eps, eps)[:, :, None]).clamp_(0, 1)
 
 

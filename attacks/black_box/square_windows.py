@@ -1,4 +1,4 @@
-"""Where Square changes an image: windows that shrink by a schedule, and the patterns that l2 and l1 lay into them."""
+"""Windows of the Square Attack: their schedule of sides, their random draws, and the patterns of l2 and l1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from attacks import random
 
 AHEAD = 32
-"""Proposals whose random numbers are drawn at once: hashing costs some fifty operators however many they are."""
+"""Proposals whose random numbers are drawn at once: a draw launches about fifty operators, whatever its size."""
 
 _LAST_PROPOSALS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After each of these proposals the share of the image that a window covers is halved (Andriushchenko et al., 2020)."""
@@ -36,8 +36,8 @@ class Window(NamedTuple):
 class Schedule:
     """The sides of the windows, proposal by proposal, for images of one size.
 
-    As in the official code the schedule does not depend on how many queries there are. `smallest` and `odd` are what
-    the patterns of l2 and l1 need.
+    As in the official code the schedule does not depend on the number of queries. Sides are at least `smallest` and,
+    with `odd`, rounded up to odd numbers, as the patterns of l2 and l1 need.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Schedule:
         self._columns = torch.arange(width, device=device)
 
     def stage(self, proposal: Tensor) -> Tensor:
-        """Numbers of proposals, from 0, to the stages that they belong to, from 1; stage 0 is before them all."""
+        """Map numbers of proposals, from 0, to stages of the schedule, from 1; negative numbers to stage 0."""
         return torch.bucketize(proposal, self._starts, right=True)
 
     def side(self, stage: Tensor) -> Tensor:
@@ -69,18 +69,17 @@ class Schedule:
         return self.sides[sum(proposal > last for last in _LAST_PROPOSALS)]
 
     def first(self, side: Tensor, draws: Tensor) -> Tensor:
-        """(..., 2) the first row and column of windows of sides (...), by as many uniform draws as there are results.
+        """Draw the first row and column (..., 2) of windows of sides (...), from uniform `draws` (..., 2) in (0, 1).
 
-        Each place that lies within the image is as likely as any other.
+        Uniform over all places at which the window lies within the image.
         """
         room = torch.stack([self.height - side, self.width - side], dim=-1)
         return (draws * (room + 1)).long().minimum(room)  # the product may round up
 
     def places(self, draw: "Draw") -> Tensor:
-        """(N, largest^2): where the pixels of each sample's first window stand in a flat channel.
+        """Flat positions (N, largest^2), within a channel, of the pixels of each sample's first window.
 
-        A window that is smaller than the largest names its last row and column more than once; one of side 0 is read as
-        one of side 1.
+        Windows smaller than the largest repeat their last row and column; one of side 0 counts as side 1.
         """
         steps = torch.minimum(self._rows[: draw.largest], (draw.side - 1).clamp_(min=0)[:, None])
         rows, columns = (draw.first[:, 0, None] + steps[:, :, None]).unbind(dim=2)
@@ -95,22 +94,22 @@ class Draw(NamedTuple):
     """What is drawn for one proposal of each sample."""
 
     stage: Tensor
-    """(N,)"""
+    """(N,) of the schedule; 0 for a sample whose start is to be queried first."""
     side: Tensor
     """(N,)"""
     first: Tensor
-    """(N, windows, 2) first rows and columns, within the image also of windows of side 0."""
+    """(N, windows, 2) first rows and columns; within the image also for windows of side 0."""
     heads: Tensor
-    """(N, coins) booleans."""
+    """(N, coins) booleans: random signs and orientations."""
     largest: int
-    """No side is larger."""
+    """An upper bound on the sides, known to the host."""
     begins: bool
-    """Whether there may be windows of side 0: a sample's first look is at the start itself."""
+    """Whether windows of side 0 may occur: a sample's first query is the start itself."""
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """What is drawn for the next proposals of each sample."""
+    """The draws for the next AHEAD proposals of each sample."""
 
     stage: Tensor
     """(N, AHEAD)"""
@@ -122,10 +121,10 @@ class Ahead:
 
 
 class Lots:
-    """Draws for each sample from its own (seed, index, proposal), many proposals at once.
+    """Random draws for each sample from (seed, index, proposal), made for many proposals at once.
 
-    The draws ahead are rows of the attack's state. How far all have come in them, and the number of the latest
-    proposal's of the sample that joined last, is known without asking the device.
+    The draws are rows of the attack's state (`Ahead`). The host keeps the column that is next, and the proposal number
+    of the sample that joined last, so that no step waits for the device.
     """
 
     def __init__(self, schedule: Schedule, seed: int, *, windows: int, coins: int) -> None:
@@ -134,7 +133,7 @@ class Lots:
         self._youngest = -1
 
     def joined(self, indices: Tensor) -> Ahead:
-        """Room for the draws of samples that join, whose next proposal is -1; they are made with those of all."""
+        """Allocate the draws of joining samples, whose next proposal is -1; `next` then draws anew for all samples."""
         self._place, self._youngest = AHEAD, -1
         shape = (len(indices), AHEAD)
         room = indices.new_empty(shape)
@@ -142,7 +141,7 @@ class Lots:
         return Ahead(room, room, first, room.new_empty(*shape, self._coins, dtype=torch.bool))
 
     def next(self, ahead: Ahead, indices: Tensor, spent: Tensor) -> tuple[Ahead, Draw]:
-        """The draws of samples that have spent (N,) queries, and those ahead, made anew where they are used up."""
+        """Return the next draw of samples that have spent (N,) queries, drawing AHEAD more when they are used up."""
         if self._place == AHEAD:
             ahead, self._place = self._drawn(indices, spent - 2), 0
         place, youngest = self._place, self._youngest
@@ -165,10 +164,10 @@ class Lots:
 
 
 class Patterns:
-    """For each side a square pattern: two blobs, one positive and one negative, of l2 or l1 norm 1.
+    """Square patterns for all sides of a schedule: a positive and a negative blob, together of l2 or l1 norm 1.
 
-    A blob is a pile of ever larger squares about a centre, whose heights fall with the `order` th power of their
-    number (the paper's eta); it takes the upper or the lower half, or with `flipped` the left or the right one.
+    A blob (the paper's eta) is a sum of concentric squares of growing side, whose heights fall with their number to the
+    power `order`; the two fill the upper and lower half, or with `flipped` the left and right half.
     """
 
     def __init__(self, sides: Sequence[int], *, order: int, norm: int, like: Tensor) -> None:
@@ -179,7 +178,7 @@ class Patterns:
         self._values = table.flatten().to(like.device)
 
     def at(self, stage: Tensor, window: Window, flipped: Tensor) -> Tensor:
-        """(N, 1, H, W): each sample's pattern of its stage laid into its window, 0 outside."""
+        """Place each sample's pattern of its stage into its window: (N, 1, H, W), 0 outside."""
         stride = self.largest + 1
         rows, columns = self._offset(window.rows), self._offset(window.columns)
         along = torch.where(flipped, 1, stride)[:, None]
@@ -187,7 +186,7 @@ class Patterns:
         return self._values.index_select(0, places.flatten()).reshape(places.shape)[:, None]
 
     def _offset(self, places: Tensor) -> Tensor:
-        """What lies outside of any window reads the last row or column of the table, which is 0."""
+        """Clamp offsets to the table; pixels outside the window read its last row or column, which is 0."""
         return torch.where(places < 0, self.largest, places.clamp(max=self.largest))
 
 

@@ -1,1 +1,1 @@
-"""The common corruptions of CIFAR-10-C, which no adversary chose."""
+"""The common corruptions of CIFAR-10-C: natural distortions, not chosen by an adversary."""

@@ -9,7 +9,7 @@ from attacks.warp import warp
 
 
 def defocus_blur(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Blur with a disk, which does not shrink below that of 32 pixels, or it would blur nothing. Nothing is drawn."""
+    """Blur with a disk whose radius grows with images above 32 pixels (below, it would blur nothing). Deterministic."""
     radius, sigma = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))[severity - 1]
     return filtered(images, disk(radius * max(1.0, scale_of(images)), sigma))
 
@@ -25,7 +25,7 @@ def glass_blur(images: Tensor, severity: int, seed: int, indices: Tensor) -> Ten
 
 
 def zoom_blur(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Average the image with enlargements of it, one per cent apart. Nothing is drawn."""
+    """Average the image with enlargements of it, one per cent apart. Deterministic."""
     steps = (6, 11, 15, 20, 25)[severity - 1]
     total = 2 * images
     for step in range(1, steps + 1):
@@ -34,17 +34,17 @@ def zoom_blur(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tens
 
 
 def motion_blurred(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Smear within 45 degrees of the horizontal."""
+    """Blur along a random direction within 45 degrees of the horizontal."""
     radius, sigma = ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5))[severity - 1]
     degrees = 90 * random.uniform(seed, indices, (), dtype=images.dtype) - 45
     return motion_blur(images, radius=radius * scale_of(images), sigma=sigma * scale_of(images), degrees=degrees)
 
 
 def _shuffled(images: Tensor, reach: int, seed: int, indices: Tensor, *, stream: int) -> Tensor:
-    """Give every pixel the value of one at most `reach` above and to the left of it.
+    """Replace every pixel by a random one up to `reach` rows above and `reach` columns to the left of it.
 
-    The paper speaks of swaps. But the code that made the published files writes the first pixel before it reads it, so
-    that the second keeps its value; what was published is what is made here.
+    The paper describes swaps. The code that made the published files overwrites the first pixel before it is read, so
+    the second keeps its value; this function reproduces the published files.
     """
     count, channels, height, width = images.shape
     offsets = (random.uniform(seed, indices, (2, height, width), stream=stream) * (reach + 1)).long()

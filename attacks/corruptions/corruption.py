@@ -1,11 +1,11 @@
-"""The fifteen common corruptions of CIFAR-10-C at its five severities, made while they are needed.
+"""The fifteen common corruptions of CIFAR-10-C at its five severities, computed on the fly.
 
-Their constants are those that CIFAR-10-C was made with (Hendrycks & Dietterich, 2019), which for CIFAR-10 are milder
-than for ImageNet. What they say in pixels grows with the image, from 32 pixels; on smaller ones it shrinks,
-down to 8 pixels, except for defocus. Grey images are corrupted as colours with three equal channels would be.
+The constants are those of CIFAR-10-C (Hendrycks & Dietterich, 2019), milder than those of ImageNet-C. Lengths in pixels
+are scaled by the image's side over 32 (defocus never below 1). Grey images are corrupted as colour images with three
+equal channels would be.
 
 Differences from the files of CIFAR-10-C, beside the random numbers: images are not rounded to 8 bits at the end, except
-by JPEG; frost is computed (see `attacks.corruption_weather`); the elastic transform reads the picture once.
+by JPEG; frost is computed (see `attacks.corruptions.weather`); the elastic transform resamples once instead of twice.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ CORRUPTIONS: dict[str, Corrupt] = {
     "pixelate": pixelate,
     "jpeg_compression": jpeg_compression,
 }
-"""By name, in the order of the paper."""
+"""The corruptions by name, in the order of the paper."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SMALLEST = 8  # pixels

@@ -1,4 +1,4 @@
-"""What computers do to pictures in CIFAR-10-C (Hendrycks & Dietterich, 2019): contrast, elastic, pixelate and JPEG."""
+"""The digital corruptions of CIFAR-10-C (Hendrycks & Dietterich, 2019): contrast, elastic, pixelate and JPEG."""
 
 from io import BytesIO
 
@@ -14,16 +14,16 @@ from attacks.warp import centred, displaced
 
 
 def contrast(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Draw each channel towards its mean over the picture. Nothing is drawn at random."""
+    """Reduce contrast: move each channel towards its mean over the image. Deterministic."""
     kept = (0.75, 0.5, 0.4, 0.3, 0.15)[severity - 1]
     mean = images.mean(dim=(2, 3), keepdim=True)
     return (images - mean) * kept + mean
 
 
 def elastic_transform(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Pull three points of the picture to random places, and let every pixel wander along a smooth random field.
+    """Warp by a random affine map of three points plus a smooth random displacement field.
 
-    Both displacements are added and the picture is read once; the original reads it twice, and so blurs it more.
+    Both displacements are added and the image is resampled once; the original resamples twice, and so blurs it more.
     """
     wander, smooth, pull = ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03))[
         severity - 1
@@ -41,7 +41,7 @@ def elastic_transform(images: Tensor, severity: int, seed: int, indices: Tensor)
 
 
 def pixelate(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Shrink by averaging pixels, and enlarge by repeating them. Nothing is drawn."""
+    """Shrink by averaging pixels, and enlarge by repeating them. Deterministic."""
     share = (0.95, 0.9, 0.85, 0.75, 0.65)[severity - 1]
     height, width = images.shape[-2:]
     small = _box(_box(images, int(height * share), dim=2), int(width * share), dim=3)
@@ -49,7 +49,7 @@ def pixelate(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tenso
 
 
 def jpeg_compression(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Write a JPEG file and read it, one after the other on the CPU, and so with 8 bits. Nothing is drawn."""
+    """Encode each image as JPEG and decode it, on the CPU and with 8 bits. Deterministic."""
     quality = (80, 65, 58, 50, 40)[severity - 1]
     pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     read = np.stack([_through_jpeg(picture, quality) for picture in pixels])

@@ -1,4 +1,4 @@
-"""Filters that corruptions share: sums of shifted images, mirrored at the border, in which no sample sees another."""
+"""Filters that corruptions share: correlations with small kernels, mirrored at the border."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 Tap = tuple[int, int, float]
-"""A pixel of a kernel: how far down, how far right, and its weight."""
+"""One entry of a kernel: rows down, columns right, weight."""
 
 
 def scale_of(images: Tensor) -> float:
-    """How many times larger images are than those of CIFAR-10, for which constants in pixels were chosen."""
+    """The factor for lengths in pixels, which were chosen for CIFAR-10: the shorter side over 32."""
     return min(images.shape[-2:]) / 32
 
 
@@ -50,10 +50,10 @@ def disk(radius: float, sigma: float) -> list[Tap]:
 
 
 def motion_blur(images: Tensor, *, radius: float, sigma: float, degrees: Tensor) -> Tensor:
-    """Smear (N, C, H, W) to one side along a direction of its own a sample, with the falling half of a Gaussian.
+    """Blur images (N, C, H, W) along one direction each, one-sided, with the falling half of a Gaussian.
 
-    `degrees` (N,) from the axis to the right. The kernel is that of ImageMagick, which CIFAR-10-C was made with: 2 *
-    radius + 1 places one pixel apart, each at the nearest pixel, the outermost of the image where it lies outside.
+    `degrees` (N,) are measured from the axis to the right. The kernel is that of ImageMagick, which CIFAR-10-C was made
+    with: 2 * radius + 1 taps one pixel apart, each rounded to the nearest pixel and clamped to the image.
     """
     count, channels, height, width = images.shape
     angle = torch.deg2rad(degrees.to(torch.float64)).reshape(-1, 1, 1)
@@ -77,7 +77,7 @@ def _gaussian(sigma: float, reach: int) -> list[tuple[int, float]]:
 
 
 def _shifted(images: Tensor, by: int, *, dim: int) -> Tensor:
-    """Read each pixel `by` further on, mirroring without repeating the outermost pixel."""
+    """Shift by `by` pixels along a dimension, mirroring at the border without repeating the outermost pixel."""
     if by == 0:
         return images
     size = images.shape[dim]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from attacks import random
 
-_MARGIN = 4  # photons
+_MARGIN = 4  # counts by which the first guess may be off to either side
 
 
 def gaussian_noise(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
@@ -15,13 +15,13 @@ def gaussian_noise(images: Tensor, severity: int, seed: int, indices: Tensor) ->
 
 
 def shot_noise(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Count the photons that arrive when white sends 500 of them, and fewer with severity."""
+    """Replace each value by a Poisson count of photons, scaled back; white is 500 photons at severity 1, 50 at 5."""
     photons = (500, 250, 100, 75, 50)[severity - 1]
     return poisson(random.uniform(seed, indices, images.shape[1:], dtype=images.dtype), photons * images) / photons
 
 
 def impulse_noise(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Set a share of all values, each channel for itself, to 0 or 1."""
+    """Set a random share of all values, in each channel independently, to 0 or 1."""
     share = (0.01, 0.02, 0.03, 0.05, 0.07)[severity - 1]
     drawn = random.uniform(seed, indices, images.shape[1:], dtype=images.dtype)
     return torch.where(drawn < share, (drawn < share / 2).to(images.dtype), images)

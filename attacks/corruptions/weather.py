@@ -1,8 +1,8 @@
-"""The weathers of CIFAR-10-C (Hendrycks & Dietterich, 2019): snow, frost, fog and brightness.
+"""The weather corruptions of CIFAR-10-C (Hendrycks & Dietterich, 2019): snow, frost, fog and brightness.
 
-The frost of the original is cut from photographs. Here each sample's is computed: bright ridges of fractal noise, with
-the blue tint and about the mean of those photographs, under the original's weights. So frost is like that of
-CIFAR-10-C in kind and strength, not in its pictures.
+The original overlays crops of six frost photographs. Here the overlay is computed: ridges of fractal noise with the
+blue tint and about the mean of those photographs, blended with the original's weights. So frost is comparable to that
+of CIFAR-10-C in kind and strength, but not the same images.
 """
 
 import torch
@@ -17,7 +17,7 @@ _TINT = (0.85, 0.95, 1.0)
 
 
 def snow(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Whiten the picture and let flakes fall over it, each a smeared spot of thresholded noise."""
+    """Whiten the image and add snowflakes: thresholded noise, motion blurred."""
     mean, deviation, zoom, threshold, radius, sigma, kept = (
         (0.1, 0.2, 1.0, 0.6, 8, 3, 0.95),
         (0.1, 0.2, 1.0, 0.5, 10, 4, 0.9),
@@ -35,7 +35,7 @@ def snow(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
 
 
 def frost(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Lay crystals over a slightly darkened picture."""
+    """Blend a frost texture over a slightly darkened image."""
     kept, weight = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))[severity - 1]
     ridges = 1 - (2 * plasma(images, seed, indices, decay=1.6) - 1).abs()
     crystals = 0.25 + 0.75 * ridges.square()
@@ -44,7 +44,7 @@ def frost(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
 
 
 def fog(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Add clouds of fractal noise, and dim the sum so that the brightest pixel of the picture keeps its place."""
+    """Add clouds of fractal noise, and rescale so that the maximum of the image would stay where clouds are densest."""
     strength, decay = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))[severity - 1]
     highest = images.amax(dim=(1, 2, 3), keepdim=True)
     clouds = strength * plasma(images, seed, indices, decay=decay)
@@ -52,7 +52,7 @@ def fog(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor, severity: int, seed: int, indices: Tensor) -> Tensor:
-    """Raise the value of HSV; hue and saturation stay. Nothing is drawn."""
+    """Raise the value of HSV; hue and saturation stay. Deterministic."""
     more = (0.05, 0.1, 0.15, 0.2, 0.3)[severity - 1]
     value = images.amax(dim=1, keepdim=True)
     brighter = (value + more).clamp(max=1)
@@ -60,17 +60,17 @@ def brightness(images: Tensor, severity: int, seed: int, indices: Tensor) -> Ten
 
 
 def grey(images: Tensor) -> Tensor:
-    """(N, 1, H, W): the luma of colours, or what is grey already."""
+    """The luma (N, 1, H, W) of colour images; the mean over the channels of others."""
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)
     return (images * images.new_tensor(_GREY).reshape(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def plasma(images: Tensor, seed: int, indices: Tensor, *, decay: float) -> Tensor:
-    """Fractal noise by the diamond-square algorithm (Fournier et al., 1982), from 0 to 1: (N, 1, H, W).
+    """Make fractal noise by the diamond-square algorithm (Fournier et al., 1982): (N, 1, H, W) in [0, 1].
 
-    With each halving of the grid the noise falls by decay squared, because the original multiplies it twice. The first
-    grids are the size of the whole, so the clouds grow with the image.
+    With each halving of the grid the noise amplitude is divided by `decay` squared, because the original divides twice.
+    The coarsest grid is the size of the image, so the clouds grow with it.
     """
     size = 1 << (max(images.shape[-2:]) - 1).bit_length()
     noise = 2 * random.uniform(seed, indices, (size, size), stream=2, dtype=images.dtype) - 1

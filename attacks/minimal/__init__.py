@@ -1,1 +1,1 @@
-"""Attacks that look for the smallest change that fools."""
+"""Minimal-norm attacks: white-box searches for the smallest perturbation that is misclassified."""

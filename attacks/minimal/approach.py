@@ -1,4 +1,4 @@
-"""What the attacks share that step onto the boundary: a first look, a record over several runs, a last approach."""
+"""Shared by DeepFool, SparseFool and FAB: a first classification, a record over several runs, a final line search."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -13,24 +13,24 @@ from attacks.norms import Norm
 from attacks.queue import drive
 from attacks.samples import Samples
 
-_BEYOND = 0.01  # of the interval that is left: a guess exactly on the boundary would be thrown back by rounding
+_BEYOND = 0.01  # share of the remaining interval by which a guess overshoots: on the boundary rounding would decide
 
 Path = Callable[[Samples, Tensor], Tensor]
-"""(samples, shares (N,)) -> (N, C, H, W) points of each sample's way, from its image at 0 to a fooling one at 1."""
+"""(samples, shares (N,)) -> (N, C, H, W) points on each sample's path, from its image at 0 to a fooling one at 1."""
 
 
 @dataclass
 class Record:
-    """What is known of all samples; every run begins with it and adds to it."""
+    """The nearest fooling image of every sample so far; each run of an attack starts from it and updates it."""
 
     samples: Samples
     logits: Tensor
-    """(N, classes) of the images."""
+    """(N, classes) of the clean images."""
     nearest: Nearest
 
     @classmethod
     def look(cls, classifier: Classifier, samples: Samples, *, batch_size: int | None) -> "Record":
-        """Pass all images through the network once, forwards: those that fool already need no more."""
+        """Classify the clean images with one forward pass each; those that are misclassified need no attack."""
         parts = [classifier.logits(part.images, rows=part.rows) for part in samples.split(batch_size)]
         logits = torch.cat(parts) if parts else samples.eps.new_zeros(0, 2)  # the fewest classes that there are
         nearest = Nearest.of(samples).offered(
@@ -48,19 +48,19 @@ class Record:
         return self.nearest.settled
 
     def open(self) -> Samples:
-        """The samples for which something better is wanted. Waits for the device, to learn their number."""
+        """The samples that are not settled (`Nearest.settled`). Waits for the device, to learn their number."""
         return self.samples.select((~self.nearest.settled).nonzero().squeeze(1))
 
     def of(self, samples: Samples) -> Nearest:
-        """What is known of some of the samples."""
+        """The rows of `nearest` of some samples."""
         return Nearest(**{field.name: getattr(self.nearest, field.name)[samples.rows] for field in fields(Nearest)})
 
     def off(self, samples: Samples) -> Tensor:
-        """What rounding may change in the margin of some of the samples: (N,)."""
+        """Bounds (N,) on the rounding error of the margins of some samples (see `rounding`)."""
         return rounding(samples, self.logits[samples.rows])
 
     def add(self, states: Iterable[Searching]) -> None:
-        """Take over what the states of a run found as they leave it."""
+        """Take over the results of states that leave a run."""
         for state in states:
             for field in fields(Nearest):
                 getattr(self.nearest, field.name)[state.samples.rows] = getattr(state.nearest, field.name)
@@ -76,11 +76,11 @@ def approach(
     batch_size: int | None,
     compact: bool,
 ) -> None:
-    """Look for fooling images on the way to those that were found, where none within eps was.
+    """Search along `path` for nearer fooling images than those found (regula falsi), where none lies within eps.
 
-    A forward pass a step, where the straight line between the margins at both ends of what is left crosses 0, and a
-    little beyond. On a linear network the first step is there; halving would need seven for the same. What fools by no
-    more than rounding does not count.
+    Each step costs a forward pass, at the point where the straight line between the margins at both ends of the
+    remaining interval crosses 0, and a little beyond. On a linear network the first step finds the boundary; bisection
+    would need seven. A margin within rounding error does not count as success.
     """
     if steps == 0:
         return
@@ -105,7 +105,7 @@ def approach(
 
 @dataclass(frozen=True)
 class _Bracket:
-    """The part of the way that is left: from a share of it that does not fool to one that does."""
+    """The remaining interval of the path: from a share `low` that does not fool to a share `high` that does."""
 
     samples: Samples
     nearest: Nearest
@@ -118,14 +118,14 @@ class _Bracket:
     step: Tensor
     done: Tensor
     off: Tensor
-    """(N,): what rounding may change in a margin."""
+    """(N,): bounds on the rounding error of a margin."""
 
     @classmethod
     def of(cls, record: Record, samples: Samples) -> "_Bracket":
         nearest, ends, off = record.of(samples), torch.zeros_like(samples.eps), record.off(samples)
         below, above = margins(samples, record.logits[samples.rows]) - off, nearest.values - off
         step = torch.zeros_like(samples.rows)
-        # Where even the end is within rounding, look behind it, as far as the mean slope so far needs, and twice that.
+        # Where the margin at the end is within rounding error, extrapolate beyond it along the mean slope.
         short = above <= 0
         farther = 4 * off / below.abs().maximum(off)
         nearest = replace(nearest, sizes=torch.where(short, torch.inf, nearest.sizes))

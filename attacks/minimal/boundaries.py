@@ -1,4 +1,4 @@
-"""The decision boundary of a network made linear at a point: as attacks see it that step onto it."""
+"""The linearised decision boundary of a network at a point, onto which DeepFool, SparseFool and FAB step."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from attacks.samples import Samples
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where a difference of two logits is 0, to first order around the points where it was looked at."""
+    """The hyperplane on which the first-order expansion of a difference of two logits at `points` is 0."""
 
     points: Tensor
     """(N, C, H, W) in [0, 1]."""
@@ -27,7 +27,7 @@ class Boundary:
 
     @classmethod
     def scaled(cls, points: Tensor, normals: Tensor, values: Tensor, logits: Tensor) -> "Boundary":
-        """Bring a gradient and its value to a scale in which sums neither vanish nor overflow."""
+        """Divide gradient and value by the gradient's largest absolute entry, against under- and overflow."""
         normals = finite(normals)
         largest = torch.linalg.vector_norm(normals, torch.inf, dim=(1, 2, 3))
         scale = largest + (largest == 0)
@@ -45,9 +45,9 @@ class Boundary:
 
 
 def nearest_boundary(classifier: Classifier, samples: Samples, points: Tensor, rivals: Tensor, norm: Norm) -> Boundary:
-    """The boundary between each label and that of its rivals (N, K) whose boundary is nearest to first order.
+    """Linearise the boundary between each label and the nearest of its rivals (N, K), by linearised distance.
 
-    One forward pass, and a backward pass for each rival and the label.
+    Costs one forward pass, and a backward pass for each rival and the label.
     """
     classes = torch.cat([samples.labels[:, None], rivals], dim=1)
     found = classifier.jacobian(points, classes=classes, rows=samples.rows)
@@ -60,7 +60,7 @@ def nearest_boundary(classifier: Classifier, samples: Samples, points: Tensor, r
 
 
 def boundary_to(classifier: Classifier, samples: Samples, points: Tensor, pairs: Tensor) -> Boundary:
-    """The boundary between the rival and the label of each of (N, 2) pairs, by one forward and one backward pass."""
+    """Linearise the boundary between each (rival, label) of `pairs` (N, 2): one forward and one backward pass."""
 
     def lead(logits: Tensor) -> Tensor:
         kept = pairs.clone() if pairs.is_inference() else pairs  # autograd refuses to keep one of inference mode
@@ -72,6 +72,6 @@ def boundary_to(classifier: Classifier, samples: Samples, points: Tensor, pairs:
 
 
 def boundary_ahead(classifier: Classifier, samples: Samples, points: Tensor) -> Boundary:
-    """The boundary between each label and its highest rival at the point, by one forward and one backward pass."""
+    """Linearise the boundary between each label and the highest other class: one forward and one backward pass."""
     found = classifier.gradient(points, lambda logits: samples.objective(logits, loss=margin), rows=samples.rows)
     return Boundary.scaled(points, found.gradient, found.values, found.logits)

@@ -1,4 +1,4 @@
-"""Carlini-Wagner: descend the size of the change plus a weighted margin, in a space whose every point is an image."""
+"""Carlini-Wagner: minimise the perturbation's size plus a weighted margin, over a tanh reparametrisation of images."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +15,12 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 _SQUEEZE = 0.999999
-"""Keeps black and white pixels where the tangent has a slope; without it they would never move."""
+"""Factor that keeps black and white pixels where tanh has a gradient; without it they would never move."""
 _HALVINGS = 8
 _SHRINK = 0.9
 _GROWTH, _LARGEST = 10.0, 20.0
 _PRECISION = 0.01
-_REACH = 10.0  # Adam leaves most pixels within the limit; at the surface they allow up to a third less
+_REACH = 10.0  # Adam leaves most pixels within the linf limit; pushed to it, they make the result up to a third smaller
 
 
 def carlini_wagner(
@@ -41,19 +41,21 @@ def carlini_wagner(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Search the nearest image that fools by Adam on size and margin (Carlini & Wagner, 2017), in l2 or linf.
+    """Minimise perturbation size and margin loss with Adam (Carlini & Wagner, 2017), in l2 or linf.
 
     In l2 the loss is the squared size plus weight * max(0, confidence - margin), and `search_steps` (default 9)
-    descents of at most `steps` each find the weight by bisection, from `start_weight` (default 0.001).
+    descents of at most `steps` each find the weight by bisection, from `start_weight`.
 
-    In linf it is the excess of every pixel over a limit, plus the same. The limit starts at 1, and after a descent that
-    fools within it falls to 0.9 of the size that was found; after one that does not, the weight grows tenfold, from
-    0.001, and above 20 the limit is bisected, to 1 %, where the paper stops. A descent ends where its loss is nil, the
-    next goes on from there, and a sample has at most `search_steps` (default 60). Steps shrink with the limit.
+    In linf the loss is the sum of each pixel's excess over a limit (the paper's tau), plus the same margin term. The
+    limit starts at 1. After a descent that fools within it, it falls to 0.9 of the size found; after one that does not,
+    the weight grows tenfold, from `start_weight`. Once the weight is 20 or more the limit is bisected to within 1 %,
+    where the paper stops. A descent ends where its loss is 0, the next starts from its end, and a sample has at most
+    `search_steps` (default 60). The step size shrinks with the limit.
 
-    `confidence` is the margin of logits by which an image has to fool. `abort_early` ends the descent of a sample whose
-    loss no longer falls, unless its pixels still move one way, as black and white ones do for long before it shows.
-    Eight halvings towards the image then take off what is left too much. Costs a forward and a backward pass a step.
+    `confidence` is the margin of logits by which an image has to fool (the paper's kappa). `abort_early` ends a descent
+    whose loss no longer falls, unless its pixels still move steadily: black and white ones do so long before the loss
+    shows it. Eight bisection steps towards the clean image then reduce the result. Costs a forward and a backward pass
+    a step.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -102,13 +104,13 @@ class _Plan:
 class _State:
     samples: Samples
     point: Tensor
-    """(N, C, H, W): the image in the unbounded space."""
+    """(N, C, H, W): the image in the unbounded space of atanh."""
     adam: Adam
     weight: Weight
     limit: Tensor
-    """(N,): in linf, the change of a pixel that costs nothing."""
+    """(N,): in linf, the paper's tau: changes of a pixel up to it cost nothing."""
     floor: Tensor
-    """(N,): in linf, the largest limit within which no weight has fooled."""
+    """(N,): in linf, the largest limit within which no descent has fooled."""
     progress: Progress
     nearest: Nearest
     done: Tensor
@@ -136,7 +138,7 @@ def _unbounded(images: Tensor) -> Tensor:
 def _advance(plan: _Plan, state: _State) -> _State:
     samples, images, before = state.samples, state.samples.images, state.progress
 
-    # Look; first of all at the image itself, which the squeeze would blur.
+    # Evaluate; at the very first step the image itself, which `_SQUEEZE` would change.
     tangent = state.point.tanh()
     first = (before.step == 0) & (before.search == 0)
     current = start_over(first, (tangent + 1) / 2, images)
@@ -146,7 +148,7 @@ def _advance(plan: _Plan, state: _State) -> _State:
         samples, current, fooled=success, sizes=sizes, values=found.values, closed=state.done
     )
 
-    # Descend: the slope of the loss in the pixels, then through the tangent.
+    # Descend: the gradient of the loss in the pixels, then through tanh.
     delta, lacking = current - images, (plan.confidence - found.values).clamp(min=0)
     over = (delta.abs() - per_sample(state.limit, images)).clamp(min=0)
     cost, slope = (sizes**2, 2 * delta) if plan.norm is L2 else (rows(over).sum(dim=1), delta.sign() * (over > 0))
@@ -157,7 +159,7 @@ def _advance(plan: _Plan, state: _State) -> _State:
         length = length * (10 * state.limit).clamp(max=1)
     adam, move = state.adam.move(finite((slope - push) * (1 - tangent * tangent) / 2), before.step, length)
 
-    # End the descent of those that are through with it.
+    # End the descents that have converged or used up their steps.
     advanced = replace(state, point=state.point + move, adam=adam, nearest=nearest)
     end = _end_in_l2 if plan.norm is L2 else _end_in_linf
     settling = rows(move).abs().mean(dim=1) < length / 2 if plan.abort_early else torch.zeros_like(success)

@@ -1,4 +1,4 @@
-"""DDN: the direction of the gradient, and a radius that shrinks while the sample is fooled and grows while not."""
+"""DDN: gradient steps on a sphere whose radius shrinks while the sample is fooled and grows while it is not."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +29,13 @@ def ddn(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Search the nearest image in l2 that fools, direction and norm decoupled (Rony et al., 2019).
+    """Search the nearest image in l2 that fools, with direction and norm decoupled (Rony et al., 2019).
 
-    Every step adds a move along the normalised gradient, whose length falls from 1 to 0.01, and puts the change on a
-    sphere, whose radius starts at `start_size` and falls or grows by the share `gamma`. Beyond the paper, pixels that
-    the gradient would drive out of [0, 1] have no part in it. The nearest image that fools is kept, from whatever step;
-    `search_steps` halvings then take off what `gamma` left too much. Costs a forward and a backward pass a step and a
-    forward pass a halving.
+    Every step moves along the normalised gradient, by a length that falls from 1 to 0.01, and rescales the perturbation
+    to a radius, which starts at `start_size` and shrinks or grows by the factor 1 -/+ `gamma`. Unlike the paper, it
+    zeroes the gradient of pixels that would leave [0, 1]. The nearest fooling image of all steps is kept;
+    `search_steps` bisection steps then reduce it. Costs a forward and a backward pass a step and a forward pass a
+    bisection step.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. A gradient of

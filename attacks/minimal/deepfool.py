@@ -1,4 +1,4 @@
-"""DeepFool: steps onto the nearest boundary made linear, until it is crossed."""
+"""DeepFool: repeated steps onto the nearest linearised decision boundary, until it is crossed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 DEEPFOOL_NORMS = ("l2", "linf")
-"""The norms by name that it takes, its default first."""
+"""Names of the norms that it takes, its default first."""
 
 
 def deepfool(
@@ -36,19 +36,20 @@ def deepfool(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Step onto the nearest boundary made linear until the label is left (Moosavi-Dezfooli et al., 2016).
+    """Step onto the nearest linearised boundary until the image is misclassified (Moosavi-Dezfooli et al., 2016).
 
-    Looks at the label and the likeliest other classes of the image, `num_candidates` in all. The moves add up, and the
-    iterate lies at 1 + `overshoot` times their sum. A step is the shortest within [0, 1], so that the bounds, which the
-    paper leaves aside, are no obstacle. The overshoot costs 2 % of the size; `search_steps` interpolations on the way
-    back take it off again (0: the paper's result), and on a linear network the distance is exact.
+    Considers the label and the likeliest other classes of the clean image, `num_candidates` in all. The iterate lies at
+    1 + `overshoot` times the sum of the steps. Each step is the shortest within [0, 1]; the paper ignores the bounds.
+    The overshoot adds 2 % to the size; `search_steps` steps of a line search back to the image remove it (0: the
+    paper's result), and on a linear network the distance is exact.
 
-    A sample leaves when it is fooled. It costs a forward pass at first, then in each step two, and a backward pass a
-    candidate, and a forward pass an interpolation. With `targeted` the steps are onto the boundary between the label
-    and the highest of the others, for one backward pass.
+    A sample leaves when it is fooled. It costs one forward pass at first; each step two forward passes and a backward
+    pass a candidate; the line search a forward pass a step. With `targeted` each step is onto the boundary between the
+    label and the highest other class, for one backward pass.
 
-    Without `eps` an image that nothing fools comes back as it was. With `eps` the search ends within it, and what was
-    found farther off, or does not fool, is projected. Nothing is drawn, so `indices` has no effect.
+    Without `eps` an image that is never fooled is returned unchanged. With `eps` a sample leaves once it is fooled
+    within eps, and a result beyond eps, or one that does not fool, is projected. Nothing is drawn, so `indices` has no
+    effect.
     """
     norm = named_norm(norm)
     if norm.name not in DEEPFOOL_NORMS:
@@ -73,12 +74,12 @@ def deepfool(
 
 @dataclass(frozen=True)
 class Crossing:
-    """A sample on its way over the boundary."""
+    """The state of DeepFool; one row a sample."""
 
     samples: Samples
     current: Tensor
     total: Tensor
-    """(N, C, H, W): the sum of the moves, without overshoot."""
+    """(N, C, H, W): the sum of the steps, without overshoot."""
     nearest: Nearest
     step: Tensor
     done: Tensor
@@ -101,9 +102,9 @@ def crossings(
     batch_size: int | None,
     compact: bool,
 ) -> Iterator[Crossing]:
-    """Take samples that do not fool over the boundary, and yield their states as they leave.
+    """Run DeepFool's steps on samples that are classified correctly, and yield their states as they leave.
 
-    `candidates` (all N, K) are the classes to look at beside the label; `record` is what the states begin with.
+    `candidates` (N of the whole call, K) are the other classes considered; states start from `record`.
     """
     return drive(
         samples,
@@ -127,7 +128,7 @@ def _advance(
     total = state.total + boundary.move_from(state.current, norm)
     current = (images + (1 + overshoot) * total).clamp(0, 1)
 
-    # Look, forwards only: most are over after a few steps, and need no gradient there.
+    # Classify, forwards only: most samples are fooled after a few steps, and need no gradient there.
     logits = classifier.logits(current, rows=samples.rows)
     fooled, stays = samples.fooled(logits), state.done[:, None, None, None]
     nearest = state.nearest.offered(

@@ -1,4 +1,4 @@
-"""EAD: descend the elastic net of a change and a weighted margin, by steps that shrink small changes to none."""
+"""EAD: minimise an elastic net penalty plus a weighted margin loss by FISTA, whose shrinkage makes changes sparse."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 Rule = Literal["l1", "en"]
-"""What is made small: the l1 size, or the elastic net beta * l1 + l2^2."""
+"""The decision rule, by which the result is chosen: smallest l1 size, or elastic net beta * l1 + l2^2."""
 
 
 def ead(
@@ -37,17 +37,17 @@ def ead(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Search the image with the smallest change in l1 that fools, by an elastic net (Chen et al., 2018).
+    """Search the smallest perturbation in l1 that fools, by an elastic net penalty (Chen et al., 2018).
 
-    The loss is beta * l1 + l2^2 + weight * max(0, confidence - margin). A step descends the smooth part from a point
-    ahead of the image (FISTA), moves every pixel by `beta` towards its value in the sample, and leaves those there that
-    are nearer than that. `search_steps` descents of at most `steps` find the weight by bisection, from `start_weight`:
-    with a hundredth of the default no step is longer than `beta`, and nothing moves.
+    The loss is beta * l1 + l2^2 + weight * max(0, confidence - margin). A step of FISTA descends the smooth part at an
+    extrapolated point and soft-thresholds the perturbation by `beta`. `search_steps` descents of `steps` each find the
+    weight by bisection, from `start_weight`: with a hundredth of the default no step is longer than `beta`, and nothing
+    moves.
 
-    `rule` says which of all images that fool is returned: the one with the smallest l1 size, or elastic net. With `l1`
-    eight halvings then take off what is left too much. `confidence` is the margin of logits by which an image has to
-    fool. No descent ends early, since the loss at the point ahead does not fall steadily. Costs two forward passes and
-    a backward pass a step, because the point ahead and the image are two.
+    `rule` chooses among all images that fool: the smallest l1 size, or elastic net. With `l1` eight bisection steps
+    then reduce the result. `confidence` is the margin of logits by which an image has to fool. No descent ends early,
+    since the loss at the extrapolated point does not fall steadily. Costs two forward passes and a backward pass a
+    step, because the extrapolated point and the image differ.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps`, in
     l1, a sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing
@@ -93,7 +93,7 @@ class _State:
     samples: Samples
     current: Tensor
     ahead: Tensor
-    """(N, C, H, W): where the next gradient is taken; may lie outside [0, 1]."""
+    """(N, C, H, W): FISTA's extrapolated point, where the next gradient is taken; may lie outside [0, 1]."""
     weight: Weight
     progress: Progress
     nearest: Nearest
@@ -109,7 +109,7 @@ class _State:
 def _advance(plan: _Plan, state: _State) -> _State:
     samples, images, step = state.samples, state.samples.images, state.progress.step
 
-    # Descend from the point ahead.
+    # Descend from the extrapolated point.
     found = plan.classifier.gradient(state.ahead, partial(margins, samples), rows=samples.rows)
     delta, lacking = state.ahead - images, (plan.confidence - found.values).clamp(min=0)
     push = per_sample(torch.where(lacking > 0, state.weight.value, 0), images) * finite(found.gradient)
@@ -119,14 +119,14 @@ def _advance(plan: _Plan, state: _State) -> _State:
     pace = step / (step + 3)
     ahead = current + per_sample(pace, images) * (current - state.current)
 
-    # Look at the sample itself, where the first step began, and at the image.
+    # Evaluate the clean image, where the first step began, and the iterate.
     first = reached(samples, found.logits, plan.confidence) & (state.ahead == images).flatten(1).all(dim=1)
     nearest = _offered(plan, state, state.nearest, images, first, found.values)
     logits = plan.classifier.logits(current, rows=samples.rows)
     success = reached(samples, logits, plan.confidence)
     nearest = _offered(plan, state, nearest, current, success, margins(samples, logits))
 
-    # End the descent of those that are through with it.
+    # End the descents that have used up their steps.
     loss = _elastic_net(delta, plan.beta) + state.weight.value * lacking
     reached_now = state.progress.reached | success
     progress, ended = state.progress.after(loss, success, steps=plan.steps, may_stop=torch.zeros_like(success))

@@ -1,4 +1,4 @@
-"""FAB: onto the boundary made linear, again and again, with a pull towards the image."""
+"""FAB: repeated projections onto the linearised decision boundary, biased towards the clean image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 _RADIUS = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
-"""Of random starts where there is no eps: the authors'."""
-_LEAST = 1e-8  # a projection's length, so that a share of two is never 0 / 0
+"""Radius of random starts where there is no eps: the authors' values."""
+_LEAST = 1e-8  # lower bound on the length of a projection, so that the mixing weight is never 0 / 0
 
 Look = Callable[[Samples, Tensor], Boundary]
-"""(samples, points) -> the boundary that is to be stepped onto from there."""
+"""(samples, points) -> the linearised boundary to project onto."""
 
 
 def fab(
@@ -46,16 +46,17 @@ def fab(
 ) -> Tensor:
     """Search the nearest image that fools, towards whichever class is nearest (Croce & Hein, 2020).
 
-    Every step makes the boundary linear, projects both the iterate and the image onto it within [0, 1], goes `eta`
-    times as far, and mixes the two with at most `alpha_max` of the image's. An iterate that fools is drawn back to the
-    share `beta` of its change. `search_steps` interpolations between image and result close the search.
+    Every step linearises the boundary, projects both the iterate and the clean image onto it within [0, 1],
+    extrapolates both projections by `eta`, and mixes them with a weight of at most `alpha_max` for the image's. The
+    perturbation of an iterate that fools is first scaled by `beta`. `search_steps` steps of a line search between the
+    clean image and the result follow.
 
-    Costs a forward pass and a backward pass a class in each step; `fab_t` does with one. `targeted` makes for the
-    boundary between the label and the highest of the others, and needs one too. Without `eps` the smallest change is
-    searched, and an image that nothing fools comes back as it was. With `eps` a sample leaves as soon as something
-    within it fools; where nothing does, the best try is projected. The first of the restarts is at the image; the
-    others are drawn from half the ball of eps (or of the authors' 0.3, 1 and 5 in linf, l2 and l1), or of what was
-    found where that is nearer, and depend on (seed, index, restart) alone.
+    Costs a forward pass and a backward pass for each class in each step; `fab_t` needs one backward pass. `targeted`
+    takes the boundary between the label and the highest other class, and needs one too. Without `eps` the smallest
+    change is searched, and an image that is never fooled is returned unchanged. With `eps` a sample leaves at the first
+    image within it that fools; where there is none, the best try is projected. The first restart starts at the clean
+    image; the others are drawn from a ball of half the radius eps (without eps the authors' 0.3, 1 and 5 in linf, l2
+    and l1), or half the smallest size found where that is less, and depend on (seed, index, restart) alone.
     """
     norm = named_norm(norm)
     _check(norm, steps, restarts, search_steps, alpha_max=alpha_max, eta=eta, beta=beta)
@@ -102,9 +103,9 @@ def fab_t(
 ) -> Tensor:
     """Search the nearest image that fools, towards one likely class after the other (Croce & Hein, 2020).
 
-    `fab` with its other options, run once towards each of the `num_targets` likeliest wrong classes of the image (all,
-    where there are fewer), so that a step costs one forward and one backward pass however many classes there are.
-    Whatever class an iterate is taken for, it counts. Nine targets are what AutoAttack takes.
+    Runs `fab`, with its other options, once towards each of the `num_targets` likeliest wrong classes of the clean
+    image (all, where there are fewer), so that a step costs one forward and one backward pass however many classes
+    there are. An iterate of any wrong class counts as success. Nine targets are what AutoAttack takes.
     """
     norm = named_norm(norm)
     _check(norm, steps, restarts, search_steps, alpha_max=alpha_max, eta=eta, beta=beta)
@@ -158,7 +159,7 @@ def _search(
     batch_size: int | None,
     compact: bool,
 ) -> Tensor:
-    """Run once for each way to look and each restart, over the samples that are still open, and close the search."""
+    """Run once for each target and each restart over the samples not settled yet, then the final line search."""
     with classifier.frozen():
         record = Record.look(classifier, samples, batch_size=batch_size)
         for number, look in enumerate(looks(record)):
@@ -188,7 +189,7 @@ def _at_image(samples: Samples) -> Tensor:
 
 
 def _start(norm: Norm, record: Record, seed: int, stream: int, samples: Samples) -> Tensor:
-    """Draw from half the ball of eps, or of the nearest that was found where that is nearer."""
+    """Draw from a ball of half the radius eps, or of half the smallest size found so far where that is less."""
     radius = torch.where(samples.eps.isinf(), _RADIUS[norm.name], samples.eps).minimum(record.of(samples).sizes)
     return norm.random_start(samples.images, radius / 2, seed=seed, indices=samples.indices, stream=stream)
 
@@ -210,7 +211,7 @@ class _Walk:
 def _advance(norm: Norm, look: Look, pace: _Pace, state: _Walk) -> _Walk:
     samples, images = state.samples, state.samples.images
 
-    # Look, once for both: whether the iterate fools, and where the boundary is.
+    # Evaluate: one pass tells whether the iterate fools and where the boundary is.
     boundary, delta = look(samples, state.current), state.current - images
     fooled = samples.fooled(boundary.logits)
     nearest = state.nearest.offered(
@@ -222,7 +223,7 @@ def _advance(norm: Norm, look: Look, pace: _Pace, state: _Walk) -> _Walk:
         closed=state.done,
     )
 
-    # Step back from the far side.
+    # Backward step: shrink the perturbation of an iterate that fools.
     base = torch.where(fooled[:, None, None, None], images + pace.beta * delta, state.current)
 
     # Step onto the boundary, from the iterate and a little from the image.
@@ -232,7 +233,7 @@ def _advance(norm: Norm, look: Look, pace: _Pace, state: _Walk) -> _Walk:
     alpha = per_sample((near / (near + far)).clamp(max=pace.alpha_max), images)
     ends = starts + pace.eta * moves
     mixed = ends[0] * (1 - alpha) + ends[1] * alpha
-    done = nearest.settled | (state.step >= pace.steps)  # one look more than steps, at where the last one led
+    done = nearest.settled | (state.step >= pace.steps)  # one evaluation more than steps, at the last iterate
     return replace(state, current=mixed.clamp(0, 1), nearest=nearest, step=state.step + 1, done=done)
 
 

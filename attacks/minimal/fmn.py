@@ -1,4 +1,4 @@
-"""FMN: ascend inside a ball that shrinks while the sample is fooled and grows while not, in any norm."""
+"""FMN: gradient steps projected onto a ball that shrinks while the sample is fooled and grows while it is not."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from attacks.queue import drive
 from attacks.samples import Samples
 
 _DUALS = {"linf": "l1", "l2": "l2", "l1": "linf"}
-_FIRST_GROWTH = 0.2  # of a number of values that has not fooled yet: a hundred of them in 23 steps instead of 61
+_FIRST_GROWTH = 0.2  # growth of the l0 radius a step until one fools: 100 values after 23 steps instead of 61
 
 
 def fmn(
@@ -36,17 +36,16 @@ def fmn(
     """Search the nearest image that fools by a ball of adaptive radius (Pintor et al., 2021), in linf, l2, l1 or l0.
 
     Every step moves along the gradient by an l2 length that falls from `step_size` to a hundredth of it, and projects
-    onto the ball. Its radius is first, but for a small share more, the distance at which a linear function would fool;
-    once one image has fooled, it falls or grows by a share that itself falls from `gamma` to 0.001. In l0 it counts
-    single values, starts at 1 and grows by a fifth until one image has fooled. The nearest image that fools is kept,
-    from whatever step; `search_steps` halvings then take off what the steps left too much. Costs a forward and a
-    backward pass a step and a forward pass a halving.
+    onto the ball. Until an iterate has fooled, the radius is the linearised distance to the boundary plus a share of
+    it; after, it shrinks or grows by that share, which falls from `gamma` to 0.001. In l0 it counts single values,
+    starts at 1 and grows by a fifth until an iterate has fooled. The nearest fooling image of all steps is
+    kept; `search_steps` bisection steps then reduce it. Costs a forward and a backward pass a step and a forward pass a
+    bisection step.
 
-    Some things differ from the paper, each because more images are fooled, or by less, on trained networks. Until one
-    image has fooled, the gradient is that of a soft margin, in which all other classes have a part, by their logits in
-    the unit of the spread of those that can win; only then that of the margin. Pixels that it would drive out of [0, 1]
-    have no part in it, and in l0 it is weighed by the room that is left. In l2 the change is drawn out to the ball's
-    surface, as in DDN.
+    It differs from the paper where that fools more images, or with smaller changes, on trained networks. Until an
+    iterate has fooled, the loss is a soft margin over all other classes (`_soft_margin`), only then the margin. The
+    gradient of pixels that would leave [0, 1] is zeroed, and in l0 it is weighted by the room to the bound. In l2 the
+    perturbation is scaled to the surface of the ball, as in DDN.
 
     Without `eps` the smallest change is searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is
@@ -89,7 +88,7 @@ class _State:
 def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor, state: _State) -> _State:
     samples, images, step = state.samples, state.samples.images, state.step.clamp(max=len(lengths) - 1)
 
-    # Look: before one has fooled, for a way by all other classes together; after, by the highest of them.
+    # Evaluate: the soft margin over all other classes until an iterate has fooled, then the margin.
     found_none = state.nearest.sizes.isinf()
     found = classifier.gradient(state.current, partial(_objective, samples, found_none), rows=samples.rows)
     fooled, sizes = samples.fooled(found.logits), norm.size(state.current - images)
@@ -98,7 +97,7 @@ def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor
         samples, state.current, fooled=fooled, sizes=sizes, values=found.values, closed=state.done
     )
 
-    # Fit the ball.
+    # Adapt the radius.
     share = shares[step]
     if norm.name == "l0":
         smaller = (state.radius - 1).minimum((state.radius * (1 - share)).floor()).minimum(nearest.sizes).clamp(min=1)
@@ -112,7 +111,7 @@ def _advance(classifier: Classifier, norm: Norm, lengths: Tensor, shares: Tensor
     radius = torch.where(fooled, smaller, larger).minimum(norm.size(farthest(images)))
 
     # Step, then back into ball and bounds.
-    if norm.name == "l0":  # where a bound is near, a steep slope is of little use
+    if norm.name == "l0":  # a large gradient is of little use to a pixel near its bound
         gradient = gradient * torch.where(gradient > 0, 1 - state.current, state.current)
     candidate = state.current + L2.steepest(gradient, images, lengths[step])
     if norm.name == "l2":
@@ -127,7 +126,7 @@ def _objective(samples: Samples, found_none: Tensor, logits: Tensor) -> Tensor:
 
 
 def _soft_margin(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The log-odds of logits that were brought to a standard deviation of 3 over contenders, in their own unit."""
+    """The log-odds of logits rescaled to a standard deviation of 3 over `contenders`, scaled back to logits."""
     values = logits.detach()
     counts = contenders(values)
     number = counts.sum(dim=1, keepdim=True)

@@ -1,8 +1,8 @@
-"""Where a linear function is zero: how far away that is, and the shortest move there within [0, 1], in linf, l2 and l1.
+"""Distances and projections onto hyperplanes within [0, 1], in linf, l2 and l1.
 
-`points` and `normals` are (N, C, H, W), points lie in [0, 1], and `values` (N,) are those of the linear functions at
-the points: value + normal . move is what a function is after a move. Every pixel moves in the direction that brings its
-function towards 0, if at all, so what is left to find is how far.
+A hyperplane is the zero set of a linear function: `points` and `normals` are (N, C, H, W), points lie in [0, 1], and
+`values` (N,) are the functions at the points, so that value + normal . move is the function after a move. Every pixel
+moves, if at all, in the direction that brings the function towards 0, so only the lengths are to be found.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,20 @@ _DUAL = {LINF.name: L1, L2.name: L2, L1.name: LINF}
 
 
 def distances(norm: Norm, normals: Tensor, values: Tensor) -> Tensor:
-    """How far the zeros of functions are, bounds left aside: normals (N, K, C, H, W), values (N, K) to (N, K).
+    """Distances to hyperplanes without the bounds [0, 1]: normals (N, K, C, H, W) and values (N, K) to (N, K).
 
-    Infinite where a normal is zero: no move changes that function.
+    That is |value| over the dual norm of the normal; infinite where a normal is zero.
     """
     slopes = _DUAL[norm.name].size(normals.flatten(0, 1)).reshape(values.shape)
     return torch.where(slopes > 0, values.abs() / torch.where(slopes > 0, slopes, 1), torch.inf)
 
 
 def move_onto(norm: Norm, points: Tensor, normals: Tensor, values: Tensor) -> Tensor:
-    """The shortest moves (N, C, H, W) from points to the zeros of their functions within [0, 1].
+    """Find the shortest moves (N, C, H, W) from points onto their hyperplanes within [0, 1].
 
-    Exact, by sorting instead of iterating. Where no point of [0, 1] is a zero, the move goes where the function comes
-    closest to it. A pixel that the function does not depend on stays, and so does everything where a value is not a
-    number. The length of a normal, with its value, does not matter.
+    Exact up to rounding. Where the hyperplane does not meet [0, 1], the move ends where the function is closest to 0.
+    Pixels with a zero in the normal do not move, and nothing moves where a value is NaN. Scaling a normal together with
+    its value changes nothing.
     """
     slopes, aims = normals.to(_wide(points)), values.to(_wide(points))
     steepest = slopes.flatten(1).abs().amax(dim=1)
@@ -53,13 +53,13 @@ def scaled_moves(norm: Norm, starts: Tensor, normals: Tensor, values: Tensor) ->
 
 
 def _wide(points: Tensor) -> torch.dtype:
-    """What sums over many pixels are taken in; MPS has no float64."""
+    """The dtype of sums over many pixels: float64, or float32 on MPS, which has no float64."""
     return torch.float32 if points.device.type == "mps" else torch.float64
 
 
-# How far each pixel moves, by the sizes of slopes (N, P), the room (S, N, P) and what is needed of the function
-# (S, N, 1). What has no slope may come out as anything finite: it does not move. All is products instead of choices,
-# which the CPU makes value by value, by guessing the next.
+# The lengths by which pixels move, (S, N, P), from |slopes| (N, P), the room to the bounds (S, N, P) and the needed
+# change of the function (S, N, 1). Where a slope is 0 the length may be any finite number: the pixel does not move.
+# Products stand in place of `torch.where`, whose branches the CPU mispredicts.
 
 
 def _linf_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
@@ -76,24 +76,24 @@ def _l2_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
 
 
 def _level(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
-    """(S, N, 1): the level up to which pixels move, each to its bound at the latest, for a sum that is what is needed.
+    """Solve for the level (S, N, 1) at which the pixels' moves change the function by `needed` in total.
 
-    `points` are the levels at which pixels reach their bounds, `gains` what they have then added to the sum, and
-    `rates` what they add to it per level before. So the sum rises with the level in straight pieces that turn flatter.
-    Where all of it is not enough, or just so, the level is one at which all are at their bounds.
+    `points` are the levels at which pixels reach their bounds, `gains` what they have then added to the change, and
+    `rates` what they add to it per level before. So the change rises piecewise linearly with the level, ever flatter.
+    Where even all pixels at their bounds are not enough, the level is one at which all are there.
 
-    An accelerator sorts, as it would have to be waited for to learn when to stop; the CPU, which sorts slowly, goes
-    from piece to piece. Their sums differ in order, and so in the last bits of float64.
+    The CPU uses Newton's method, because it sorts slowly; accelerators sort, because they would have to be waited for
+    at every Newton step. The two add in different order and differ in the last bits of float64.
     """
     find = climbed if points.device.type == "cpu" else sorted_out
     return find(points, gains, rates, needed)
 
 
 def climbed(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
-    """Find the level by Newton's method: from below it never goes too far, and ends on the piece that holds it."""
+    """Find the level by Newton's method, which from below never overshoots a concave function, and ends exactly."""
     at_bound, last = points <= 0, torch.full_like(needed, -1)
     while True:
-        stopped = at_bound.to(gains.dtype)  # products of two types take twice as long
+        stopped = at_bound.to(gains.dtype)  # products of two dtypes take twice as long
         before, rate = (gains * stopped).sum(dim=2, keepdim=True), (rates * (1 - stopped)).sum(dim=2, keepdim=True)
         level = (needed - before) / rate
         level = level.masked_fill_(rate == 0, torch.finfo(level.dtype).max).maximum(last)
@@ -103,7 +103,7 @@ def climbed(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Ten
 
 
 def sorted_out(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> Tensor:
-    """Find the level among the sorted points, at each of which the sum is known."""
+    """Find the level by sorting the points and computing the change at each."""
     points, order = points.sort(dim=2)
     gains, rates = gains.gather(2, order), rates.gather(2, order)
     at_bound = gains.cumsum(dim=2)
@@ -116,7 +116,7 @@ def sorted_out(points: Tensor, gains: Tensor, rates: Tensor, needed: Tensor) -> 
 
 
 def _l1_lengths(slopes: Tensor, room: Tensor, needed: Tensor) -> Tensor:
-    """The steepest pixel moves to its bound, then the next, until it is enough."""
+    """The pixel with the largest slope moves to its bound, then the next, until the change is `needed`."""
     order = slopes.argsort(dim=1, descending=True, stable=True)
     steep, free = slopes.gather(1, order), room.gather(2, order.expand_as(room))
     gains = steep * free
@@ -132,4 +132,4 @@ _LENGTHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 HYPERPLANE_NORMS = tuple(_LENGTHS)
-"""The norms by name in which moves are known."""
+"""Names of the norms in which these moves can be computed."""

@@ -1,4 +1,4 @@
-"""JSMA: change the two values together whose slopes raise the wanted class most and lower the others most."""
+"""JSMA: a saliency map attack that changes two values at a time, in l0."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -31,18 +31,18 @@ def jsma(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Change few values, two at a time, by a map of their saliency (Papernot et al., 2016).
+    """Change few values, two at a time, by a saliency map (Papernot et al., 2016).
 
-    A step moves by `theta`, in (0, 1], the two values whose slopes together raise the logit of the target and lower the
-    sum of all others that can win, with the largest product of both; untargeted, those that lower the label's and raise
-    the others'.
-    Values move up or down, whichever serves the aim (Wiyatno & Xu, 2018), and have no part where [0, 1] leaves no room.
-    Where no two have both effects, the two with the largest difference of the slopes are taken. At most a share `gamma`
-    of the values (the paper's 14.5 %), but two at least, is chosen. `search_steps` halvings then leave out those that
-    were needless. Costs two forward and two backward passes a step.
+    A step moves two values by `theta`, in (0, 1]: the pair whose gradients together raise the target's logit and lower
+    the sum of all other logits (of `contenders`), with the largest product of the two; untargeted, the pair that lowers
+    the label's logit and raises the others'. Values move up or down, whichever serves the aim (Wiyatno & Xu, 2018);
+    those at their bound are left out. Where no pair has both effects, the two values with the largest difference of
+    gradients are taken. At most a share `gamma` of the values (the paper's 14.5 %), but at least two, are changed.
+    `search_steps` bisection steps then undo changes that were not needed. Costs two forward and two backward passes a
+    step.
 
-    Only the 128 values with the largest differences are tried in pairs. A product is at most the square of half the sum
-    of both differences, so that values with small ones have no place in the best pair.
+    Only pairs of the 128 values with the largest differences are tried. The product of a pair is at most the square of
+    half the sum of its differences, so values with small differences are hardly ever in the best pair.
 
     Without `eps` an image that nothing fools comes back as it was. With `eps`, in changed values, a sample leaves at
     the first image within it that fools; where there is none, the best try is projected. Nothing is drawn, so `indices`
@@ -88,7 +88,7 @@ class _State:
 def _advance(classifier: Classifier, steps: int, theta: float, state: _State) -> _State:
     samples, current = state.samples, state.current
 
-    # Look: at the slopes of the label's logit and of the others' sum, turned so that the wanted one is to rise.
+    # Gradients of the label's logit and of the others' sum, signed so that the first is to rise and the second to fall.
     sign = 1 if samples.targeted else -1
     own = classifier.gradient(current, lambda logits: sign * _own(samples, logits), rows=samples.rows)
     rest = classifier.gradient(current, lambda logits: sign * _rest(samples, logits), rows=samples.rows)
@@ -96,7 +96,7 @@ def _advance(classifier: Classifier, steps: int, theta: float, state: _State) ->
     sizes = L0.size(current - samples.images)
     nearest = state.nearest.offered(samples, current, fooled=fooled, sizes=sizes, values=values, closed=state.done)
 
-    # Turn every value the way that serves, and choose two of those with room.
+    # Orient every value in its useful direction, and choose two of those that are not at their bound.
     wanted, others = rows(finite(own.gradient)), rows(finite(rest.gradient))
     way = (wanted - others).sign()
     pixels = rows(current)
@@ -115,13 +115,13 @@ def _own(samples: Samples, logits: Tensor) -> Tensor:
 
 
 def _rest(samples: Samples, logits: Tensor) -> Tensor:
-    """The sum of all other logits that can come to win."""
+    """The sum of the logits of all `contenders` but the label."""
     counts = contenders(logits.detach()).scatter(1, samples.labels[:, None], False)
     return torch.where(counts, logits, 0).sum(dim=1)
 
 
 def _pair(wanted: Tensor, others: Tensor, usable: Tensor) -> Tensor:
-    """The two values of each row with the largest product of joint slopes: three times (N, values) to (N, 2)."""
+    """Choose the two values of each row with the largest saliency product: three times (N, values) to (N, 2)."""
     gaps = torch.where(usable, wanted - others, -torch.inf)
     order = gaps.argsort(dim=1, descending=True, stable=True)[:, :_CANDIDATES]
     wanted, others, usable = (values.gather(1, order) for values in (wanted, others, usable))

@@ -1,7 +1,4 @@
-"""What the attacks for the smallest change share: the nearest image that fools, and how it is found more exactly.
-
-Such an attack passes through many images. Of these it returns the nearest that fools, wherever on its way that was.
-"""
+"""Shared by minimal-norm attacks: the nearest fooling image of all iterates, and the bisection that refines it."""
 
 import math
 from collections.abc import Iterable
@@ -17,26 +14,26 @@ from attacks.objectives import margin
 from attacks.queue import State, drive
 from attacks.samples import Samples
 
-_ROUNDINGS = 64  # of one number, what a sum over a layer may differ by if it is taken in another order
-_LESS = 1 - 1e-6  # of two sizes that are equal up to rounding, rounding shall not choose
+_ROUNDINGS = 64  # units of rounding by which a logit may change if a layer sums in another order
+_LESS = 1 - 1e-6  # sizes equal up to rounding count as equal, so that rounding does not choose
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest image found so far; one row a sample in play."""
+    """The nearest image found so far; one row a sample of the batch."""
 
     images: Tensor
-    """(N, C, H, W): the nearest that fools; before there is one, that with the highest value."""
+    """(N, C, H, W): the nearest that fools; before there is one, the one with the highest value."""
     sizes: Tensor
-    """(N,): its distance from the sample, in whatever the attack makes small; infinite before one fools."""
+    """(N,): its distance from the clean image, in the measure that the attack minimises; infinite before one fools."""
     values: Tensor
-    """(N,): what the attack wants large, of the images that do not fool."""
+    """(N,): the objective (larger is closer to success) at `images`."""
     settled: Tensor
-    """(N,): whether nothing better is wanted. So where something within eps fools, and always where eps is 0."""
+    """(N,) bool: whether the search is over: an image within eps fools, or eps is 0."""
 
     @classmethod
     def of(cls, samples: Samples) -> "Nearest":
-        """Begin with the images themselves, of which nothing is known yet."""
+        """Begin with the clean images, none of them known to fool."""
         unknown = torch.full_like(samples.eps, torch.inf)
         return cls(samples.images, unknown, -unknown, samples.eps == 0)
 
@@ -51,10 +48,10 @@ class Nearest:
         distances: Tensor | None = None,
         closed: Tensor,
     ) -> "Nearest":
-        """Take the candidates that are better, but where `closed`, none.
+        """Take over the candidates that are better, except for samples that are `closed` (N,) or settled.
 
-        `sizes` are those that eps bounds; `distances` what is made small where that is something else. A size above eps
-        by no more than rounding does not settle a sample, so that the result needs no projection where it does.
+        `sizes` are in the norm of eps; `distances` in the measure that is minimised, where that differs. A size even a
+        rounding error above eps does not settle a sample, so that settled results need no projection.
         """
         distances = sizes if distances is None else distances
         higher = (self.sizes == torch.inf) & (values > self.values)
@@ -70,29 +67,29 @@ class Nearest:
 
 
 class Searching(State, Protocol):
-    """The state of an attack for the smallest change."""
+    """The state of a minimal-norm attack."""
 
     @property
     def nearest(self) -> Nearest: ...
 
 
 def cosine(first: float, last: float, steps: int, images: Tensor) -> Tensor:
-    """(steps,) values that fall from `first` towards `last` along half a period (Loshchilov & Hutter, 2017)."""
+    """Cosine annealing: (steps,) values that fall from `first` towards `last` (Loshchilov & Hutter, 2017)."""
     shares = [(1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
     return images.new_tensor([last + (first - last) * share for share in shares])
 
 
 def free(gradient: Tensor, current: Tensor) -> Tensor:
-    """The gradient without the pixels that it would drive out of [0, 1], and without what is not finite.
+    """Zero the gradient of pixels at a bound of [0, 1] that it would push outside, and NaN; infinities become finite.
 
-    A pixel counts as at its bound up to rounding, which would else decide where it goes.
+    A pixel within 1e-6 counts as at its bound, so that rounding does not decide.
     """
     gradient = finite(gradient)
     return torch.where(torch.where(gradient > 0, 1 - current, current) > 1e-6, gradient, 0)
 
 
 def onto_sphere(delta: Tensor, radius: Tensor) -> Tensor:
-    """The change drawn out or in to an l2 size of (N,) `radius`; no change stays none."""
+    """Rescale perturbations to the l2 norm `radius` (N,); a zero perturbation stays zero."""
     size = L2.size(delta)
     return delta * per_sample(radius / torch.where(size > 0, size, 1), delta)
 
@@ -119,13 +116,13 @@ def conclude(
     batch_size: int | None = None,
     compact: bool = True,
 ) -> Tensor:
-    """Collect what leaves, bisect towards the images `search_steps` times, and give back the results.
+    """Collect the states that leave an attack, refine by `search_steps` of bisection, and return the result.
 
-    Bisection asks for the smallest ball onto which what was found can be projected and still fools, by more than
-    rounding, with one forward pass a step. It has no part in samples with an eps: either something within fools, or the
-    nearest, which may not fool at all, is projected onto the ball. `reach` draws changes out before they are projected,
-    so that in linf those well within the ball move to its surface too. Without eps, a sample that nothing fools comes
-    back as it was.
+    Bisection looks for the smallest ball onto which the found image can be projected and still fools, by more than
+    rounding error, with one forward pass a step. Samples with an eps are not refined: their nearest image is projected
+    onto the eps-ball, whether it fools or not. `reach` scales perturbations before the projection, so that in linf also
+    the pixels well within the ball move to its surface. Without eps a sample that is never fooled is returned
+    unchanged.
     """
     images, sizes = samples.images.clone(), torch.full_like(samples.eps, torch.inf)
     for state in states:
@@ -152,7 +149,7 @@ def conclude(
 
 @dataclass(frozen=True)
 class _Bisection:
-    """The nearest that is known to fool, what it was projected from, and the interval of radii that is left."""
+    """The nearest known fooling image, what it was projected from (`source`), and the remaining interval of radii."""
 
     samples: Samples
     source: Tensor
@@ -160,7 +157,7 @@ class _Bisection:
     low: Tensor
     high: Tensor
     off: Tensor
-    """(N,): what rounding may change in a margin, by the largest logits that were seen."""
+    """(N,): bounds on the rounding error of a margin, by the largest logits seen."""
     step: Tensor
     done: Tensor
 
@@ -191,17 +188,16 @@ def _halve(classifier: Classifier, norm: Norm, confidence: float, steps: int, st
 
 
 def rounding(samples: Samples, logits: Tensor) -> Tensor:
-    """How far a margin may be off for rounding alone, in a batch of another size or on another machine: (N,).
+    """Bound (N,) the change of a margin by rounding, in a batch of another size or on another machine.
 
-    By the size of the two logits that it is taken of, and by a share of the margin, the root of a rounding: small
-    logits may be the difference of what is large. It is those at the image that count: where classes meet, both may be
-    0.
+    64 units of rounding of the label's logit, plus the square root of the unit times the margin, because small logits
+    may be differences of large numbers. Callers pass logits at the clean image: at the boundary both may be 0.
     """
     own, eps = logits.gather(1, samples.labels[:, None]).squeeze(1), torch.finfo(logits.dtype).eps
     return finite(_ROUNDINGS * eps * own.abs() + eps**0.5 * margins(samples, logits).abs())
 
 
 def reached(samples: Samples, logits: Tensor, confidence: float) -> Tensor:
-    """Whether the aim is reached, by a margin of `confidence` where that is above 0: (N,) booleans."""
+    """Whether the attack succeeds, by a margin of at least `confidence` where that is above 0: (N,) booleans."""
     fooled = samples.fooled(logits)
     return fooled & (margins(samples, logits) >= confidence) if confidence > 0 else fooled

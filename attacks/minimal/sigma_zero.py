@@ -1,4 +1,4 @@
-"""Sigma-zero: descend a smooth count of the changed values, and set the small changes back to none."""
+"""Sigma-zero: minimise a smooth approximation of the l0 norm, and zero small changes by an adaptive threshold."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +35,10 @@ def sigma_zero(
     """Search the image with the fewest changed values that fools (Cinà et al., 2025).
 
     Adam descends max(0, -margin) plus the mean of delta^2 / (delta^2 + sigma), with gradients divided by their largest
-    entry and steps that fall from `step_size` to a tenth of it. After every step the changes below a threshold are set
-    to none; it starts at 0.3, and rises by a hundredth of the step while the sample is fooled and falls while not. The
-    image with the fewest changes that fools is kept, from whatever step; `search_steps` halvings then leave out the
-    smallest of them. Costs a forward and a backward pass a step and a forward pass a halving.
+    entry and a learning rate that falls from `step_size` to a tenth of it. After every step, changes below a threshold
+    are set to 0; it starts at 0.3, rises by a hundredth of the learning rate while the sample is fooled and falls by
+    as much while it is not. The fooling image with the fewest changes of all steps is kept; `search_steps` bisection
+    steps then undo its smallest changes. Costs a forward and a backward pass a step, a forward pass a bisection step.
 
     Without `eps` the fewest changes are searched, and an image that nothing fools comes back as it was. With `eps` a
     sample leaves at the first image within it that fools; where there is none, the best try is projected. Nothing is

@@ -1,4 +1,4 @@
-"""SparseFool: the fewest and steepest pixels that reach the boundary, as DeepFool finds it."""
+"""SparseFool: l1 projections onto the boundary linearised where DeepFool crosses it, which change few pixels."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,17 +37,17 @@ def sparsefool(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Change few pixels, each up to its bounds, until the label is left (Modas et al., 2019); in l1 alone.
+    """Change few pixels, each up to its bounds, until the image is misclassified (Modas et al., 2019); in l1 alone.
 
-    A step takes the iterate over the boundary with `deepfool` in l2, goes `depth` times as far (the paper's lambda),
-    makes the boundary linear there, and reaches that plane from the image with the shortest move in l1 within [0, 1]:
-    the steepest pixel to its bound, then the next. A larger depth needs fewer steps and changes more pixels;
-    `search_steps` interpolations then look for a plane nearer to the image on which the same pixels in the same order
-    still fool (0: the paper's result). Nothing limits how many pixels: count them with `l0`.
+    A step takes the iterate over the boundary with DeepFool in l2, extrapolates by `depth` (the paper's lambda),
+    linearises the boundary there, and projects the clean image onto that hyperplane in l1 within [0, 1]: the pixel with
+    the largest gradient moves to its bound, then the next. A larger depth needs fewer steps and changes more pixels.
+    `search_steps` steps of a line search then look for a parallel hyperplane nearer to the image that still fools (0:
+    the paper's result). The number of changed pixels is not bounded; measure it in the norm l0.
 
-    A sample leaves when it is fooled. A step costs one run of DeepFool, a forward and a backward pass, and a forward
-    pass. Without `eps` an image that nothing fools comes back as it was. With `eps` the search ends within it, and what
-    was found farther off, or does not fool, is projected. Nothing is drawn, so `indices` has no effect.
+    A sample leaves when it is fooled. A step costs one run of DeepFool, a backward pass and two forward passes. Without
+    `eps` an image that is never fooled is returned unchanged. With `eps` a result beyond it, or one that does not fool,
+    is projected. Nothing is drawn, so `indices` has no effect.
     """
     norm = named_norm(norm)
     if norm.name != "l1":
@@ -82,9 +82,9 @@ class _State:
     samples: Samples
     current: Tensor
     normals: Tensor
-    """(N, C, H, W) of the last plane."""
+    """(N, C, H, W): the normal of the last hyperplane."""
     values: Tensor
-    """(N,) of the last plane at the image."""
+    """(N,): its linear function at the clean image."""
     nearest: Nearest
     step: Tensor
     done: Tensor
@@ -108,7 +108,7 @@ def _advance(
 ) -> _State:
     samples, images = state.samples, state.samples.images
 
-    # Over the boundary from the iterate, and deeper.
+    # Cross the boundary from the iterate with DeepFool, and extrapolate.
     inside = replace(samples, images=state.current, eps=torch.full_like(samples.eps, torch.inf))
     over = torch.zeros_like(record.samples.images)
     run = partial(crossings, classifier, L2, candidates, record, inside, steps=_INNER_STEPS, overshoot=overshoot)
@@ -116,7 +116,7 @@ def _advance(
         over[crossing.samples.rows] = crossing.current
     deep = (state.current + depth * (over[samples.rows] - state.current)).clamp(0, 1)
 
-    # Onto the plane through that point, with the steepest pixels, from the image.
+    # Project the clean image onto the hyperplane through that point, in l1.
     boundary = boundary_ahead(classifier, samples, deep)
     values = (1 + overshoot) * (boundary.normals * (images - deep)).sum(dim=(1, 2, 3))
     current = _reached(samples, boundary.normals, values)

@@ -1,7 +1,6 @@
-"""What the attacks share that weigh the size of a change against its success: the search for the weight.
+"""Shared by Carlini-Wagner and EAD: the bisection for the weight c of the loss in size + c * loss.
 
-Carlini-Wagner and EAD descend size + weight * loss, and repeat the descent with weights between the largest that did
-not fool and the smallest that did.
+They repeat the descent with weights between the largest that did not fool and the smallest that did.
 """
 
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ _HIGHEST = 1e10
 
 @dataclass(frozen=True)
 class Weight:
-    """The weight of the loss, one row a sample, and what is known of it."""
+    """The weight of the loss and the interval of its bisection; one row a sample."""
 
     value: Tensor
     low: Tensor
@@ -31,7 +30,7 @@ class Weight:
         return cls(value, torch.zeros_like(value), torch.full_like(value, torch.inf))
 
     def tried(self, reached: Tensor, ended: Tensor) -> "Weight":
-        """Where a descent has `ended`, move to the middle of what is left, or tenfold while nothing has fooled."""
+        """Where a descent has `ended`, bisect the interval, or multiply the weight by 10 while nothing has fooled."""
         high = torch.where(ended & reached, self.high.minimum(self.value), self.high)
         low = torch.where(ended & ~reached, self.low.maximum(self.value), self.low)
         following = torch.where(high.isinf(), self.value * _GROWTH, (low + high) / 2).clamp(max=_HIGHEST)
@@ -40,16 +39,16 @@ class Weight:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where each sample stands in its descents, and whether the one under way still gets anywhere."""
+    """Counters of each sample's descents, and the loss by which early stopping decides."""
 
     step: Tensor
-    """(N,): of the descent under way."""
+    """(N,): the step within the current descent."""
     search: Tensor
-    """(N,): the descents that have ended."""
+    """(N,): the number of descents that have ended."""
     reached: Tensor
-    """(N,): whether the descent under way has passed an image that fools."""
+    """(N,) bool: whether an iterate of the current descent has fooled."""
     earlier: Tensor
-    """(N,): the loss when it was last looked at."""
+    """(N,): the loss at the last check of early stopping."""
 
     @classmethod
     def of(cls, samples: Samples) -> "Progress":
@@ -59,9 +58,9 @@ class Progress:
     def after(
         self, loss: Tensor, reached: Tensor, *, steps: int, may_stop: Tensor, stops: Tensor | None = None
     ) -> tuple["Progress", Tensor]:
-        """Count a step; and (N,) whether it was the last of its descent: where it `stops`, or the steps are used up.
+        """Count a step, and mark (N,) the samples whose descent ends: where `stops`, or the steps are used up.
 
-        Where it `may_stop`, it does if the loss has not fallen by a ten thousandth within a tenth of the steps.
+        Early stopping, where `may_stop`: the loss has not fallen by 0.01 % within a tenth of the steps.
         """
         looks = self.step % max(steps // 10, 1) == 0
         ended = (may_stop & looks & (loss > self.earlier * 0.9999)) | (self.step + 1 >= steps)
@@ -78,5 +77,5 @@ class Progress:
 
 
 def start_over(ended: Tensor, values: Tensor, starts: Tensor) -> Tensor:
-    """The values, and the starts where a descent has ended."""
+    """Replace the values by `starts` where a descent has ended."""
     return torch.where(ended[:, None, None, None], starts, values)

@@ -1,1 +1,1 @@
-"""Threat models other than a ball around each image: patches, movements, one change for all images."""
+"""Threat models other than a ball around each image: patches, spatial transformations, universal perturbations."""

@@ -1,4 +1,4 @@
-"""A square of free pixels: small, seen by everybody, and still enough."""
+"""Adversarial patches: a small square of unrestricted pixels, one per image or one for all images."""
 
 import math
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from attacks.samples import Samples
 from attacks.unbounded.weightings import WEIGHTINGS, Weighting, standings
 from attacks.warp import centred, sampled
 
-_FINAL = 1 << 40  # the stream of the placement in the result, which no step has seen
-_TRIES = 4  # placements, seen by no step either, at which two shared patches are compared
+_FINAL = 1 << 40  # the stream of the placement in the result, held out from training
+_TRIES = 4  # further held-out placements, at which two shared patches are compared
 
 
 class _Plan(NamedTuple):
@@ -41,7 +41,7 @@ class _Plan(NamedTuple):
         return step if self.random_placement else torch.zeros_like(step)
 
     def length(self, step: Tensor | int) -> Tensor | float:
-        """How far a step moves each pixel: evenly less from step to step, so that the last ones settle."""
+        """The step size, which falls linearly to 0 over the steps so that the patch converges."""
         return self.step_size * (1 - step / self.steps)
 
 
@@ -75,21 +75,21 @@ def patch(
     compact: bool = True,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Replace a square, the nearest to `area` of the image, by what fools best (Brown et al., 2017).
+    """Replace a square of about `area` (a share of the image) by an adversarial patch (Brown et al., 2017).
 
-    With `random_placement` the patch must work anywhere: every step places it anew, turned by up to `max_rotation`
-    degrees and shrunk to between `min_scale` and 1 of its side (expectation over transformation, Athalye et al., 2018),
-    and the result shows it at one more placement, which no step has seen. So the success rate is that of the patch at
-    a random place. Without, each sample's place is known from the start, and a sample leaves with the first step that
-    fools (LaVAN: Karmon et al., 2018).
+    With `random_placement` the patch must work anywhere: every step places it at random, rotated by up to
+    `max_rotation` degrees and scaled to between `min_scale` and 1 times its side (expectation over transformation,
+    Athalye et al., 2018), and the result shows it at a placement held out from training. So the success rate is that of
+    a random placement. Without, each sample's place is fixed, and a sample leaves with the first step that fools
+    (LaVAN: Karmon et al., 2018).
 
-    Each sample has a patch of its own, unless `shared`: then all images of the call share one, and a sample's result
-    depends on those beside it. It is trained twice, for all images alike and for those first that are nearest to being
-    fooled, and the better one is taken; `trained_patch` returns it.
+    Each sample has its own patch, unless `shared`: then all images of the call share one, and a sample's result depends
+    on the others. A shared patch is trained twice, weighting all images alike and those nearest to the boundary first
+    (`attacks.unbounded.weightings`), and the one that fools more is taken; `trained_patch` returns it.
 
-    The pixels outside the square do not change by a bit. Placements depend on (seed, index, step) alone. Patches start
-    grey and move by `step_size` along the sign of the gradients, which `momentum` adds up: it averages over the
-    placements of about ten steps.
+    Pixels outside the square stay exactly as they are. Placements depend on (seed, index, step) alone. Patches start
+    grey and step by `step_size`, falling linearly to 0, along the sign of gradients accumulated with `momentum`, which
+    averages over the placements of about ten steps.
     """
     images = as_tensor(images, "images")
     plan = _Plan(_side(area, images), random_placement, max_rotation, min_scale, steps, step_size, momentum, seed)
@@ -137,7 +137,7 @@ def trained_patch(
     batch_size: int | None = None,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Train the one patch (1, C, side, side) that `patch` with `shared` places on all images; its options are those."""
+    """Train the one patch (1, C, side, side) that `patch` places on all images with `shared`; options as there."""
     images = as_tensor(images, "images")
     plan = _Plan(_side(area, images), True, max_rotation, min_scale, steps, step_size, momentum, seed)
     _check(plan)
@@ -146,7 +146,7 @@ def trained_patch(
 
 
 def _trained(classifier: Classifier, samples: Samples, plan: _Plan, batch_size: int | None) -> Tensor:
-    """Climb for all alike, climb for those that are nearest to being fooled, and keep the patch that fools more."""
+    """Train a shared patch with each weighting, and keep the one that fools more samples."""
     parts = samples.rows.split(batch_size or max(1, len(samples)))
     with classifier.frozen():
         first, *others = (_climbed(classifier, samples, plan, parts, weighting) for weighting in WEIGHTINGS)
@@ -160,7 +160,7 @@ def _trained(classifier: Classifier, samples: Samples, plan: _Plan, batch_size: 
 def _climbed(
     classifier: Classifier, samples: Samples, plan: _Plan, parts: Sequence[Tensor], weighting: Weighting
 ) -> Tensor:
-    """Follow the weighted sum of all samples' gradients, placed anew at every step."""
+    """Train a shared patch along the weighted sum of all samples' gradients, at new placements in every step."""
     shared = samples.images.new_full((1, samples.images.shape[1], plan.side, plan.side), 0.5)
     climb = torch.zeros_like(shared)
     for step in range(plan.steps if len(samples) else 0):
@@ -176,7 +176,7 @@ def _climbed(
 
 
 def _count(classifier: Classifier, samples: Samples, plan: _Plan, parts: Sequence[Tensor], shared: Tensor) -> Tensor:
-    """How many samples a patch fools at places that no step has seen, nor the result will."""
+    """Count the samples that a patch fools, summed over held-out placements other than the result's."""
     total = shared.new_zeros(())
     for place in range(1, 1 + (_TRIES if plan.random_placement else 1)):
         for rows in parts:
@@ -187,14 +187,14 @@ def _count(classifier: Classifier, samples: Samples, plan: _Plan, parts: Sequenc
 
 
 def _spread(shared: Tensor, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """The patch and the number of the step, once a sample."""
+    """Expand the patch and the number of the step to one row a sample."""
     return shared.expand(len(rows), -1, -1, -1), torch.full_like(rows, step)
 
 
 def _look(
     classifier: Classifier, samples: Samples, patches: Tensor, step: Tensor, plan: _Plan, *, loss: Loss = log_odds
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Who is fooled with its patch in place (N,), the objectives (N,), and their gradients by the patches."""
+    """Evaluate patched samples: whether they fool (N,), the objectives (N,), and their gradients in the patches."""
     with torch.inference_mode(False), torch.enable_grad():
         free = patches.clone().requires_grad_()
         attacked = _placed(samples, free, step, plan)

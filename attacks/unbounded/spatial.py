@@ -1,4 +1,4 @@
-"""Rotations and translations: another threat model than a ball, in which every image stays a photograph."""
+"""Spatial attack: worst-case rotations and translations, which keep images natural."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ from attacks.warp import PADDINGS, Padding, warp
 
 @dataclass(frozen=True)
 class _Search:
-    """One row a sample; `amounts` (N, 3) are the degrees, pixels down and pixels right of the best try."""
+    """One row a sample; `amounts` (N, 3) are degrees, pixels down and pixels right of the best transformation."""
 
     samples: Samples
     tried: Tensor
@@ -43,15 +43,14 @@ def spatial(
 ) -> Tensor:
     """Search rotations and translations for one that fools (Engstrom et al., 2019).
 
-    The image itself comes first. Then all of a grid: `rotations` angles up to `max_rotation` degrees to either side,
-    and `translations` shifts in each direction up to `max_translation` of the side (0.1 is 3 pixels of 32). The
-    largest come first, because they fool most. The defaults are the paper's, and cost a sample that holds out 775
-    passes; an attack that follows the gradient of the three amounts is weaker, as the paper found and explains by
-    their landscape. With `tries`, that many random transformations of each sample are searched instead: the paper's
-    worst of 10.
+    The clean image is queried first, then a grid: `rotations` angles from -`max_rotation` to `max_rotation` degrees,
+    and `translations` shifts in each axis up to `max_translation` times the side (0.1 is 3 pixels of 32), the largest
+    first, because they fool most often. The defaults are the paper's, and cost 775 forward passes for a sample that is
+    never fooled. The paper found first-order attacks on these three parameters weaker than this search. With `tries`
+    that many random transformations of each sample are searched instead (10 are the paper's worst-of-10).
 
-    A sample leaves with the first image that fools; one that holds out ends as the image with the largest objective.
-    Random tries depend on (seed, index) alone; without them `seed` and `indices` have no effect.
+    A sample leaves with the first image that fools; one that is never fooled is returned as the image with the largest
+    objective. Random transformations depend on (seed, index) alone; without them `seed` and `indices` have no effect.
     """
     _check(max_rotation, max_translation, rotations, translations, tries, padding)
     samples = Samples.of(images, labels, eps=None, norm=LINF, targeted=targeted, indices=indices)
@@ -67,7 +66,7 @@ def spatial(
         return _Search(samples, count, nothing, torch.full_like(samples.eps, -torch.inf), count.bool())
 
     def amounts(samples: Samples, tried: Tensor) -> Tensor:
-        """What the try of that number does to each sample; number 0 does nothing."""
+        """The transformation (N, 3) of number `tried` (N,); number 0 is the identity."""
         if not tries:
             return reach * shares[tried]
         drawn = 2 * random.uniform(seed, samples.indices, (3,), stream=tried, dtype=reach.dtype) - 1
@@ -96,14 +95,14 @@ def spatial(
 
 
 def _moved(images: Tensor, amounts: Tensor, padding: Padding) -> Tensor:
-    """Transform images; where nothing is to be done, not even rounding changes them."""
+    """Transform images; those with all amounts 0 are returned exactly."""
     degrees, down, right = amounts.unbind(dim=1)
     moved = warp(images, degrees=degrees, down=down, right=right, padding=padding).clamp(0, 1)
     return torch.where((amounts != 0).any(dim=1)[:, None, None, None], moved, images)
 
 
 def _grid(rotations: int, translations: int) -> Tensor:
-    """(tries, 3) shares of the reach: nothing first, then from the largest to the smallest."""
+    """List the grid as (tries, 3) shares of the largest amounts: the identity, then from large to small."""
     angles, shifts = _evenly(rotations), _evenly(translations)
     shares = torch.cartesian_prod(angles, shifts, shifts)
     shares = shares[(shares != 0).any(dim=1)]
@@ -112,7 +111,7 @@ def _grid(rotations: int, translations: int) -> Tensor:
 
 
 def _evenly(count: int) -> Tensor:
-    """That many numbers from -1 to 1; a single one is 0."""
+    """Space `count` numbers evenly from -1 to 1; a single one is 0."""
     return torch.linspace(-1, 1, count, dtype=torch.float64) if count > 1 else torch.zeros(1, dtype=torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""One perturbation for many images at once."""
+"""Universal adversarial perturbations: one perturbation for many images."""
 
 from functools import partial
 from typing import NamedTuple
@@ -30,11 +30,11 @@ def universal(
     batch_size: int | None = None,
     indices: Tensor | None = None,
 ) -> Tensor:
-    """Add to all images of the call the one perturbation that fools most of them: `universal_perturbation`.
+    """Add to all images of the call the one perturbation that fools most of them (`universal_perturbation`).
 
-    A sample's result depends on the samples beside it, as the threat model says: batches never add up to the whole.
-    Nothing is drawn, so `indices` has no effect. To fool images that were not at hand, take the perturbation from
-    `universal_perturbation` and add it to them.
+    A sample's result depends on all samples of the call, as the threat model demands: several calls on parts of the
+    data find several perturbations. Nothing is drawn, so `indices` has no effect. To attack unseen images, take the
+    perturbation from `universal_perturbation` and add it to them.
     """
     delta = universal_perturbation(
         classifier,
@@ -67,15 +67,15 @@ def universal_perturbation(
 ) -> Tensor:
     """Find the (1, C, H, W) perturbation within eps that fools most of the images together.
 
-    The aim is that of Moosavi-Dezfooli et al. (2017), the way that of Shafahi et al. (2020): projected gradient ascent
-    over all images together. It climbs twice: once for all images alike, until they are `cap` budgets
-    beyond the boundary, whatever the scale of the logits; once for those first that are nearest to
-    being fooled, since images out of reach would outvote them (`attacks.unbounded.weightings`). Of all steps of both
-    the perturbation that fools most is kept, with equal numbers the one that brings the images nearer to it on average.
-    The norm is linf or l2. With one eps a sample, each image gets what of the perturbation lies in its own ball.
+    The aim is that of Moosavi-Dezfooli et al. (2017), the method that of Shafahi et al. (2020): projected gradient
+    ascent on the sum over all images. It runs twice: once weighting all images alike until they are `cap` budgets
+    beyond the boundary (in the linearised network, whatever the scale of the logits), once weighting those nearest to
+    the boundary first, because images out of reach would outvote them (`attacks.unbounded.weightings`). Of all steps of
+    both, the perturbation that fools most is kept; of equals, the one with the larger mean standing.
 
-    All images pass through the network 2 * (steps + 1) times forwards and backwards, at most `batch_size` at once,
-    which changes nothing. `step_size` defaults to 2.5 * eps / steps.
+    The norm is linf or l2. With one eps a sample, the perturbation is projected onto each image's own ball. Each run
+    costs steps + 1 forward and backward passes an image; `batch_size` bounds the images of a pass and changes no
+    result. `step_size` defaults to 2.5 * eps / steps.
     """
     norm = named_norm(norm)
     _check(norm, steps, cap)
@@ -107,20 +107,20 @@ def universal_perturbation(
 
 
 class _Best(NamedTuple):
-    """The perturbation that fools most so far, with that share and the mean standing, (2,)."""
+    """The best perturbation so far, and its `score` (2,): the share of fooled samples and their mean standing."""
 
     delta: Tensor
     score: Tensor
 
     def or_better(self, delta: Tensor, fooled: Tensor, standing: Tensor) -> "_Best":
-        """This or another one, without waiting for the device."""
+        """The better of this and another perturbation, chosen without waiting for the device."""
         score = torch.stack([fooled.to(standing.dtype).mean(), standing.mean()])
         better = (score[0] > self.score[0]) | ((score[0] == self.score[0]) & (score[1] > self.score[1]))
         return _Best(torch.where(better, delta, self.delta), torch.where(better, score, self.score))
 
 
 def _look(classifier: Classifier, samples: Samples, current: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Who is fooled (N,), the margins (N,), which are 0 at the boundary, and their gradients (N, C, H, W)."""
+    """Evaluate samples: whether they are fooled (N,), their margins (N,), and the margins' gradients (N, C, H, W)."""
     found = classifier.gradient(current, partial(samples.objective, loss=margin), rows=samples.rows)
     return samples.fooled(found.logits), torch.nan_to_num(found.values, nan=-1e6), finite(found.gradient)
 
@@ -131,7 +131,7 @@ def _room(gradients: Tensor, current: Tensor) -> Tensor:
 
 
 def _within(delta: Tensor, norm: Norm, eps: Tensor) -> Tensor:
-    """Bring a perturbation into the ball; there is no box, which belongs to the images."""
+    """Project a perturbation onto the ball; the bounds [0, 1] are applied to each image."""
     radius = per_sample(eps, delta)
     if norm.name == "linf":
         return delta.clamp(-radius, radius)

@@ -1,8 +1,8 @@
-"""Whom a change for many images is made for: everybody alike, or first those who are nearest to being fooled.
+"""Weights of the images' gradients in universal perturbations and shared patches: uniform, or nearest first.
 
-Climbing for everybody alike, images that no change within the budget can fool outvote those that one could. Climbing
-for the nearest first gives up the far ones, and with them sometimes too many. Neither is always better, so attacks
-climb by both and keep what fools more.
+With uniform weights, images that no perturbation within the budget can fool outvote those that could be fooled. With
+weights for those nearest to the boundary, too many of the others are sometimes given up. Neither is always better, so
+attacks run with both and keep what fools more.
 """
 
 from typing import Protocol
@@ -11,38 +11,40 @@ import torch
 from torch import Tensor
 
 CAP = 3.0
-"""How far beyond the boundary an image is taken before it leaves the change to the others, in budgets.
+"""The standing (see `standings`) beyond which an image no longer counts.
 
-A network bends, and the others pull back: with 1, images that had just been fooled were lost again.
+With 1, images that had just been fooled were lost again: networks are not linear, and other images pull back.
 """
 _FIRST, _LAST = 1.0, 0.3
-"""How many budgets before the boundary an image still counts, at the beginning and at the end."""
+"""Width of the sigmoid before the boundary, in budgets, at the first and the last step."""
 
 
 class Weighting(Protocol):
-    """Standings (N,), slopes (N,) and the progress from 0 to 1 to the weights (N,) of the images' gradients."""
+    """Map standings (N,), slopes (N,) and the progress in [0, 1] to the weights (N,) of the images' gradients."""
 
     def __call__(self, found: Tensor, slopes: Tensor, progress: float, *, cap: float = ...) -> Tensor: ...
 
 
 def standings(values: Tensor, slopes: Tensor) -> Tensor:
-    """How far images are beyond the boundary, in budgets: -1 is just within reach, 0 is on it. Both (N,).
+    """Signed distance of images from the boundary in budgets (N,): 0 is on it, -1 is one whole budget before it.
 
-    `values` are objectives that are 0 at the boundary, `slopes` how much the whole budget adds to them at most, as far
-    as the network is linear. The scale of the logits cancels. An image without a slope is out of reach for ever.
+    `values` (N,) are objectives that are 0 at the boundary, `slopes` (N,) their largest increase within the budget
+    in the linearised network: eps times the dual norm of the gradient. The scale of the logits cancels. Infinite where
+    the slope is 0.
     """
     return torch.where(slopes > 0, values / torch.where(slopes > 0, slopes, 1), values.sign() * torch.inf)
 
 
 def everybody(found: Tensor, slopes: Tensor, progress: float, *, cap: float = CAP) -> Tensor:
-    """The same for all who are not fooled well enough."""
+    """Weigh all images alike whose standing is below `cap`, and the others 0."""
     return (found < cap).to(slopes.dtype)
 
 
 def nearest_first(found: Tensor, slopes: Tensor, progress: float, *, cap: float = CAP) -> Tensor:
-    """The slope of a smooth count of who is fooled: ever sharper before the boundary, flat up to the cap beyond it.
+    """Weigh by the derivative of a smooth (sigmoid) count of fooled images, over the slope.
 
-    Gradients count by their direction alone: a steep one is no reason to be heard more.
+    Before the boundary the sigmoid narrows with the progress; beyond it its width is `cap`. Dividing by the slope makes
+    gradients count by their direction alone, whatever their length.
     """
     width = torch.where(found < 0, _FIRST * (_LAST / _FIRST) ** progress, cap)
     risen = torch.sigmoid((found / width).clamp(-100, 100))
