@@ -20,7 +20,7 @@ FEWEST = 50
 
 
 def discriminator_findings(judgements: Judgements, *, loss: str, seed: int = 0) -> list[Finding]:
-    """Say how the game stands: diverged, dead, inverted, saturated or balanced; and whether it overfits.
+    """Say how the game stands: diverged, dead, inverted, saturated, or unable to tell; and whether it overfits.
 
     A warning needs its whole interval beyond the threshold and `FEWEST` images of each kind, so that few images give
     no verdict rather than a wrong one.
@@ -122,9 +122,10 @@ def _standing(judgements: Judgements, apart: Estimate, loss: str) -> list[Findin
         return [
             Finding(
                 "info",
-                "The discriminator is balanced",
+                "The discriminator hardly tells real from generated",
                 evidence,
-                "Neither player is far ahead; judge the images by the distances and modes.",
+                "So it does beside a perfect generator, and where it has learnt nothing: judge the images by the "
+                "distances and modes.",
                 code="balanced-discriminator",
             )
         ]

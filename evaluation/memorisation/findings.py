@@ -10,6 +10,8 @@ from evaluation.statistics.intervals import Estimate
 PREFERRED = 0.55
 """Preference for training images that nothing but copying explains. With less, but more than 1/2, a share of copies
 must show it too."""
+OPEN = 0.65
+"""Preference that an interval must stay below to speak against copying: three copies in ten raise it so far."""
 COPIED = 0.05
 """Share of copies that must be passed then; 0.01 of new images count as copies."""
 LESS = 0.1
@@ -57,12 +59,16 @@ def _copies(values: Values) -> Finding:
 
 def _smooth(preference: Estimate, near: list[str]) -> Finding:
     said = "; ".join(near)
+    unclear = not preference.high < OPEN
     return Finding(
         "info",
-        "Generated images lie near to training images, but not because they were copied",
-        f"{said[:1].upper()}{said[1:]}. But they are as near to held-out images: {preference.value:.0%} "
-        f"({preference.low:.0%} to {preference.high:.0%}) are nearer to a training one.",
-        "They lack detail or variety: see recall, coverage and the Vendi score.",
+        "Generated images lie near to training images",
+        f"{said[:1].upper()}{said[1:]}. Of them {preference.value:.0%} ({preference.low:.0%} to {preference.high:.0%}) "
+        "are nearer to a training than to a held-out image; of new images 50 % are, of copies more.",
+        "That leaves open whether they were copied: use more images, and look at those nearest to a training image."
+        if unclear
+        else "Copying would show in that share. Images that lack detail or variety lie so: see recall, coverage and "
+        "the Vendi score.",
         code="near-without-copying",
     )
 

@@ -38,8 +38,8 @@ def _unvaried(values: Mapping[str, Estimate]) -> Finding:
         f"A classifier that learns from generated images knows {values['gan_train'].value:.1%} of the real ones, from "
         f"as many real images {values['gan_train_real'].value:.1%}; yet {values['gan_test'].value:.1%} of the "
         "generated ones are of their class.",
-        "The generator draws right images, but few kinds of each class: it has collapsed within classes, or misses "
-        "some. Look at recall, coverage and the diversity within classes.",
+        "Images that the classifier takes for their class, and few kinds of each: the generator has collapsed within "
+        "classes, or misses some. Look at recall, coverage and the diversity within classes.",
         code="use-unvaried",
     )
 

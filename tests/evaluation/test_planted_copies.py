@@ -183,7 +183,20 @@ def test_images_near_to_everything_are_told_from_copies():
     (finding,) = memorisation_findings(rows)
     assert (finding.code, finding.level) == ("near-without-copying", "info")
     assert finding.evidence.startswith("Authenticity is ")
-    assert ". But they are as near to held-out images" in finding.evidence
+    assert "are nearer to a training than to a held-out image" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("preference", "advice"),
+    [
+        ((0.0, 0.0, 0.72), "That leaves open whether they were copied"),
+        ((0.5, 0.46, 0.54), "Copying would show in that share"),
+    ],
+)
+def test_only_a_narrow_interval_clears_images_of_copying(preference, advice):
+    rows = [("train_preference", Estimate(*preference), 400, ""), ("copying_z", Estimate(-9, -9, -9), 400, "")]
+    (finding,) = memorisation_findings(rows)
+    assert finding.advice.startswith(advice)
 
 
 def test_measures_within_a_class_need_classes_and_images():

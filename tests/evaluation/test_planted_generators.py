@@ -15,6 +15,7 @@ from advgan.data import Data, ImageSet, load_data
 from attacks import Classifier
 from attacks.random import permutation
 from evaluation.features.features import Extractor, classifier_extractor
+from evaluation.generator_verdict import generator_verdict
 from evaluation.inputs import Source, open_source
 from evaluation.metric_words import wanted_metrics
 from evaluation.record.scores import word_of
@@ -183,6 +184,50 @@ def test_blur_costs_precision_and_recall() -> None:
 
 def test_where_the_distance_alone_tells_images_from_real_ones_it_is_said() -> None:
     assert {"blur"} <= {name for name in DEGRADED if "told-from-real" in codes(name, "info")}
+
+
+def grey_blobs(count: int) -> torch.Tensor:
+    """Lights without a form, of the brightness of digits, at random places."""
+    places = torch.rand(count, 2, 1, 1, generator=torch.Generator().manual_seed(SEED)) + 3
+    rows = torch.arange(8.0).reshape(1, 8, 1).expand(count, 8, 8)
+    squared = (rows - places[:, 0]).square() + (rows.mT - places[:, 1]).square()
+    return (200 * torch.exp(-squared / 8)).round().to(torch.uint8)[:, None]
+
+
+def planted_badly(name: str) -> torch.Tensor:
+    _, new = parts()
+    some = new.images[:COUNT]
+    return {
+        "grey blobs": grey_blobs(COUNT),
+        "blurred": torch.nn.functional.avg_pool2d(some.float(), 3, 1, 1).round().to(torch.uint8),
+        "noise": torch.randint(0, 256, some.shape, generator=torch.Generator().manual_seed(SEED), dtype=torch.uint8),
+        "collapsed": some[:1].expand(COUNT, -1, -1, -1).clone(),
+        "one colour": torch.full_like(some, 80),
+        "mean image": some.float().mean(dim=0, keepdim=True).to(torch.uint8).expand(COUNT, -1, -1, -1).clone(),
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["grey blobs", "blurred", "noise", "collapsed", "one colour", "mean image"])
+def test_no_bad_generator_is_praised(name: str) -> None:
+    """Whatever a single score says of them: noise falls into every class, a single image has a precision of 1."""
+    images = planted_badly(name)
+    source = open_source(ImageSet(images, torch.zeros(len(images), dtype=torch.int64), (), name))
+    assert isinstance(source, Source)
+    wanted = wanted_metrics(("fidelity", "neighbours", "modes", "diversity", "memorisation"))
+    found = score_source(source, [reference()], wanted=wanted, seed=SEED)
+    assert found is not None
+    said = generator_verdict(found.scores, found.findings)
+    assert said.startswith("The images fall short of the real ones: "), said
+    alone = [[score] for score in found.scores]
+    assert all("No score tells" not in generator_verdict(scores, []) for scores in [*alone, found.scores]), name
+
+
+def test_the_verdict_passes_held_out_images_and_no_planted_fault() -> None:
+    passed = [
+        name for name in NAMED if "No score tells" in generator_verdict(scored(name).scores, scored(name).findings)
+    ]
+    assert set(passed) <= set(SILENT)
+    assert "held-out real images" in passed
 
 
 def test_fifty_images_are_realistic_and_few() -> None:

@@ -1,13 +1,12 @@
-"""The table of generators on the console: a few scores of each that say most, in their groups, and one sentence."""
+"""The table of generators on the console: a few scores of each that say most, in their groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
 from evaluation.metric_words import GROUPS
-from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, word_of
 from evaluation.report.columns import Columns
-from evaluation.report.text import format_number, format_value, print_scores, score_cells
+from evaluation.report.text import print_scores, score_cells
 
 MOST = 8
 """Rows of each generator, unless metrics were named."""
@@ -58,28 +57,6 @@ def grouped(scores: Iterable[Score]) -> dict[str, list[Score]]:
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
 
-def verdicts(scores: Sequence[Score], findings: Sequence[Finding]) -> list[str]:
-    """A sentence for each subject: how many floors it is away, how much it covers; the last says what warns."""
-    own = [score for score in scores if not score.metric.startswith(_COMPARED)]
-    subjects = _by_subject(own)
-    sentences = []
-    for title, of_subject in subjects.items():
-        found = _by_word(of_subject)
-        parts = [text for text in (_distance(found), *_coverage(found)) if text]
-        if parts:
-            name = f"{title.partition(' on ')[0]}: " if len(subjects) > 1 else ""
-            sentences.append(f"{name}{'; '.join(parts)}.")
-    return [*sentences, *_warned(findings)]
-
-
-def _warned(findings: Sequence[Finding]) -> list[str]:
-    warnings = [finding.title.rstrip(".") for finding in findings if finding.level == "warning"]
-    if not warnings:
-        return []
-    more = f", and {len(warnings) - 1} more in the report" if len(warnings) > 1 else ""
-    return [f"Warning: {warnings[0]}{more}."]
-
-
 def _by_subject(scores: Sequence[Score]) -> dict[str, list[Score]]:
     found: dict[str, list[Score]] = {}
     for score in scores:
@@ -92,24 +69,6 @@ def _by_word(scores: Sequence[Score]) -> Mapping[str, Score]:
     for score in scores:
         found.setdefault(word_of(score.metric), score)
     return found
-
-
-def _distance(found: Mapping[str, Score]) -> str:
-    distance, floor = found.get("fid"), found.get("fid_floor")
-    if not distance:
-        return ""
-    if not floor or floor.value <= 0:
-        return f"{distance.metric} {format_value(distance)}"
-    times = format_number(round(distance.value / floor.value, 1))
-    return f"{distance.metric} {format_value(distance)} is {times} times the floor that real images reach"
-
-
-def _coverage(found: Mapping[str, Score]) -> list[str]:
-    modes, recall = found.get("modes_covered"), found.get("recall")
-    return [
-        f"{format_value(modes)} modes covered" if modes else "",
-        f"{format_value(recall)} of the real images within reach" if recall else "",
-    ]
 
 
 def _cells(score: Score) -> list[str]:

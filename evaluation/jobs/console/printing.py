@@ -8,7 +8,7 @@ import click
 from advgan.config.section import Section
 from evaluation.jobs.answers import plain_answer
 from evaluation.jobs.console.attack_table import print_attacks
-from evaluation.jobs.console.generator_table import print_generators, verdicts
+from evaluation.jobs.console.generator_table import print_generators
 from evaluation.jobs.setup import Outcome
 from evaluation.report.columns import say
 from evaluation.report.text import print_scores
@@ -27,7 +27,7 @@ def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
     elif results.command in ("eval", "train"):
         named = bool(getattr(config, "metrics", ()))
         print_generators(results.scores, everything=named)
-        say(" ".join(verdicts(results.scores, results.findings)))
+        say(results.verdict)
         if not named:
             log.info("the other scores: --json, or the report")
     elif scores:

@@ -19,6 +19,7 @@ from evaluation.comparing import comparison_findings, difference_scores, differe
 from evaluation.extractors import named_extractor
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.protocols import DEFAULT, protocol_of
+from evaluation.generator_verdict import generator_verdict, joined_verdicts
 from evaluation.inputs import FORMS, Source, Statistics, open_source
 from evaluation.inputs.asked import Shares
 from evaluation.inputs.generated import gan_source
@@ -33,7 +34,6 @@ from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
 from evaluation.record.findings import Finding
 from evaluation.report.results import Headline, Results
-from evaluation.report.text import format_score
 from evaluation.scoring import Scored, check_same_form, check_scored, score_source
 from evaluation.seeing.feature_cache import FeatureCache, arithmetic
 from evaluation.seeing.reference import Reference
@@ -125,12 +125,14 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     run = setup.create_run("eval", name, config.complete())
     sides = [one.scores for one in scored] if config.compare else []
     compared = differences(sides)
+    between = comparison_findings(compared, sides)
+    verdicts = {one.subject: generator_verdict(one.scores, one.findings) for one in scored}
     results = Results(
         command="eval",
         title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
         run=str(run.folder),
         created=now(),
-        verdict="; ".join(f"{one.subject}: {_line(one)}" for one in scored),
+        verdict=f"{joined_verdicts(verdicts)} {generator_verdict((), between)}".rstrip(),
         header=(
             ("data", first.known_data.summary() if first.known_data else first.source.name),
             ("real images", f"{len(first.sample):,}, {first.source.protocol}"),
@@ -139,7 +141,7 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
         ),
         headline=tuple(Headline(score.metric, score, one.subject) for one in scored for score in one.headline[:4]),
         scores=(*(score for one in scored for score in one.scores), *difference_scores(compared)),
-        findings=(*_findings(scored), *comparison_findings(compared, sides)),
+        findings=(*_findings(scored), *between),
         panels=(comparison_panel(compared),) if compared else (),
         versions=versions(),
     )
@@ -284,7 +286,3 @@ def _write_protocol_scores(folder: Path, scored: Scored) -> Iterator[Path]:
 
 def _described(source: Source) -> str:
     return f"{source.name} ({source.digest}), {source.count:,} images: {source.protocol}"
-
-
-def _line(scored: Scored) -> str:
-    return ", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline[:2])

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from advgan.machine.room import Room
 from evaluation.features.features import Extractor
+from evaluation.generator_verdict import generator_verdict, joined_verdicts
 from evaluation.inputs import Source, Statistics
 from evaluation.jobs.eval.config import EvalConfig
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.results import Headline, Results
-from evaluation.report.text import format_score
 from evaluation.scoring import subject_of
 from evaluation.statistics_scores import score_against_statistics
 
@@ -20,7 +20,7 @@ def against_statistics(
     config: EvalConfig, setup: Setup, sources: Sequence[Source], extractor: Extractor, real: Statistics
 ) -> Outcome:
     """Only Fréchet distances can be made of the moments that another tool left."""
-    scores, findings = [], []
+    scores, findings, verdicts = list[Score](), list[Finding](), dict[str, str]()
     room = Room.of(config.batch_size)
     for source in sources:
         log.info("scoring %s", source.name)
@@ -31,6 +31,7 @@ def against_statistics(
             )
 
         found, remarks = room.within(score)
+        verdicts[subject_of(source)] = generator_verdict(found, remarks)
         scores += found
         findings += remarks
     run = setup.create_run("eval", Path(real.name).stem, config.complete())
@@ -39,7 +40,7 @@ def against_statistics(
         title=f"Images beside {real.name}",
         run=str(run.folder),
         created=now(),
-        verdict="; ".join(f"{score.subject}: {score.metric} {format_score(score)}" for score in scores),
+        verdict=joined_verdicts(verdicts),
         header=(("statistics", f"{real.name} {real.digest}"), ("extractor", f"{extractor.name} {extractor.digest}")),
         headline=tuple(Headline(score.metric, score, score.subject) for score in scores),
         scores=tuple(scores),

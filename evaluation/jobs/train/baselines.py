@@ -21,6 +21,7 @@ from advgan.storage.atomic import write_atomically
 from advgan.storage.runs import Run
 from evaluation.features.features import extract
 from evaluation.game.look_history import by_one_judge
+from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
@@ -34,7 +35,6 @@ from evaluation.modes.modes import modes
 from evaluation.report.panels import CurvePanel, Panel, Series
 from evaluation.report.pictures import SHOWN, grid_columns, image_grid
 from evaluation.report.results import Headline, Results
-from evaluation.report.text import format_score
 from evaluation.seeing.reference import Reference
 from evaluation.watching.followed_distance import looked_at, unmade_findings
 
@@ -87,12 +87,13 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
         raise KeyboardInterrupt(f"What was fitted until then is kept in {run.folder}.") from None
     best = load_gan(run.best, device=setup.torch_device())
     scored = evaluate_gan(best, reference, num_samples=config.num_samples, seed=baseline.seed)
+    unmade = unmade_findings(run.rows())
     results = Results(
         command="train",
         title=f"{baseline.kind} on {data.name}",
         run=str(run.folder),
         created=now(),
-        verdict=", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline),
+        verdict=generator_verdict(scored.scores, scored.findings, alarms=unmade),
         header=(
             ("data", data.summary()),
             ("generator", scored.subject),
@@ -101,7 +102,7 @@ def _watched(config: BaselineConfig, setup: Setup, data: Data, reference: Refere
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=scored.scores,
-        findings=(*unmade_findings(run.rows()), *scored.findings, *longer_findings(run)),
+        findings=(*unmade, *scored.findings, *longer_findings(run)),
         versions=versions(),
     )
     keep(run, results)

@@ -15,6 +15,7 @@ from advgan.machine.threads import computing_with
 from advgan.sampling.stored import load_gan
 from advgan.storage.runs import Run
 from evaluation.features.features import Extractor, check_features
+from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
@@ -32,7 +33,6 @@ from evaluation.jobs.train.threads import training_threads
 from evaluation.jobs.uses import use_of_training
 from evaluation.record.findings import Finding
 from evaluation.report.results import Headline, Results
-from evaluation.report.text import format_score
 from evaluation.seeing.reference import Reference
 from evaluation.watching.alarms import raised
 from evaluation.watching.followed_distance import unmade_findings
@@ -151,12 +151,20 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         lambda _: evaluate_gan(best, trained.reference, num_samples=config.num_samples, seed=seed)
     )
     rows = run.rows()
+    alarms = [*_alarms(looks(rows), config), *_two_judges(rows)]
+    codes = {finding.code for finding in alarms}
+    findings = (
+        *alarms,
+        *(finding for finding in scored.findings if not finding.code or finding.code not in codes),
+        *longer_findings(run),
+        *trained.parted,
+    )
     results = Results(
         command="train",
         title=f"{config.networks.family} GAN on {data.name}",
         run=str(run.folder),
         created=now(),
-        verdict=", ".join(f"{score.metric} {format_score(score)}" for score in scored.headline),
+        verdict=generator_verdict(scored.scores, scored.findings, alarms=alarms),
         header=(
             ("data", data.summary()),
             ("generator", f"{scored.subject}, step {best.step:,}"),
@@ -165,12 +173,7 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
         ),
         headline=tuple(Headline(score.metric, score, score.setting) for score in scored.headline),
         scores=tuple(scored.scores),
-        findings=(
-            *_findings(looks(rows), config, scored.findings),
-            *_two_judges(rows),
-            *longer_findings(run),
-            *trained.parted,
-        ),
+        findings=findings,
         versions=versions(),
     )
     keep(run, results)
@@ -179,13 +182,12 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
     return finish(run, results, summary=scored.headline)
 
 
-def _findings(evaluations: list[Row], config: TrainConfig, scored: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Alarms with the step at which each was raised, an early stop, and what the best checkpoint's scores show."""
+def _alarms(evaluations: list[Row], config: TrainConfig) -> list[Finding]:
+    """Alarms with the step at which each was raised, an early stop, and what could not be looked at."""
     found = [
         replace(finding, title=f"{finding.title} (from step {step:,})")
         for step, finding in raised(evaluations, loss=config.training.loss)
     ]
-    codes = {finding.code for finding in found}
     if "stopped" in evaluations[-1]:
         best = min(evaluations, key=lambda row: row["distance"])
         found.append(
@@ -198,8 +200,7 @@ def _findings(evaluations: list[Row], config: TrainConfig, scored: tuple[Finding
                 code="stopped-early",
             )
         )
-    found += unmade_findings(evaluations)
-    return (*found, *(finding for finding in scored if not finding.code or finding.code not in codes))
+    return [*found, *unmade_findings(evaluations)]
 
 
 def _two_judges(rows: list[Row]) -> list[Finding]:

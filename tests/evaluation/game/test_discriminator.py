@@ -148,8 +148,8 @@ def titles(judged, loss="non-saturating"):
 
 
 @pytest.mark.parametrize("loss", list(LOSSES))
-def test_a_healthy_game_is_called_balanced_and_nothing_else(loss):
-    assert titles(judgements(), loss) == ["The discriminator is balanced"]
+def test_of_a_healthy_game_it_is_said_that_it_is_hardly_told_and_nothing_else(loss):
+    assert titles(judgements(), loss) == ["The discriminator hardly tells real from generated"]
 
 
 def test_a_discriminator_somewhat_ahead_is_no_news():
@@ -169,8 +169,11 @@ def test_a_dead_discriminator_gives_one_answer_whatever_it_is():
 
 
 def test_an_overfitting_discriminator_prefers_what_it_was_trained_on():
-    assert titles(judgements(train=2)) == ["The discriminator is balanced", "The discriminator overfits"]
-    assert titles(judgements(train=0.35)) == ["The discriminator is balanced"]
+    assert titles(judgements(train=2)) == [
+        "The discriminator hardly tells real from generated",
+        "The discriminator overfits",
+    ]
+    assert titles(judgements(train=0.35)) == ["The discriminator hardly tells real from generated"]
 
 
 def test_an_inverted_discriminator_is_an_alarm():

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from evaluation.jobs.console.attack_table import print_attacks
-from evaluation.jobs.console.generator_table import FIRST, MOST, headline_rows, print_generators, verdicts
+from evaluation.jobs.console.generator_table import FIRST, MOST, headline_rows, print_generators
 from evaluation.jobs.suites import in_file_names, setting_name
 from evaluation.metric_words import METRICS
-from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 
 
@@ -79,16 +78,6 @@ def test_the_headline_words_are_metrics() -> None:
     assert len(headline_rows(generator())) == MOST
     few = [score("ndb", 0.5, "cnn"), score("vendi", 2, "cnn")]
     assert headline_rows(few) == few, "where little was measured, all of it is shown"
-
-
-def test_the_verdict_counts_floors_and_says_what_warns() -> None:
-    scores = [score("fd[cnn]", 253.2, "cnn"), score("fd_floor[cnn]", 32.61, "cnn"), score("recall", 0.17, "cnn")]
-    warning = Finding("warning", "Fewer images than features", "e", "a", code="c")
-    assert verdicts(scores, [warning, warning]) == [
-        "fd[cnn] 253.2 is 7.8 times the floor that real images reach; 17.0 % of the real images within reach.",
-        "Warning: Fewer images than features, and 1 more in the report.",
-    ]
-    assert verdicts([], []) == []
 
 
 def test_files_and_scores_spell_a_setting_alike() -> None:
