@@ -12,13 +12,14 @@ from torch import nn
 
 from advgan.classifier.stored import KIND, load_trained
 from advgan.config import NetworkConfig
+from advgan.config.places import is_python_source
 from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
 from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random
 from advgan.models.classifiers.exported_program import exported_shape, load_exported
 from advgan.models.classifiers.fixed_batch import FixedBatch
 from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits, form_of_file, possible_forms
 from advgan.models.classifiers.onnx_network import load_onnx
-from advgan.models.classifiers.python_source import is_python_source, is_quantised, network_from_python
+from advgan.models.classifiers.python_source import is_quantised, network_from_python
 from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
 from attacks import Classifier
 from attacks.random import seeded

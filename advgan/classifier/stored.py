@@ -1,6 +1,6 @@
 """Trained classifiers on disk: written during training, read back to attack, to score with or to train on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from advgan.classifier.training import State, assemble
 from advgan.config import ClassifierTraining, NetworkConfig
+from advgan.config.places import is_python_source
 from advgan.models.classifiers.architectures import build_network
 from advgan.storage.checkpoints import (
     Checkpoint,
@@ -18,6 +19,7 @@ from advgan.storage.checkpoints import (
     parameters_digest,
     save_checkpoint,
 )
+from advgan.storage.places import found_from, of_run
 from attacks import Classifier
 from attacks.random import seeded
 
@@ -71,7 +73,7 @@ def save_classifier(
     `data` describes the training data: name, digest, classes, size and channels (further keys are left out).
     """
     config = {
-        "network": network.model_dump(mode="json"),
+        "network": _located(network, lambda name: found_from(name, Path.cwd())).model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "data": {key: data[key] for key in DATA_KEYS},
         "normalisation": {"mean": list(state.mean), "std": list(state.std)},
@@ -88,7 +90,7 @@ def load_trained(path: Path, *, device: torch.device | str = "cpu") -> tuple[Cla
     recipe = _read_recipe(checkpoint)
     state = _restore(checkpoint, recipe, device)
     info = TrainedClassifier(
-        name=recipe.network.name,
+        name=recipe.network.called,
         network=recipe.network,
         training=recipe.training,
         data_name=recipe.data["name"],
@@ -101,7 +103,7 @@ def load_trained(path: Path, *, device: torch.device | str = "cpu") -> tuple[Cla
         path=checkpoint.path,
     )
     state.scored.requires_grad_(False).eval()
-    return state.classifier(name=recipe.network.name), info
+    return state.classifier(name=recipe.network.called), info
 
 
 def recipe_of(path: Path) -> ClassifierTraining:
@@ -120,7 +122,8 @@ def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
 
 def _read_recipe(checkpoint: Checkpoint) -> _Recipe:
     try:
-        network = NetworkConfig.model_validate(checkpoint.config["network"])
+        stored = NetworkConfig.model_validate(checkpoint.config["network"])
+        network = _located(stored, lambda name: of_run(name, checkpoint.path.parent.parent))
         training = ClassifierTraining.model_validate(checkpoint.config["training"])
         data = {key: checkpoint.config["data"][key] for key in DATA_KEYS}
         mean, std = (tuple(checkpoint.config["normalisation"][key]) for key in ("mean", "std"))
@@ -133,6 +136,11 @@ def _read_recipe(checkpoint: Checkpoint) -> _Recipe:
             f"{checkpoint.path} lacks the configuration of a classifier: it was not written by advgan"
         ) from None
     return _Recipe(network, training, data, mean, std)
+
+
+def _located(network: NetworkConfig, found: Callable[[str], str]) -> NetworkConfig:
+    """The same, where it is built by a user's file with the path of that; names of architectures are no paths."""
+    return network.model_copy(update={"name": found(network.name)}) if is_python_source(network.name) else network
 
 
 def _restore(checkpoint: Checkpoint, recipe: _Recipe, device: torch.device | str) -> State:

@@ -5,6 +5,7 @@ from advgan.config.classifier import ClassifierTraining, DefenseConfig, NetworkC
 from advgan.config.data import DataConfig, ReadData
 from advgan.config.gan_networks import GanNetworks
 from advgan.config.gan_training import GanTraining
+from advgan.config.places import Place
 from advgan.config.ramp import Ramp
 from advgan.config.section import Budget, Number, Positive, Section, Share
 
@@ -18,6 +19,7 @@ __all__ = [
     "GanTraining",
     "NetworkConfig",
     "Number",
+    "Place",
     "Positive",
     "Ramp",
     "ReadData",

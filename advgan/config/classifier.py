@@ -1,16 +1,18 @@
 """The network of a classifier and how it is trained."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from advgan.config.places import Place, is_python_source
 from advgan.config.section import Budget, Positive, Section, Share
 
 
 class NetworkConfig(Section):
     """Architecture of a classifier. Its input size, channels and classes come from the data."""
 
-    name: str = "cnn"
+    name: Annotated[str, Place.CLASSIFIER] = "cnn"
     """`mlp`, `cnn`, `resnet`, `torchvision:NAME`, `timm:NAME` (`@WEIGHTS` for pretrained) or `file.py:builder`."""
     depth: int | None = Field(default=None, ge=1)
     """Hidden layers (mlp), convolutions (cnn) or residual blocks a stage (resnet); None: the network's own default."""
@@ -19,6 +21,11 @@ class NetworkConfig(Section):
     stages: int | None = Field(default=None, ge=1, le=6)
     """Stages of a resnet, each on maps of half the side; None: 3. With 4, depth 2 and width 64 it is the usual
     pre-activation ResNet-18 for CIFAR-10."""
+
+    @property
+    def called(self) -> str:
+        """The name without the folders that a file of a user's lies in."""
+        return Path(self.name).name if is_python_source(self.name) else self.name
 
 
 class DefenseConfig(Section):

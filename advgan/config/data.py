@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from advgan.config.places import Place
 from advgan.config.section import Section
 
 
 class DataConfig(Section):
     """A source of images and how to read it. Everything here changes the pixels or the split."""
 
-    source: str = "digits"
+    source: Annotated[str, Place.DATA] = "digits"
     """`digits`, a torchvision name, `hf:ORG/NAME@split`, the path of a folder, archive, `.npz`, `.npy`, `.pt` or
     `.parquet`, `stacked:` before a source of digits, or `gaussian`, `ring` or `grid`. Empty: the rest says how to read
     what is named elsewhere."""

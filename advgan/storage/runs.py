@@ -14,6 +14,7 @@ from typing import Any
 from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
 from advgan.storage.atomic import copy_atomically, write_atomically
+from advgan.storage.places import FOLDER
 
 PACKAGES = ("advgan", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "foolbox", "torch-fidelity", "pillow")
 
@@ -99,6 +100,7 @@ def create_run(verb: str, name: str, config: Section, *, out: Path | None = None
     run = Run(_chosen_folder(out, exist_ok) if out else _next_folder(Path("runs") / verb, name))
     write_atomically(run.folder / "config.yaml", dump_yaml(config))
     about = {"verb": verb, **environment(), "float32": float32_settings(), "threads": torch.get_num_threads()}
+    about[FOLDER] = os.path.abspath(run.folder)
     write_atomically(run.folder / "env.json", json.dumps(about, indent=2) + "\n")
     return run
 

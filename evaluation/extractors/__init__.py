@@ -6,7 +6,7 @@ from functools import partial
 import torch
 
 from advgan.config.mistakes import nearest
-from advgan.models.classifiers.python_source import is_python_source
+from advgan.config.places import is_python_source
 from evaluation.extractors.clip import CLIP, clip_extractor
 from evaluation.extractors.dinov2 import DINOV2, dinov2_extractor
 from evaluation.extractors.inception import inception_extractor

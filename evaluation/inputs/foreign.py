@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from advgan.classifier.sources import no_architecture
 from advgan.config.foreign import Foreign
+from advgan.config.places import is_python_source
 from advgan.data import Data
-from advgan.models.classifiers.python_source import is_python_source
 from advgan.models.latents import LatentSpace
 from advgan.ranges import to_signed, to_unit
 from advgan.sampling.classes import with_class_counts

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from advgan.classifier.sources import holds_weights, no_architecture
 from advgan.config import DataConfig
+from advgan.config.places import is_python_source
 from advgan.data import ANY_IMAGES, KNOWN, Data, ImageSet, load_data, load_images
 from advgan.data.hugging_face import is_by_name, is_hugging_face
 from advgan.data.reading.archive import is_archive
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.pixels import is_image
 from advgan.data.stacked import PREFIX
-from advgan.models.classifiers.python_source import is_python_source
 from advgan.sampling.stored import TrainedGan, load_gan
 from attacks.arrays import as_tensor
 from evaluation.inputs.array_images import found_array, read_array_file

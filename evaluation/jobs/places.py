@@ -1,36 +1,67 @@
-"""Where a run's data lie: written down so that they are found from any working folder, and looked for in older runs."""
+"""What a run's settings name: written down so that it is found from any working folder, and looked for in older runs.
 
-import os
+Which settings may be paths stands beside each of them, as a `Place`.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
-from advgan.config import DataConfig
+from advgan.config import Place
 from advgan.config.section import Section
+from advgan.storage.places import found_from, of_run
+
+Config = TypeVar("Config", bound=Section)
 
 
-def with_places(config: Section) -> Section:
-    """The same configuration, with the path of its data from the root of the disk."""
-    data = getattr(config, "data", None)
-    if not isinstance(data, DataConfig) or not data.source:
-        return config
-    return config.model_copy(update={"data": data.model_copy(update={"source": found_from(data.source, Path.cwd())})})
+def with_places(config: Config) -> Config:
+    """The same configuration, with every path that it names from the root of the disk."""
+    return _placed(config, lambda source: found_from(source, Path.cwd()))
 
 
-def found_from(source: str, *folders: Path) -> str:
-    """The source with its path from the root, as it lies in the first of the folders that has it; else as it is.
-
-    Names of data sets are no paths, even beside a folder of that name; `stacked:` stays before what it stacks.
-    """
-    from advgan.data import KNOWN  # which loads torch, and a verb's settings do without
-    from advgan.data.stacked import PREFIX
-
-    if source.lower().startswith(PREFIX):
-        return source[: len(PREFIX)] + found_from(source[len(PREFIX) :], *folders)
-    path = Path(source).expanduser()
-    if not source or source.lower() in KNOWN or path.is_absolute():
-        return source
-    return next((os.path.abspath(each / path) for each in folders if (each / path).exists()), source)
+def read_back(config: Config, run: Path) -> Config:
+    """The configuration of a run folder, with every path as it is found from here."""
+    return _placed(config, lambda source: of_run(source, run))
 
 
-def of_run(source: str, run: Path) -> str:
-    """The source that a run names: from here, else from the folders above the run, in one of which it was begun."""
-    return found_from(source, Path.cwd(), *run.absolute().parents)
+def _placed(config: Config, found: Callable[[str], str]) -> Config:
+    changed = dict(_changes(config, found))
+    return config.model_copy(update=changed) if changed else config
+
+
+def _changes(config: Section, found: Callable[[str], str]) -> Iterator[tuple[str, Any]]:
+    """The fields that change, so that what nobody set stays a default."""
+    for name, field in type(config).model_fields.items():
+        value = new = getattr(config, name)
+        place = next((each for each in field.metadata if isinstance(each, Place)), None)
+        if isinstance(value, Section):
+            new = _placed(value, found)
+        elif place and isinstance(value, str):
+            new = _located(value, place, found)
+        elif place and isinstance(value, tuple):
+            new = tuple(_located(each, place, found) for each in value)
+        if new != value:
+            yield name, new
+
+
+def _located(source: str, place: Place, found: Callable[[str], str]) -> str:
+    from advgan.data.stacked import PREFIX  # which loads torch, and a verb's settings do without
+
+    if place is Place.DATA and source.lower().startswith(PREFIX):
+        return source[: len(PREFIX)] + _located(source[len(PREFIX) :], place, found)
+    name = source.lower() if place is Place.DATA else source
+    return source if name in _names(place) else found(source)
+
+
+def _names(place: Place) -> set[str]:
+    """What is no path, even beside a folder of that name."""
+    from advgan.data import KNOWN
+    from advgan.models.classifiers.architectures import CLASSIFIERS
+    from evaluation.extractors import ALIASES, EXTRACTORS
+
+    return {
+        Place.DATA: {*KNOWN},
+        Place.CLASSIFIER: {*CLASSIFIERS},
+        Place.EXTRACTOR: {"auto", *EXTRACTORS, *ALIASES},
+        Place.RUN: set[str](),
+    }[place]

@@ -5,7 +5,7 @@ from typing import Any
 
 from advgan.config import DataConfig
 from advgan.config.resolve import read_yaml, validate
-from evaluation.jobs.places import of_run
+from evaluation.jobs.places import read_back
 
 
 def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
@@ -21,8 +21,7 @@ def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
         file = _configuration_of(Path(source))
         section = read_yaml(file).get("data") if file else None
         if file and section:
-            found = validate(DataConfig, {**section, **said}, source=str(file))
-            return found.model_copy(update={"source": of_run(found.source, file.parent)})
+            return read_back(validate(DataConfig, {**section, **said}, source=str(file)), file.parent)
     return validate(DataConfig, {"source": DataConfig().source, **said})
 
 

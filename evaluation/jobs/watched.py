@@ -1,17 +1,17 @@
 """What every training that is looked at on its way is told."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from advgan.config import DataConfig, Section
+from advgan.config import DataConfig, Place, Section
 
 
 class Watched(Section):
     """Data, what sees the images, and how often."""
 
     data: DataConfig = DataConfig()
-    features: str = "auto"
+    features: Annotated[str, Place.EXTRACTOR] = "auto"
     """What sees the images for the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
     num_samples: int = Field(default=1000, ge=2)
     """Generated images for each evaluation."""

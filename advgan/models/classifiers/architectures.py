@@ -5,12 +5,13 @@ from collections.abc import Callable
 from torch import nn
 
 from advgan.config import NetworkConfig
+from advgan.config.places import is_python_source
 from advgan.models.classifiers.catalogues import is_catalogued, names_weights, published, untrained
 from advgan.models.classifiers.cnn import Cnn
 from advgan.models.classifiers.heads import adapt_channels, replace_head
 from advgan.models.classifiers.mlp import Mlp
 from advgan.models.classifiers.probing import probe
-from advgan.models.classifiers.python_source import is_python_source, network_from_python
+from advgan.models.classifiers.python_source import network_from_python
 from advgan.models.classifiers.resnet import ResNet
 from attacks import Classifier
 

@@ -11,12 +11,6 @@ from types import ModuleType
 from torch import nn
 
 
-def is_python_source(name: str) -> bool:
-    """Whether a name has the form `file.py:object`."""
-    path, colon, attribute = name.rpartition(":")
-    return bool(colon) and path.endswith(".py") and attribute.isidentifier()
-
-
 def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
     """Run a Python file and take a network from it.
 

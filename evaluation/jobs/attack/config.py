@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from advgan.config import Number, ReadData
+from advgan.config import Number, Place, ReadData
 from evaluation.jobs.suites import AttackOptions
 
 Format = Literal["png", "npz", "torchattacks", "autoattack"]
@@ -14,7 +14,7 @@ Format = Literal["png", "npz", "torchattacks", "autoattack"]
 class AttackConfig(AttackOptions):
     """The settings of an attack."""
 
-    model: str = "resnet"
+    model: Annotated[str, Place.CLASSIFIER] = "resnet"
     data: ReadData | None = None
     """None: the data that the model's run was trained on, else the embedded digits."""
     num_samples: int | None = Field(default=None, ge=1)

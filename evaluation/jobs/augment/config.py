@@ -1,20 +1,22 @@
 """What `advgan augment` adds to the training images."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from advgan.config import ReadData, Share
+from advgan.config import Place, ReadData, Share
 from evaluation.jobs.suites import AttackOptions
 
 
 class AugmentConfig(AttackOptions):
     """The settings of an augmented training set."""
 
-    model: str = "cnn"
+    model: Annotated[str, Place.CLASSIFIER] = "cnn"
     """The classifier that is attacked, and that judges generated images."""
     data: ReadData | None = None
     """None: the data of the model's or the generator's run, else the embedded digits."""
     attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
-    checkpoint: str | None = None
+    checkpoint: Annotated[str | None, Place.RUN] = None
     """Run of a GAN; None: no generated images."""
     num_adversarial: int | None = Field(default=None, ge=1)
     """For each attack and budget; None: every training image."""

@@ -109,6 +109,7 @@ class Verb(click.Command):
 
         from advgan.config.presets import preset_file
         from advgan.config.resolve import parse_assignments, resolve
+        from evaluation.jobs.places import read_back
 
         options = ctx.params
         refuse_strays(ctx)
@@ -128,7 +129,7 @@ class Verb(click.Command):
                 )
             file = run.folder / "config.yaml"
             config = resolve(config_class(self), file=file, overrides=overrides, origins=origins)
-            return config, replace(setup, resume=run)
+            return read_back(config, run.folder), replace(setup, resume=run)
         if options.get("preset") and options["config"]:
             raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
         file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from advgan.config import ReadData, Section
+from advgan.config import Place, ReadData, Section
 from advgan.config.mistakes import nearest
 from evaluation.features.defaults import NUM_REAL, PROTOCOL
 from evaluation.jobs.sources import data_of
@@ -13,14 +13,14 @@ from evaluation.jobs.sources import data_of
 class EvalConfig(Section):
     """What `advgan eval` scores, and against which images."""
 
-    subjects: tuple[str, ...] = ()
+    subjects: Annotated[tuple[str, ...], Place.DATA] = ()
     """Generators and sets of images, each in one of the forms of `evaluation.inputs`."""
     data: ReadData | None = None
     """None: the data that the first generator was trained on. Size, channels and leniency also hold for subjects and
     reference that are stored."""
-    reference: str = ""
+    reference: Annotated[str, Place.DATA] = ""
     """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
-    features: tuple[str, ...] = ("auto",)
+    features: Annotated[tuple[str, ...], Place.EXTRACTOR] = ("auto",)
     """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
     protocol: str = PROTOCOL
     """Whose rules Inception follows."""

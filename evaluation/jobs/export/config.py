@@ -1,17 +1,17 @@
 """What `advgan export` writes, and how."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import field_validator
 
-from advgan.config import Section
+from advgan.config import Place, Section
 
 
 class ExportConfig(Section):
     """The settings of an export."""
 
-    checkpoint: str | None = None
+    checkpoint: Annotated[str | None, Place.RUN] = None
     format: Literal["safetensors", "pt2", "onnx", "fidelity"] = "safetensors"
     push_to_hub: str | None = None
     """ORG/NAME on the Hugging Face hub; None: nothing leaves this machine."""

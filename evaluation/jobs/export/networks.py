@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advgan.classifier.stored import load_trained
 from advgan.config.foreign import Foreign
-from advgan.models.classifiers.python_source import is_python_source
+from advgan.config.places import is_python_source
 from advgan.ranges import from_signed
 from advgan.sampling.classes import class_counts
 from advgan.sampling.stored import TrainedGan, load_gan
@@ -142,7 +142,7 @@ def _classifier(path: Path) -> Exportable:
         output="logits",
         about=about,
         recipe=(
-            ("architecture", info.network.name),
+            ("architecture", info.name),
             ("defense", info.training.defense.name),
             ("training", f"{info.step:,} steps, seed {info.training.seed}"),
         ),

@@ -10,11 +10,11 @@ from advgan.classifier.stored import load_state, load_trained, recipe_of
 from advgan.classifier.training import State, start
 from advgan.classifier.warm_start import start_from
 from advgan.config import NetworkConfig
+from advgan.config.places import is_python_source
 from advgan.data import Data, ImageSet
 from advgan.learning.schedules import learning_rate
 from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.models.classifiers.catalogues import is_catalogued
-from advgan.models.classifiers.python_source import is_python_source
 from advgan.storage.checkpoints import SUFFIX
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.longer import lengthen
@@ -34,8 +34,7 @@ def with_weights(config: FitConfig) -> FitConfig:
         raise ValueError(
             f"network.depth, width and stages are those of {start or name}, which is trained on: leave them out"
         )
-    where = str(Path(name if start is None else start).absolute())
-    return config.model_copy(update={"network": found.network, "start_from": where})
+    return config.model_copy(update={"network": found.network, "start_from": start or name})
 
 
 def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, device: torch.device) -> State:

@@ -1,6 +1,8 @@
 """What `advgan fit` trains, on what and how."""
 
-from advgan.config import ClassifierTraining, DataConfig, NetworkConfig, Section
+from typing import Annotated
+
+from advgan.config import ClassifierTraining, DataConfig, NetworkConfig, Place, Section
 
 
 class FitConfig(Section):
@@ -9,9 +11,9 @@ class FitConfig(Section):
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     training: ClassifierTraining = ClassifierTraining()
-    extra: str | None = None
+    extra: Annotated[str | None, Place.DATA] = None
     """Folder of further images to learn from, such as `advgan augment` writes."""
-    start_from: str | None = None
+    start_from: Annotated[str | None, Place.RUN] = None
     """Run or checkpoint of a classifier whose weights training starts from; a run given as the network's name goes
     here."""
 

@@ -58,7 +58,7 @@ def run(config: FitConfig, setup: Setup) -> Outcome:
 
 
 def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, state: State) -> Outcome:
-    run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.name}", config)
+    run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.called}", config)
     run.rewind_log(state.step)
     try:
         with kernels(state.device, deterministic=config.training.deterministic):
@@ -173,7 +173,7 @@ def _results(run: Run, config: FitConfig, data: Data, subject: str, scores: list
     training, defense = config.training, config.training.defense
     return Results(
         command="fit",
-        title=f"{config.network.name} on {data.name}",
+        title=f"{config.network.called} on {data.name}",
         run=str(run.folder),
         created=now(),
         verdict=f"clean accuracy {format_score(clean)}"

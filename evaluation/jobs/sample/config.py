@@ -1,11 +1,11 @@
 """What `advgan sample` can be asked for."""
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from advgan.config import ReadData, Section
+from advgan.config import Place, ReadData, Section
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ KINDS = {"interpolate": "--interpolate", "traverse": "--traverse", "arithmetic":
 class SampleConfig(Section):
     """What `advgan sample` draws. At most one of grid class, interpolate, traverse, arithmetic and reject."""
 
-    checkpoint: str | None = None
+    checkpoint: Annotated[str | None, Place.RUN] = None
     num_samples: int | None = Field(default=None, ge=1, le=MOST)
     """Images (64); paths of interpolate, rows of traverse and of grid class (8); latents behind arithmetic (2000)."""
     indices: str | None = None
@@ -36,7 +36,7 @@ class SampleConfig(Section):
     """Images along a path or a traversal."""
     arithmetic: str | None = None
     """Add up mean latents of classes, such as `7 - 1 + 0`."""
-    model: str = "cnn"
+    model: Annotated[str, Place.CLASSIFIER] = "cnn"
     """The classifier that tells the classes for arithmetic."""
     data: ReadData | None = None
     """What that classifier knows; None: the data of the GAN's run."""
