@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from advgan.config import DataConfig, NetworkConfig, Place, Section
 from advgan.config.resolve import dump_yaml, read_yaml, resolve
+from advgan.storage.checkpoints import load_checkpoint
 from advgan.storage.places import of_run
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.augment.config import AugmentConfig
@@ -164,6 +165,8 @@ def test_runs_work_from_another_folder_and_after_a_move(
     np.savez("more.npz", images=pixels, labels=np.arange(60) % 2)
     fit = ["fit", "--data", "mine.npz", "--extra", "more.npz", "--model", "nets/net.py:build", "--epochs", "1"]
     assert advgan(*fit, "-o", "fitted", "-q")[0] == 0
+    stored = load_checkpoint(Path("fitted/checkpoints/best.safetensors"))
+    assert stored.config["network"]["name"] == f"{project}/nets/net.py:build", "also where it is copied out of its run"
     attack = ["--attack", "fgsm", "--set", "probes=0", "--set", "curve_points=0", "-q"]
     assert advgan("attack", "--model", "fitted", *attack, "-o", "attacked")[0] == 0
 
