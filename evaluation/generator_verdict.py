@@ -155,8 +155,8 @@ def _is_low(score: Score) -> bool:
 def _reference(found: Found) -> tuple[Score, str] | None:
     """What the distance is held against: held-out real images, or the floor of its sample sizes."""
     if "fid_real" in found:
-        return found["fid_real"], "held-out real images"
-    return (found["fid_floor"], "a perfect generator") if "fid_floor" in found else None
+        return found["fid_real"], "held-out real images score"
+    return (found["fid_floor"], "a perfect generator would score about") if "fid_floor" in found else None
 
 
 def _is_far(found: Found) -> bool:
@@ -174,7 +174,7 @@ def _distance(found: Found) -> str:
     if distance is None:
         return ""
     said = f"{distance.metric} is {format_value(distance)}"
-    return f"{said}; {reference[1]} would score {format_value(reference[0])}." if reference else f"{said}."
+    return f"{said}; {reference[1]} {format_value(reference[0])}." if reference else f"{said}."
 
 
 def _coverage(found: Found) -> str:

@@ -26,18 +26,18 @@ COMPARISON = "comparison.html"
 def write_report(run_folder: Path) -> Path:
     """Rebuild `report.html` of a run from its `results.json` and the pictures in its folder, and from nothing else.
 
+    Warnings stand on top; what only explains is folded below pictures and figures.
     The page is one file that needs no network and runs no script; its figures are written to `figures/` as well.
     A picture that is missing is named in its place. Raises ValueError where the results are missing or damaged, or
     name a picture outside the folder.
     """
     results = Results.load(run_folder)
-    folds = results.command == "attack"  # there pictures come first, and what only explains last
     template = _templates().get_template("report.html.j2")
     page = template.render(
         results=results,
-        cards=[card(headline) for headline in results.headline],
-        findings=[one for one in _warnings_first(results.findings) if one.level == "warning" or not folds],
-        folded=[one for one in results.findings if one.level != "warning" and folds],
+        cards=[card(headline, results.scores) for headline in results.headline],
+        findings=[one for one in results.findings if one.level == "warning"],
+        folded=[one for one in results.findings if one.level != "warning"],
         sections=sections(results.panels, lambda file: (run_folder, file)),
         sheet=score_sheet(results.scores),
         columns=_columns(len(results.headline)),

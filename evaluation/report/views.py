@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evaluation.record.scores import Score
+from evaluation.report.at_best import at_best
 from evaluation.report.embedding import Embedded, data_uri, embed
 from evaluation.report.figures import page_svg
 from evaluation.report.looks import Look, looks
@@ -71,12 +72,11 @@ class Card(NamedTuple):
     struck: bool = False
 
 
-def card(headline: Headline) -> Card:
-    """Show a headline; a text stands alone, a score comes with its interval and sample size."""
-    shown = _card(headline)
-    if not headline.struck:
-        return shown
-    return shown._replace(struck=True, note="; ".join(filter(None, (headline.note, f"struck: {headline.struck}"))))
+def card(headline: Headline, scores: Sequence[Score] = ()) -> Card:
+    """Show a headline; a text stands alone, a score comes with its interval, sample size and what is best."""
+    best = "" if isinstance(headline.value, str) else at_best(headline.value, scores)
+    notes = (headline.note, f"at best {best}" if best else "", f"struck: {headline.struck}" if headline.struck else "")
+    return _card(headline)._replace(struck=bool(headline.struck), note="; ".join(filter(None, notes)))
 
 
 def _card(headline: Headline) -> Card:
@@ -135,6 +135,9 @@ def score_sheet(scores: Sequence[Score]) -> ScoreSheet:
         "protocol": [f"({protocols.index(score.protocol) + 1})" for score in scores],
     }
     own = {name: cells for name, cells in details.items() if len(set(cells)) > 1}
+    best = [at_best(score, scores) for score in scores]
+    if any(best):
+        own = {"at best": best, **own}
     rows = [[*_cells(score), *(cells[place] for cells in own.values())] for place, score in enumerate(scores)]
     grid = Grid(["metric", "value", "95 % interval", "n", "setting", *own], rows)
     shared = [f"{name} {cells[0]}" for name, cells in details.items() if len(set(cells)) == 1 and name != "protocol"]

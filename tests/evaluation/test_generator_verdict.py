@@ -52,7 +52,7 @@ def test_good_scores_without_a_warning_pass_and_no_further() -> None:
     said = generator_verdict(good(), [])
     assert said == (
         "No score tells the images from real ones, which a look at them must confirm. fd[cnn] is 5.9; held-out real "
-        "images would score 6. Classes drawn: 10; real images with their like among them: 90.0 %."
+        "images score 6. Classes drawn: 10; real images with their like among them: 90.0 %."
     )
 
 

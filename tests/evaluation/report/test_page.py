@@ -187,6 +187,16 @@ def test_warnings_come_before_remarks(finished_run: Path) -> None:
     assert text.index("The budget is large") < text.index("Small test set")
 
 
+@pytest.mark.parametrize("command", ["attack", "train", "eval", "fit", "augment", "demo"])
+def test_what_only_explains_is_folded_below_pictures_and_figures(command: str, tmp_path: Path) -> None:
+    findings = (Finding("info", "An info", "e", "a"), Finding("warning", "A warning", "e", "a"))
+    panels = (CurvePanel(title="A figure", x_label="x", y_label="y", series=()),)
+    page = _report(tmp_path, command=command, findings=findings, panels=panels)
+    assert page.text.index("A warning") < page.text.index("A figure") < page.text.index("An info")
+    folded = (tmp_path / "report.html").read_text().split("<details><summary>1 remark that explains the numbers")[1]
+    assert "An info" in folded.split("</details>")[0]
+
+
 def test_without_findings_the_page_says_so_calmly(tmp_path: Path) -> None:
     assert "Nothing to report" in _report(tmp_path).text
 
@@ -215,7 +225,9 @@ def test_curves_over_different_budgets_share_one_table(tmp_path: Path) -> None:
 
 
 def test_what_all_scores_share_has_no_column(tmp_path: Path, make_score: Callable[..., Score]) -> None:
-    page = _report(tmp_path, scores=(make_score("fid", 1.0, seed=3), make_score("recall", 0.5, seed=3)))
+    page = _report(
+        tmp_path, scores=(make_score("clean_accuracy", 1.0, seed=3), make_score("success_rate", 0.5, seed=3))
+    )
     assert "In every row: subject cnn 3f2a91c07b1e; data digits 91abf0021d3e (test); seed 3." in page.text
     assert [head["class"] for head in page.named("th") if head.get("scope") == "col"][1:4] == ["right"] * 3
     assert len([head for head in page.named("th") if head.get("scope") == "col"]) == 5
