@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for when it is first asked for; the command's help needs none of it."""
+    """Import a public name when it is first used, so that `import advgan` and `advgan --help` load no torch."""
     if name == "__version__":
         return metadata.version("advgan")
     if name not in _HOMES:

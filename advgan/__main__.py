@@ -10,7 +10,7 @@ HOME = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Let the working folder stand last on Python's path, unless it is where we live, and run the command."""
+    """Move the working folder to the end of `sys.path`, unless it holds this package, and run the command."""
     here = [place for place in sys.path if Path(place or ".").resolve() == Path.cwd()]
     if here and Path.cwd() != HOME:
         sys.path[:] = [place for place in sys.path if place not in here] + here[:1]

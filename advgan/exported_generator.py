@@ -1,4 +1,4 @@
-"""The name that the cards of exported generators import; the room is `advgan.sampling`."""
+"""The import path printed on hub cards of exported generators; the code is in `advgan.sampling`."""
 
 from advgan.sampling.exported import load_exported
 

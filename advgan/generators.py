@@ -1,4 +1,4 @@
-"""The name under which users' scripts import stored GANs; the room is `advgan.sampling`."""
+"""The import path under which users' scripts load stored GANs; the code is in `advgan.sampling`."""
 
 from advgan.sampling.stored import load_gan
 

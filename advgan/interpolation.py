@@ -1,4 +1,4 @@
-"""The name under which users' scripts import interpolation; the room is `advgan.sampling`."""
+"""The import path under which users' scripts interpolate; the code is in `advgan.sampling`."""
 
 from advgan.sampling.interpolation import interpolate
 

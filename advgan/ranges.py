@@ -1,4 +1,4 @@
-"""The doors between the ranges of image tensors; nothing else in the project rescales pixels.
+"""Conversions between the value ranges of image tensors; nothing else in the project rescales pixels.
 
 Stored images are uint8 in 0..255, images that cross a package border are float in [0, 1], and inside GAN code they are
 `signed`: float in [-1, 1]. Points, (N, D, 1, 1), are stored as float32 in the unit range, and may leave it.
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 in 0..255 to float in [0, 1]; float, as points are stored, is in that range already."""
+    """Convert uint8 in 0..255 to float in [0, 1]; float input (stored points) is only cast."""
     if images.is_floating_point():
         return images.to(dtype)
     assert images.dtype == torch.uint8

@@ -1,1 +1,1 @@
-"""Classifiers: how they are trained, with what, where they come from, and how they rest on disk."""
+"""Classifiers: training (standard and adversarial), mixing of extra images, loading and storing."""

@@ -1,4 +1,4 @@
-"""Batches of real images and extra ones: generated, adversarial, or just more of them."""
+"""Batches of real and extra images (generated, adversarial, or more real ones) for training a classifier."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

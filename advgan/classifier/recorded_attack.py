@@ -1,4 +1,4 @@
-"""The attack of a classifier's training, recorded once and replayed: its thousand launches become one."""
+"""The attack of adversarial training, recorded once as a CUDA graph and replayed with a single launch."""
 
 import logging
 from collections.abc import Callable
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """What is attacked."""
+    """The batch to attack."""
 
     images: Tensor
     labels: Tensor
@@ -31,10 +31,10 @@ class _Recording(NamedTuple):
 
 @dataclass
 class RecordedAttack:
-    """Attacks batch after batch, from a recording as soon as shapes and budget stay the same for a few.
+    """Attacks batch after batch, from a recording once shapes and budget have been the same for a few batches.
 
-    While the budget warms up it is another in every step, so that nothing is recorded yet. An attack that cannot be
-    recorded, as it waits for the device, is made directly from then on. The result is overwritten by the next.
+    While the budget warms up it changes in every step, and nothing is recorded. An attack that cannot be recorded (it
+    waits for the device, say) is run directly from then on. The result is overwritten by the next attack.
     """
 
     recorder: Recorder | None
@@ -72,7 +72,7 @@ class RecordedAttack:
 
 
 def attack_recorder(device: torch.device, *, is_wanted: bool) -> RecordedAttack:
-    """What attacks the batches of a training on a device: with recordings where they are wanted and it has them."""
+    """Make the attacker of a training: recorded on CUDA where `is_wanted`, else direct."""
     if device.type == "cuda" and is_wanted:
         return RecordedAttack(CudaGraphs(device))
     log.debug("the attack is not recorded: %s", f"{device} has no CUDA graphs" if is_wanted else "nobody asks for it")

@@ -1,4 +1,4 @@
-"""One string to one classifier: our checkpoints, other libraries' networks, a user's code, exported files."""
+"""Load a classifier from a string: our checkpoints, other libraries' networks, a user's code, exported files."""
 
 import difflib
 import json
@@ -35,7 +35,7 @@ class _Loaded(NamedTuple):
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     form: Form | None = None
-    """None: to be tried."""
+    """None: unknown, found by trying."""
     differentiable: bool = True
 
 
@@ -60,7 +60,7 @@ def load_classifier(
     input_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
-    """Load the classifier that a string names, and hold it against the shape of the data.
+    """Load the classifier that a string names, and check it against the shape of the data.
 
     A run folder or a `.safetensors` of ours; `torchvision:NAME[@WEIGHTS]`, `timm:NAME[@WEIGHTS]` and
     `hf-hub:ORG/NAME[@REVISION]` with their published weights (normalised as those demand, and resized where the data
@@ -210,7 +210,7 @@ def holds_weights(path: Path) -> bool:
 
 
 def no_architecture(path: Path) -> ValueError:
-    """Why a file that only torch.load reads is no model: told without running anything that it holds."""
+    """The error for a file of `torch.save` given as a model, with the way out; found without unpickling objects."""
     way_out = "write a function that builds the network and loads its weights, and give FILE.py:FUNCTION instead"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

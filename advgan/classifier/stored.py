@@ -1,4 +1,4 @@
-"""Trained classifiers on disk: written during training, read back to attack, to score with or to train on."""
+"""Checkpoints of classifiers: saved during training, loaded to attack, to score with or to train further."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

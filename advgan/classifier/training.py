@@ -1,4 +1,4 @@
-"""Classifier training: the state, and the loop, whole. With a defense it is adversarial training.
+"""The training loop of a classifier and its state; with a defense it is adversarial training.
 
 Everything random is a function of (seed, step) or of (seed, sample, epoch): the order of the images, augmentation, the
 starts of the attack, dropout. So a state holds no generator, and a resumed run equals an uninterrupted one bit for bit.
@@ -39,7 +39,7 @@ INITIALIZATION = -1
 
 @dataclass
 class State:
-    """All that changes in training, which is all that a checkpoint holds, and the normalisation that goes with it."""
+    """Everything that changes during training (the content of a checkpoint), and the normalisation of the network."""
 
     network: nn.Module
     average: nn.Module | None
@@ -50,7 +50,7 @@ class State:
     step: int = 0
     """Batches learnt."""
     num_classes: int | None = None
-    """Tells which of a network's outputs are the logits, where there are several."""
+    """Number of classes, by which the logits are found where a network has several outputs; None: unknown."""
 
     @property
     def device(self) -> torch.device:
@@ -152,9 +152,9 @@ def train(
 
     `extra` are more images of the same classes, matched by name; see `mixture`. Each batch is attacked before it is
     learnt (Madry et al., 2017): by `attack`, or else as `training.defense` says. The attack sees the network in eval
-    mode and leaves its batch statistics alone; it believes that images and labels are sound, so as not to wait for the
-    device. The caller decides when to log, score, save or stop; between steps it may switch modes and use the networks,
-    but must leave weights alone.
+    mode and leaves its batch statistics alone; its checks of pixel values and labels are skipped, since they wait for
+    the device. The caller decides when to log, score, save or stop; between steps it may switch modes and use the
+    networks, but must leave weights alone.
 
     Raises ValueError where the extra images do not fit, and after an epoch whose loss is no longer finite.
     """
@@ -175,7 +175,7 @@ def train(
             group["lr"] = rate
         eps = _budget(training.defense, state.step, per_epoch)
 
-        # Attack: the batch becomes the worst that the network, as it is now, knows within the budget.
+        # Attack: replace the batch by adversarial images for the current network within the budget.
         adversary = attack or _adversary(training.defense, eps=eps, seed=training.seed)
         if adversary is not None:
             numbers = torch.arange(len(images), device=state.device) + state.step * training.batch_size

@@ -1,4 +1,4 @@
-"""Training that starts from the weights of a trained classifier, and not where that one's training ended."""
+"""Fine-tuning: start a new training from the weights of a trained classifier, with a new optimiser and schedule."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ class Baseline(Section):
     width: int = Field(default=32, ge=1)
     """Channels next to the image (vae)."""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """Of pixels given the code (vae): of grey levels as probabilities, or normal with one learnt deviation."""
+    """Likelihood of pixels given the code (vae): Bernoulli on grey levels in [0, 1], or normal with one learnt std."""
     components: int = Field(default=50, ge=1)
     """Gaussians (gaussian-mixture)."""
     steps: int = Field(default=2000, ge=1)

@@ -1,4 +1,4 @@
-"""What stands in the place of the networks' configuration where a generator is somebody else's."""
+"""The stand-in for a network configuration where a generator was not trained here."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from advgan.config.section import Section
 
 
 class Foreign(Section):
-    """A generator of which nothing is known but where it came from."""
+    """A generator of which only the source is known."""
 
     family: Literal["foreign generator"] = "foreign generator"
     source: str

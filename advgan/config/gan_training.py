@@ -29,23 +29,23 @@ class GanTraining(Section):
     """Weight of the penalty on the critic's gradient norm between real and fake images; None: 10 for `wasserstein`
     without `clip`, 0 for the others."""
     dragan: float = Weight
-    """The same around real images alone (DRAGAN)."""
+    """Weight of the penalty on the critic's gradient norm around real images (DRAGAN)."""
     r1: float = Weight
-    """Squared gradient norm at real images, times a half."""
+    """Weight of half the squared gradient norm at real images (R1)."""
     r2: float = Weight
-    """Squared gradient norm at fake images, times a half."""
+    """Weight of half the squared gradient norm at fake images (R2)."""
     lecam: float = Weight
-    """Pull towards the moving average of the other side's logits (LeCam)."""
+    """Weight of LeCam regularisation: real and fake logits are pulled towards the other side's moving average."""
     clip: float = Weight
     """Bound of each weight of the critic after every step (WGAN); 0: none."""
     penalty_every: int = Field(default=1, ge=1)
-    """Discriminator steps between gradient penalties, which then weigh as much more (lazy regularisation)."""
+    """Discriminator steps between gradient penalties, whose weight is multiplied by it (lazy regularisation)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """How far the target of real images stays below 1; that of fakes stays 0."""
+    """One-sided label smoothing: the target of real images is 1 minus this; that of fakes stays 0."""
     feature_matching: float = Weight
     """Weight of the squared distance between mean features of real and fake images in the generator's loss."""
     adversarial: float = Field(default=1.0, ge=0)
-    """Weight of the adversarial loss in the generator's; 0 leaves the other terms alone to teach it."""
+    """Weight of the adversarial loss in the generator's loss; with 0 only the other terms train it."""
     historical_averaging: float = Weight
     """Weight of the squared distance of each player's parameters from their mean over training."""
     orthogonal: float = Weight
@@ -68,7 +68,7 @@ class GanTraining(Section):
     discriminator_steps: int = Field(default=1, ge=1)
     """Discriminator steps before each generator step."""
     adaptive_steps: bool = False
-    """Take only one discriminator step while it sorts more than three quarters of its images rightly."""
+    """Take only one discriminator step while its accuracy on real and fake images is above 0.75."""
     generator_updates: int = Field(default=1, ge=1)
     """Updates of the generator in one of its steps (PacGAN's code takes two, on the same latents)."""
     generator_batch: Literal["same", "fresh"] = "same"

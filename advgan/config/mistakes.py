@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words that need no knowledge of how it is checked."""
+"""Turn pydantic's validation errors into one-line messages for users."""
 
 import difflib
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ _WORDS = {
 def mistakes_in_words(
     kind: type[BaseModel], details: list[Any], *, origins: Mapping[str, str], source: str | None
 ) -> str:
-    """One line for the errors of a validation; each begins with where its value came from.
+    """Describe the errors of a validation in one line; each begins with the origin of its value.
 
-    `origins` names that by key; what it does not name came from `source`, a file, or is a default. Options of a union
-    that all refuse a value are one mistake.
+    `origins` names the origin (an option, a variable) by dotted key; other values came from the file `source` or are
+    defaults. Errors of all members of a union about one value are one mistake.
     """
     found: dict[str, list[Any]] = {}
     for detail in details:
@@ -63,13 +63,13 @@ def _line(kind: type[BaseModel], key: str, group: list[Any], origins: Mapping[st
 
 
 def _named(text: str, origins: Mapping[str, str]) -> str:
-    """A remark on several keys that begins with one of them, beginning with where that was written instead."""
+    """Replace the key that a message begins with by the origin of its value."""
     key = next((key for key in origins if text.startswith((f"{key}:", f"{key} "))), None)
     return text if key is None else origins[key] + text[len(key) :]
 
 
 def _wrong(group: list[Any]) -> str:
-    """What every option of the value's type wants, and the value, unless our own words name it already."""
+    """What a value should be, by all members of its type, and the value; our own validators' messages unchanged."""
     ours = [detail for detail in group if detail["type"] == "value_error"]
     if ours:
         return str(ours[0]["msg"]).removeprefix("Value error, ")
@@ -102,7 +102,7 @@ def _allowed(detail: Any) -> list[str]:
 
 
 def _origin(key: str, origins: Mapping[str, str]) -> str:
-    """Where the value at a key came from: named for it, or for what it is part of."""
+    """The origin of the value at a dotted key, or of the nearest section around it; empty where unknown."""
     while key and key not in origins:
         key = key.rpartition(".")[0]
     return origins.get(key, "")

@@ -1,4 +1,4 @@
-"""Make one configuration of defaults, a YAML file and overrides; the later wins, and a mistake is one clear line."""
+"""Merge defaults, a YAML file and overrides into one validated configuration; later ones win."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,9 +41,9 @@ def validate(
     source: str | None = None,
     origins: Mapping[str, str] | None = None,
 ) -> Config:
-    """Check plain values against a section; every mistake is named in one line, with where its value stands.
+    """Validate plain values against a section; ValueError with all mistakes in one line, each with its origin.
 
-    `origins` says that by key; what it does not name stands in `source`.
+    `origins` names the origin of values by dotted key; all others come from the file `source`.
     """
     try:
         return kind.model_validate(values)
@@ -53,7 +53,7 @@ def validate(
 
 
 def _refuse_idle(config: Section, overrides: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Refuse what was asked for and would change nothing; what only switches something off may always be said."""
+    """Refuse overrides that have no effect beside the other values; None and false are always allowed."""
     idle = idle_keys(config)
     for given, value in overrides.items():
         keys = [key for key in idle if key == given or (isinstance(value, dict) and key.startswith(f"{given}."))]

@@ -12,7 +12,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def idle(self) -> dict[str, str]:
-        """The keys that change nothing beside the other values, each with the reason and the way out."""
+        """The keys that have no effect given the other values, each with the reason and the way out."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Where two lists of classes meet: one name is one class, whatever its number; numbers from 0 on are no names."""
+"""Match two lists of classes by name, whatever their order; classes called 0, 1, ... count as unnamed."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ SHOWN = 6
 
 
 def is_numbered(classes: Sequence[str]) -> bool:
-    """Whether the classes are called 0, 1, ... in whatever order: nobody named them."""
+    """Whether the classes are called 0, 1, ... in any order, and so are unnamed."""
     return {*classes} == {str(number) for number in range(len(classes))}
 
 
 def numbers_among(classes: Sequence[str], known: Sequence[str]) -> tuple[int, ...] | None:
-    """The number in `known` of each of `classes`, by name; None where they do not belong together.
+    """Map each of `classes` to its number in `known` by name; None where a name is missing there.
 
-    Where one side has numbers alone, no name is shared and there are as many, each class keeps its number.
+    Where one side is unnamed, no name is shared and both have as many classes, each class keeps its number.
     """
     if {*classes} <= {*known}:
         return tuple(known.index(name) for name in classes)
@@ -25,7 +25,7 @@ def numbers_among(classes: Sequence[str], known: Sequence[str]) -> tuple[int, ..
 
 
 def matched_numbers(classes: Sequence[str], known: Sequence[str], *, what: str, of: str) -> tuple[int, ...]:
-    """The same; ValueError in one line, saying whose class is unknown to whom, where they do not belong together."""
+    """Do the same as `numbers_among`, but raise ValueError naming the unknown class; `what` and `of` name the lists."""
     numbers = numbers_among(classes, known)
     if numbers is not None:
         return numbers
@@ -39,6 +39,6 @@ def matched_numbers(classes: Sequence[str], known: Sequence[str], *, what: str, 
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """Join the first SHOWN names, and say how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -6,7 +6,7 @@ from advgan.data.reading.collection import UNSPLIT, Collection
 
 
 def read_digits() -> Collection:
-    """Give the digits, their 17 grey levels spread over 0..255. A quarter is for testing, 15 % for validation."""
+    """Read the digits, with their 17 grey levels scaled to 0..255; 25 % are for testing, 15 % for validation."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

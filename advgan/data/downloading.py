@@ -1,4 +1,4 @@
-"""What holds while somebody else's library downloads: it says nothing on stdout, and waits for no answer for ever."""
+"""Keep other libraries' downloads off stdout, and limit how long they wait for an answer."""
 
 import socket
 import sys
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
-_PATIENCE_SECONDS = 30.0  # for an answer of the network; torchvision itself would wait for ever
+_PATIENCE_SECONDS = 30.0  # socket timeout; torchvision sets none
 
 
 @contextmanager
 def quiet_and_patient() -> Iterator[None]:
-    """Keep a library's remarks off stdout, and its bars off a stderr that is no terminal; limit waiting."""
+    """Redirect a library's output to stderr (or drop it where stderr is no terminal), with a socket timeout."""
     before = socket.getdefaulttimeout()
     remarks = sys.stderr if sys.stderr.isatty() else StringIO()
     try:
@@ -23,5 +23,5 @@ def quiet_and_patient() -> Iterator[None]:
 
 
 def one_line(error: Exception) -> str:
-    """What a library complains of, short enough for a message of ours."""
+    """An error's message in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face: by name, as their library saves them to a folder, and parquet files."""
+"""Data sets of Hugging Face: from the hub by name, folders made by `save_to_disk`, and parquet files."""
 
 import io
 import re
@@ -24,13 +24,13 @@ from advgan.data.reading.tables import LABEL_COLUMNS
 PREFIX = "hf:"
 FORM = "hf:ORG/NAME, or hf:ORG/NAME:CONFIG@SPLIT"
 _MARKS = ("dataset_dict.json", "state.json")
-"""What `save_to_disk` leaves in a folder."""
+"""Files by which a folder made by `save_to_disk` is recognised."""
 _IMAGES = ("image", "img", "images", "picture", "pixels")
 _LABELS = (*LABEL_COLUMNS, "fine_label")
 
 
 class _Parts(NamedTuple):
-    """Splits by name, and the columns that matter."""
+    """Splits by name, and the names of the image and label columns."""
 
     splits: dict[str, Any]
     image: str

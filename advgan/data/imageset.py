@@ -1,4 +1,4 @@
-"""Labelled images at rest: what every source becomes, and its three splits."""
+"""The two types of loaded data: `ImageSet`, labelled images in memory, and `Data`, the three splits of a source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ class ImageSet:
 
     @property
     def has_classes(self) -> bool:
-        """Whether there is anything to tell apart: two classes at least."""
+        """Whether there are at least two classes, so that a classifier can be trained."""
         return len(self.classes) > 1
 
     @property
@@ -83,7 +83,7 @@ class ImageSet:
         return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name)
 
     def renumbered(self, numbers: Sequence[int], classes: Sequence[str]) -> "ImageSet":
-        """The same images with the number `numbers[k]` for each class k, among `classes`."""
+        """Return the same images with label k replaced by `numbers[k]`, a position in the new `classes`."""
         return ImageSet(self.images, torch.tensor(numbers)[self.labels], tuple(classes), self.name)
 
     def draw(self, most: int, seed: int) -> "ImageSet":
@@ -109,7 +109,7 @@ class Data:
     test: ImageSet
     skipped: tuple[str, ...] = ()
     parts: "Data | None" = None
-    """The images that these are put together of, where they are: stacked digits."""
+    """For stacked digits, the single digits that they are made of."""
     note: str = ""
     """How the splits differ from those that the source names, in words."""
 
@@ -131,12 +131,12 @@ class Data:
 
     @property
     def has_classes(self) -> bool:
-        """Whether there is anything to tell apart: two classes at least."""
+        """Whether there are at least two classes, so that a classifier can be trained."""
         return self.train.has_classes
 
     @cached_property
     def held_out(self) -> ImageSet:
-        """The images of validation and test together: what nothing was trained on."""
+        """The images of validation and test together, on which nothing was trained."""
         images = torch.cat([self.validation.images, self.test.images])
         labels = torch.cat([self.validation.labels, self.test.labels])
         return ImageSet(images, labels, self.classes, self.validation.name)
@@ -148,9 +148,9 @@ class Data:
         return sha256(" ".join(parts).encode()).hexdigest()[:12]
 
     def numbered_as(self, classes: Sequence[str], *, of: str) -> "Data":
-        """The same with the class numbers of a list that holds these names; as it is where one side has no names.
+        """Renumber the classes as in the list `classes`, by name; unchanged where one side is unnamed.
 
-        Raises ValueError where a name is missing there; `of` says whose list it is.
+        Raises ValueError where a name is missing in `classes`; `of` names the owner of that list in the message.
         """
         numbers = matched_numbers(self.classes, classes, what=self.name, of=of)
         if self.classes == tuple(classes) or not {*self.classes} <= {*classes}:

@@ -1,4 +1,4 @@
-"""From the name of a source to its images: the one door through which data comes in."""
+"""Load images by the name of their source; all data is read through this file."""
 
 import difflib
 import os
@@ -66,7 +66,7 @@ def _shadow(source: str) -> str:
 
 
 def _draw(config: DataConfig, *, workers: int, cache: Path | None) -> Data | None:
-    """Points or stacks, where the source means them."""
+    """Draw points or stacked digits, where the source names them; else None."""
     name = config.source.lower()
     if config.validation is not None and (name in POINTS or name.startswith(PREFIX)):
         raise ValueError(f"data.validation {config.validation:g}: {config.source} is drawn anew; leave it out")

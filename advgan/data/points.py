@@ -20,10 +20,10 @@ _STREAM = 1 << 41  # far from those of splits and epochs, whose seed may be the 
 
 @dataclass(frozen=True)
 class PointModes:
-    """Equally likely Gaussians of one standard deviation in every direction, and the square that they lie in.
+    """A mixture of equally likely isotropic Gaussians of one standard deviation, and the square that holds them.
 
-    Coordinates from `middle - reach` to `middle + reach` are the unit range. No point that is drawn leaves it: the
-    normal values of attacks.random stay within 5.8 standard deviations. A generated point may, and is not clipped.
+    Coordinates from `middle - reach` to `middle + reach` are mapped to [0, 1]. No drawn point leaves that range: the
+    normal values of `attacks.random` stay within 5.8 standard deviations. Generated points may, and are not clipped.
     """
 
     means: tuple[tuple[float, ...], ...]
@@ -50,7 +50,7 @@ class PointModes:
         return (images.flatten(1) - 0.5) * (2 * self.reach) + self.middle
 
     def distances(self, points: Tensor) -> Tensor:
-        """Standard deviations from points (N, D) to every mode: (N, K), in float64."""
+        """Distances from points (N, D) to every mode, in standard deviations: (N, K) float64."""
         means = torch.tensor(self.means, dtype=torch.float64)
         return torch.cdist(points.cpu().double(), means, compute_mode="donot_use_mm_for_euclid_dist") / self.deviation
 

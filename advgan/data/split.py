@@ -17,12 +17,12 @@ _STREAM = 1 << 40  # far from those of the epochs, whose seed may be the same
 def split_rows(
     labelled: Labelled, *, seed: int, source: str, validation: float | None = None, use: Use = LEARNING
 ) -> Rows:
-    """Give the rows of train, validation and test, each in stored order.
+    """Return the rows of train, validation and test, each in stored order.
 
-    What the source splits stays so, as `roles` says; the rest is a stratified draw that depends on the seed and the
-    labels alone. `validation` is the share of the training images that is set aside, instead of the usual one.
-    Raises ValueError, naming the `source`, where there is not what the `use` wants, too few images to set any aside, or
-    training lacks a class.
+    Splits of the source are kept as `roles` says; the rest is a stratified draw that depends on the seed and the labels
+    alone. `validation` is the share of the training images set aside for validation, instead of the source's default.
+    Raises ValueError, naming the `source`, where the data lack what `use` needs, are too few to set any aside, or the
+    training images lack a class.
     """
     labels, (validation_share, test_share) = labelled.labels, labelled.shares
     _check_classes(labelled, source, use)
@@ -46,10 +46,10 @@ def split_rows(
 
 
 def roles(origin: Origins, *, source: str, use: Use) -> tuple[Origins, str]:
-    """What part each image plays, by the split that the source gives it; and in words, where the two differ.
+    """Decide the split of each image (N,) from the one that the source gives it; a note in words where they differ.
 
-    Validation images stand in for missing test images, and training images alone are as good as unsplit. What becomes
-    of the others alone is for the `use` to say. Raises ValueError where it wants training images and there are none.
+    Validation images serve as missing test images, and training images alone count as unsplit. Validation or test
+    images alone are treated as `use.alone` says; ValueError where that is "refused".
     """
     there = set(np.unique(origin).tolist())
     if there == {TRAIN}:
@@ -71,7 +71,7 @@ def roles(origin: Origins, *, source: str, use: Use) -> tuple[Origins, str]:
 
 
 def rows_to_learn(origin: Origins) -> Labels:
-    """The rows of a source of which all is taken but what it holds back: training images, or where it has none, all."""
+    """The rows of training and unsplit images; all rows where there are none."""
     rows = np.flatnonzero((origin == TRAIN) | (origin == UNSPLIT))
     return rows if len(rows) else np.arange(len(origin))
 

@@ -1,4 +1,4 @@
-"""Stacked digits: three random digits as the channels of one image, 1,000 modes to miss (Metz et al., 2017)."""
+"""Stacked digits: three random digits as the channels of one image, which gives 1,000 modes (Metz et al., 2017)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What images are wanted for, which says what a source must have: classes, and training images."""
+"""What a verb needs of its data: classes or not, and training images or not."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,18 +6,18 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """The wants of one verb."""
+    """The requirements of one verb."""
 
     why_classes: str = ""
-    """Why each image must have a class, as a sentence that the error begins with; empty: it need not."""
+    """The reason why classes are required, with which the error message begins; empty: not required."""
     alone: Literal["divided", "tested", "refused"] = "refused"
-    """What becomes of validation or test images without training ones: they are divided as if they were no split, or
-    all are test images."""
+    """How validation or test images without training images are used: divided as if unsplit, all as test images, or
+    refused."""
 
 
 LEARNING = Use(why_classes="a classifier learns to tell classes apart")
-"""What is asked for where nobody says anything else."""
+"""Training a classifier, the default."""
 IMAGES = Use()
-"""Images to learn from, with classes or without."""
+"""Training images, with classes or without."""
 ANY_IMAGES = Use(alone="divided")
-"""Images to look at, whatever split they are of."""
+"""Images of any split, with classes or without."""

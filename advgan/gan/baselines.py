@@ -25,7 +25,7 @@ CODES = 1
 """Stream of the noise of codes; sampling uses stream 0."""
 INITIALIZATION = -1
 MOST = 20_000
-"""Images that a mixture is fitted to, drawn with the seed: EM's time grows with them, what it finds hardly changes."""
+"""Images that a mixture is fitted to, drawn by the seed: with more, EM takes longer and finds much the same."""
 
 
 @dataclass

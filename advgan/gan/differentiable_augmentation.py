@@ -1,6 +1,6 @@
-"""What is done to real and generated images alike before a discriminator sees them (Zhao et al., 2020).
+"""DiffAugment: differentiable augmentation of real and generated images for the discriminator (Zhao et al., 2020).
 
-Gradients pass through, and every draw is a function of (seed, image number, stream).
+Every draw is a function of (seed, image number, stream).
 """
 
 from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ def draw_changes(names: Sequence[str], *, seed: int, numbers: Tensor, streams: T
 
 
 def augment(images: Tensor, names: Sequence[str], *, draws: Tensor, share: Tensor | float = 1.0) -> Tensor:
-    """Apply augmentations in turn to signed images (N, C, H, W), each to a `share` of them, drawn for each alone."""
+    """Apply augmentations in turn to signed images (N, C, H, W), each to a random `share` of them."""
     for position, name in enumerate(names):
         drawn = draws[:, position]
         changed = AUGMENTATIONS[name](images, drawn[:, :3])

@@ -1,4 +1,4 @@
-"""What both players of a GAN minimise: the adversarial loss, and the terms that a configuration adds to it."""
+"""The losses of both players of a GAN: the adversarial loss, and further terms with the weights of a configuration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ CLOUD = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """One batch as the discriminator sees it: real and generated images, augmented, packed, or as pyramids."""
+    """One batch as the discriminator's input: real and generated images, augmented, packed, or as pyramids."""
 
     state: State
     training: GanTraining
     numbers: Tensor
-    """(N,) int64: the numbers of what is seen, over the whole run."""
+    """(N,) int64: the numbers of the images over the whole run."""
     real: Tensor
     fake: Tensor
     labels: Tensor | None
     codes: Tensor
-    """(M, categorical + continuous): what the M generated images were made from."""
+    """(M, categorical + continuous): InfoGAN's codes of the M generated images."""
     labelled: tuple[Tensor, Tensor] | None
-    """Images and labels that a semi-supervised discriminator is told."""
+    """The labelled images of a semi-supervised GAN, and their labels."""
     mixing: Tensor | None = None
-    """(N,): where between real and generated ones the gradient penalty probes."""
+    """(N,) in [0, 1]: the share of the real image at which the gradient penalty is taken."""
 
     @cached_property
     def real_features(self) -> Tensor:
@@ -63,17 +63,17 @@ class Turn(NamedTuple):
     """What is minimised."""
     adversarial: Tensor
     terms: dict[str, Tensor]
-    """By name, before their weights."""
+    """The further terms by name, unweighted."""
 
 
 Term = Callable[[Sight], Tensor]
 
 
 def _information(sight: Sight) -> Tensor:
-    """Minus the variational bound of the mutual information of codes and images, up to a constant, in nats.
+    """InfoGAN's loss: minus the lower bound of the mutual information of codes and images, up to a constant, in nats.
 
-    Cross-entropy of the categorical code, and half the squared error of each continuous one: a Gaussian with variance 1
-    (Chen et al., 2016).
+    Cross-entropy of the categorical code, plus half the squared error of each continuous one, which is a Gaussian of
+    variance 1 (Chen et al., 2016).
     """
     space = sight.state.generator.space
     guesses = sight.state.discriminator.head.guess(sight.fake_features).float()
@@ -92,7 +92,7 @@ def _classes(sight: Sight, features: Tensor, labels: Tensor) -> Tensor:
 
 
 def _naming_both(sight: Sight) -> Tensor:
-    """Mean cross-entropy of the classes of real and of generated images, or of the labelled ones that it is told."""
+    """Mean cross-entropy of the classes of real and generated images; semi-supervised: of the labelled images alone."""
     if sight.labelled is not None:
         images, labels = sight.labelled
         return _classes(sight, sight.state.discriminator.features(images), labels)
@@ -106,7 +106,7 @@ def _naming_fakes(sight: Sight) -> Tensor:
 
 
 def _matching(sight: Sight) -> Tensor:
-    """Squared distance of mean features, of real and generated images (Salimans et al., 2016, section 3.1)."""
+    """Feature matching: squared distance of the mean features of both batches (Salimans et al., 2016, section 3.1)."""
     with torch.no_grad():
         real = sight.real_features.float().mean(dim=0)
     return (real - sight.fake_features.float().mean(dim=0)).square().sum()
@@ -140,9 +140,9 @@ DISCRIMINATOR_TERMS: dict[str, Term] = {
     ),
 }
 LAZY = ("gradient_penalty", "dragan", "r1", "r2")
-"""Terms that may be left out of some steps."""
+"""Penalties that are computed only every `penalty_every` steps (lazy regularisation)."""
 RAMPED = ("r1", "r2")
-"""Terms whose weight may move with the steps."""
+"""Terms whose weight may be ramped over the steps."""
 
 GENERATOR_TERMS: dict[str, Term] = {
     "feature_matching": _matching,
@@ -156,13 +156,13 @@ GENERATOR_TERMS: dict[str, Term] = {
 
 
 def loss_of(training: GanTraining) -> Loss:
-    """The adversarial loss of a recipe, its real targets smoothed where it says so."""
+    """The adversarial loss of a configuration, with label smoothing where it is set."""
     loss = LOSSES[training.loss]
     return smoothed(loss, training.label_smoothing) if training.label_smoothing else loss
 
 
 def discriminator_weights(state: State, training: GanTraining) -> dict[str, float]:
-    """The weights of the discriminator's terms that are in force."""
+    """The discriminator's terms with a weight above 0."""
     head = state.discriminator.head
     weights = {
         "gradient_penalty": training.penalty_weight,
@@ -178,7 +178,7 @@ def discriminator_weights(state: State, training: GanTraining) -> dict[str, floa
 
 
 def generator_weights(state: State, training: GanTraining) -> dict[str, float]:
-    """The weights of the generator's terms that are in force; a semi-supervised generator has no class to aim at."""
+    """The generator's terms with a weight above 0; no class term for the unconditional, semi-supervised generator."""
     head = state.discriminator.head
     weights = {
         "feature_matching": training.feature_matching,
@@ -191,9 +191,9 @@ def generator_weights(state: State, training: GanTraining) -> dict[str, float]:
 
 
 def discriminator_turn(sight: Sight, loss: Loss, weights: dict[str, float]) -> Turn:
-    """The discriminator's loss; real and generated images pass apart, each with a batch norm of its own.
+    """The discriminator's loss; real and generated images pass separately, each with its own batch statistics.
 
-    Lazy terms are computed every `penalty_every` steps, and weigh as much more then.
+    Lazy terms are computed every `penalty_every` steps, with their weight multiplied by it.
     """
     every = sight.training.penalty_every
     rests = sight.state.batches % every != 0
@@ -212,7 +212,7 @@ def discriminator_turn(sight: Sight, loss: Loss, weights: dict[str, float]) -> T
 
 
 def generator_turn(sight: Sight, loss: Loss, weights: dict[str, float]) -> Turn:
-    """The generator's loss; real logits are constants in it, and computed only for a loss that compares."""
+    """The generator's loss; real logits enter without gradient, and only in relativistic losses (`Loss.compares`)."""
     fake_logits = sight.fake_logits
     with torch.no_grad():
         real_logits = sight.real_logits if loss.compares else fake_logits

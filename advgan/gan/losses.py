@@ -25,10 +25,10 @@ class Loss(NamedTuple):
     discriminator_equilibrium: float
     """The discriminator's loss where all logits are 0."""
     generator_equilibrium: float
-    """The generator's loss where all logits are 0. A Wasserstein critic has no fixed zero, so there only the
-    discriminator's value says something."""
+    """The generator's loss where all logits are 0. A Wasserstein critic is determined only up to a constant, so there
+    only the discriminator's value is meaningful."""
     compares: bool = False
-    """Whether the generator's loss looks at the real logits."""
+    """Whether the generator's loss depends on the real logits (relativistic losses)."""
 
 
 def cross_entropy_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -82,12 +82,12 @@ def average_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def average_generator(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
-    """The same with the sides exchanged."""
+    """`average_discriminator` with real and fake exchanged."""
     return average_discriminator(fake_logits, real_logits)
 
 
 def _gaps(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Real minus fake logits, pair by pair as they come, or of every pair where there are not as many of both."""
+    """Real minus fake logits: (N,) in the order of the batch, or (N, M) for all pairs where the numbers differ."""
     if len(real_logits) == len(fake_logits):
         return real_logits - fake_logits
     return real_logits[:, None] - fake_logits
@@ -117,10 +117,10 @@ LOSSES: dict[str, Loss] = {
 
 
 def smoothed(loss: Loss, smoothing: float) -> Loss:
-    """Lower the target of real images from 1 to 1 - smoothing in a cross-entropy loss, that of fakes stays 0.
+    """One-sided label smoothing of a cross-entropy loss: the target of real images becomes 1 - smoothing.
 
-    The best discriminator is then (1 - smoothing) p / (p + q) (Salimans et al., 2016, section 3.4): smoothing the fakes
-    too would put q into the numerator and reward the generator for staying where it is. Both equilibrium values hold.
+    The optimal discriminator is then (1 - smoothing) p / (p + q) (Salimans et al., 2016, section 3.4); with smoothed
+    fakes q would enter the numerator and reward the generator for staying where it is. Equilibrium values hold.
     """
 
     def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

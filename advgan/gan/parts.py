@@ -1,4 +1,4 @@
-"""A batch that passes in parts: what the parts tell together, and what sees only one of them at a time."""
+"""Gradient accumulation: the losses and logits of a whole batch from its parts, and what only ever sees one part."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from advgan.models.layers.spectral import SpectralNorm
 
 
 class Heard(NamedTuple):
-    """What a discriminator's pass tells, of a part or of the whole batch."""
+    """Losses and logits of a discriminator's pass, on a part or on the whole batch."""
 
     turn: Turn
     real_logits: Tensor
@@ -25,7 +25,10 @@ class Heard(NamedTuple):
 
 
 def heard(judged: Judged, *, parts: int, kept: Callable[[Tensor], Tensor]) -> Heard:
-    """What a pass left; one of several parts is kept apart from what the next one overwrites, without its graph."""
+    """Take losses and logits from a pass; of several parts they are detached and copied by `kept`.
+
+    A recorded pass overwrites its outputs at the next replay, so `kept` is `clone` there.
+    """
     if parts == 1:
         return Heard(judged.turn, judged.sight.real_logits, judged.sight.fake_logits)
     logits = (kept(each.detach()) for each in (judged.sight.real_logits, judged.sight.fake_logits))
@@ -33,7 +36,7 @@ def heard(judged: Judged, *, parts: int, kept: Callable[[Tensor], Tensor]) -> He
 
 
 def apart(turn: Turn, *, parts: int, kept: Callable[[Tensor], Tensor]) -> Turn:
-    """The same of a player's losses."""
+    """Do the same as `heard` for a player's losses alone."""
     if parts == 1:
         return turn
     terms = {name: kept(value.detach()) for name, value in turn.terms.items()}
@@ -41,7 +44,7 @@ def apart(turn: Turn, *, parts: int, kept: Callable[[Tensor], Tensor]) -> Turn:
 
 
 def together(parts: Sequence[Heard]) -> Heard:
-    """Of equal parts that of the whole batch: means of losses, and all logits in order; of a single one itself."""
+    """Join equal parts to the whole batch: mean losses, and all logits in order."""
     if len(parts) == 1:
         return parts[0]
     turn = mean_turn([part.turn for part in parts])
@@ -61,9 +64,9 @@ def _mean(values: Sequence[Tensor]) -> Tensor:
 
 
 def seen_in_parts(state: State, training: GanTraining) -> tuple[str, ...]:
-    """What is of a part where it should be of the whole batch, in words; empty where a batch passes whole.
+    """Name the statistics that are taken over a part instead of the whole batch, in words; empty without accumulation.
 
-    All else is a mean over images, and the same however the batch is cut.
+    All other values are means over images, and do not depend on how the batch is cut.
     """
     if training.accumulation == 1:
         return ()

@@ -28,7 +28,7 @@ from advgan.models.layers.spectral import BoundTogether
 
 
 class Judged(NamedTuple):
-    """What a discriminator's pass leaves."""
+    """The result of a discriminator's pass."""
 
     fake: Tensor
     """The generated images, with their graph where the generator is to learn from them."""
@@ -37,23 +37,26 @@ class Judged(NamedTuple):
 
 
 class Passes(Protocol):
-    """How the passes are run: as they are written, or replayed from a recording (advgan.recording)."""
+    """How the passes are run: directly, or replayed from a recording (`advgan.gan.recording`)."""
 
     overwrites: bool
-    """Whether what a pass leaves is overwritten by the next one of its kind."""
+    """Whether the tensors of a pass's result are overwritten by the next pass of its kind."""
 
     def discriminate(self, part: Round, *, keeps: bool) -> Judged:
-        """Generate images, and add the gradients of the discriminator's loss; `keeps` keeps the images' graph."""
+        """Generate images, and accumulate the discriminator's gradients; `keeps` keeps the images' graph."""
         ...
 
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
-        """Add the gradients of the generator's loss on `fake`, whose graph a `discriminate` kept; None: on new ones."""
+        """Accumulate the gradients of the generator's loss on `fake`, with the graph that `discriminate` kept.
+
+        None: on newly generated images.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class DirectPasses:
-    """The passes as they are written."""
+    """The passes as plain function calls."""
 
     state: State
     training: GanTraining
@@ -103,17 +106,17 @@ class DirectPasses:
 
     @cached_property
     def bounds(self) -> tuple[BoundTogether, BoundTogether]:
-        """What spectral norm bounds, of the generator and of the discriminator."""
+        """The weights under spectral norm of the generator and of the discriminator."""
         more = self.training.orthogonal > 0 or self.training.historical_averaging > 0
         return BoundTogether(self.state.generator, apart=more), BoundTogether(self.state.discriminator, apart=more)
 
     def _bounded(self) -> AbstractContextManager[None]:
-        """Bound the discriminator's weights once until the block ends, unless every batch has an iteration."""
+        """Apply spectral norm to the discriminator once for the block, unless each batch has its own iteration."""
         return nullcontext() if self.training.power_iterations == "batch" else self.bounds[1].once()
 
     @cached_property
     def share(self) -> Tensor:
-        """The gradient of a whole batch's loss with respect to that of a part."""
+        """The weight of a part's loss in the loss of the whole batch."""
         return torch.full((), 1 / self.training.accumulation, device=self.state.device)
 
     def _backward(self, turn: Turn) -> None:
@@ -126,7 +129,7 @@ class DirectPasses:
 
 @contextmanager
 def frozen(network: Network) -> Iterator[None]:
-    """Let gradients pass through a network without gathering them for its parameters."""
+    """Let gradients flow through a network without computing those of its parameters."""
     network.requires_grad_(False)
     try:
         yield

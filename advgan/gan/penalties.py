@@ -1,4 +1,4 @@
-"""Penalties that keep a discriminator tame: on its gradient, sample by sample, and on its logits."""
+"""Regularisation of a discriminator: gradient penalties for each sample, and LeCam's on its logits."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 Scores = Callable[[Tensor, Tensor | None], Tensor]
 """(signed images, labels) -> logits (N,); the logit of a sample must not depend on the rest of the batch."""
 DRAGAN_SPREAD = 0.5
-"""Size of the cloud around real images, in standard deviations of the batch, as in the paper's code."""
+"""Scale of the noise around real images, in standard deviations of the batch, as in the paper's code."""
 
 
 def gradient_norms(discriminator: Scores, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -27,10 +27,10 @@ def squared_gradient(discriminator: Scores, images: Tensor, labels: Tensor | Non
 def gradient_penalty(
     discriminator: Scores, real: Tensor, fake: Tensor, labels: Tensor | None, *, mixing: Tensor
 ) -> Tensor:
-    """Pull the gradient norm to 1 between real and fake images: the mean of (norm - 1)^2 (Gulrajani et al., 2017).
+    """WGAN-GP's penalty between real and fake images: the mean of (gradient norm - 1)^2 (Gulrajani et al., 2017).
 
-    `mixing` (N,) in [0, 1] is the share of the real image at which each pair is probed. `labels` hold for both images
-    of a pair. Neither image receives a gradient.
+    `mixing` (N,) in [0, 1] is the share of the real image in the interpolate of each pair. `labels` hold for both
+    images of a pair. Neither image receives a gradient.
     """
     share = mixing.view(-1, *[1] * (real.dim() - 1))
     between = torch.lerp(fake, real, share)
@@ -38,7 +38,7 @@ def gradient_penalty(
 
 
 def dragan_penalty(discriminator: Scores, real: Tensor, labels: Tensor | None, *, noise: Tensor) -> Tensor:
-    """Pull the gradient norm to 1 in a cloud around real images: the mean of (norm - 1)^2 (Kodali et al., 2017).
+    """DRAGAN's penalty at noisy real images: the mean of (gradient norm - 1)^2 (Kodali et al., 2017).
 
     `noise` has the shape of `real`, in [0, 1]; it is scaled to half the standard deviation of the batch.
     """

@@ -16,13 +16,13 @@ def rate(training: GanTraining, step: int, *, peak: float) -> float:
 
 
 def beta2(training: GanTraining, step: int) -> float:
-    """Adam's."""
+    """Adam's beta2 in a step."""
     last = training.ramp.beta2
     return training.beta2 if last is None else _ramped(training, step, training.beta2, last)
 
 
 def penalty_share(training: GanTraining, step: int) -> float:
-    """The share of the weights of r1 and r2 that is in force."""
+    """The factor on the weights of r1 and r2 in a step."""
     last = training.ramp.penalties
     return 1.0 if last is None else _ramped(training, step, 1.0, last)
 
@@ -34,7 +34,7 @@ def augmented_share(training: GanTraining, step: int) -> float | None:
 
 
 def average_decay(training: GanTraining, step: int) -> float:
-    """The decay of the averaged generator: by its half-life, whole from some step on, or shortened at the start."""
+    """The decay of the averaged generator: by its half-life, constant from `average_after` on, or `warm_decay`."""
     if training.ramp.half_life is not None:
         half_life = _ramped(training, step, 0.0, training.ramp.half_life)
         return 0.5 ** (training.batch_size / half_life) if half_life else 0.0

@@ -1,9 +1,8 @@
-"""Passes that are recorded once and replayed: the same work on the device, without Python and its launches in between.
+"""Passes recorded once as CUDA graphs and replayed: the same work on the device, without Python and kernel launches.
 
-A recording is a list of kernels with the addresses of what they read and write. So what a pass is given is copied to
-the addresses that the recording knows, and what it leaves, gradients included, lies where it lay the last time, until
-the next replay overwrites it. Whatever the host decides is fixed when the pass is recorded: a pass with a penalty and
-one without, or one whose images keep their graph, have recordings of their own.
+A recording is a list of kernels with fixed addresses of inputs and outputs. So inputs are copied to the addresses of
+the recording, and outputs, gradients included, are overwritten by the next replay. Decisions of the host are fixed at
+recording: passes with and without a penalty, or whose images keep their graph, are recorded separately.
 """
 
 import logging
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
-    """What tells the recordings of one discriminator's passes apart."""
+    """The key of a discriminator's recording: the decisions of the host that it holds."""
 
     keeps: bool
     """Whether the images keep their graph."""
@@ -50,10 +49,10 @@ class Recording(Generic[T]):
     again: Callable[[], None]
 
     adds: bool = False
-    """Whether gradients are added to those that are there, as parts of a batch ask for."""
+    """Whether gradients are accumulated, as for the parts of a batch, instead of replaced."""
 
     def replay(self) -> T:
-        """Do the pass again; its result and gradients are the same tensors with new values."""
+        """Replay the pass; its result and gradients are the same tensors with new values."""
         self.again()
         for parameter, gradient in self.gradients:
             if not self.adds or gradient is None:
@@ -67,11 +66,10 @@ class Recording(Generic[T]):
 
 @dataclass
 class RecordedPasses:
-    """The passes of `direct`, each recorded after some practice. They follow on each other as in advgan.training.
+    """The passes of `direct`, each recorded after some warm-up passes; called in the order of `advgan.gan.training`.
 
-    Gradients are added to what was there only between the parts of a batch; else the parameters' must be None before
-    each pass. Recording does nothing but record: where it fails, all is as if it had not been tried, and passes are
-    direct from there on.
+    Gradients accumulate only between the parts of a batch; else those of the parameters must be None before each pass.
+    Recording does not run the pass and has no side effects: where it fails, passes are direct from there on.
     """
 
     overwrites = True
@@ -86,9 +84,9 @@ class RecordedPasses:
     redrawn: dict[Kind, Recording[Turn]] = field(default_factory=dict)
     """The generator's passes on images of their own, where a recipe has any."""
     rehearsed: int = 0
-    """Passes of the generator that were practice."""
+    """Warm-up passes of the generator so far."""
     latest: Kind | None = None
-    """Of the last discriminator's pass; None where that was practice."""
+    """The kind of the discriminator's last pass; None where it was a warm-up or direct."""
     gave_up: bool = False
 
     def discriminate(self, part: Round, *, keeps: bool) -> Judged:
@@ -108,7 +106,7 @@ class RecordedPasses:
         return self.discriminations[kind].replay()
 
     def generate(self, part: Round, fake: Tensor | None) -> Turn:
-        """See `Passes`. The recording of a generator's pass belongs to that of the pass that made its images."""
+        """See `Passes`. The generator's recording is the one made together with the pass that made its images."""
         if self.latest is None:
             self.rehearsed += 1
             return self.recorder.aside(lambda: self.direct.generate(part, fake))
@@ -127,7 +125,7 @@ class RecordedPasses:
         return kind.keeps or self._redraws
 
     def _record(self, kind: Kind, part: Round) -> None:
-        """Record a discriminator's pass, and the generator's on its images: both before either is done."""
+        """Record a discriminator's pass and the generator's on its images, before either is replayed."""
         direct, given = self.direct, _cloned(part)
         try:
             judged = self._recorded(lambda: direct.discriminate(given, keeps=kind.keeps), direct.state.discriminator)
@@ -142,7 +140,7 @@ class RecordedPasses:
         self.inputs[kind], self.discriminations[kind] = given, judged
 
     def _recorded(self, work: Callable[[], T], player: Network) -> Recording[T]:
-        """Record a pass of a player, whose gradients are set aside meanwhile, so that none is added to them."""
+        """Record a pass of a player; its gradients are set to None meanwhile, so that none are accumulated."""
         parameters = list(player.parameters())
         before = [parameter.grad for parameter in parameters]
         _give(parameters, [None] * len(parameters))
@@ -164,7 +162,7 @@ class RecordedPasses:
 
 
 def obstacle(device: torch.device, *, grows: bool, synchronised: bool) -> str | None:
-    """Why the passes of a training cannot be recorded, so far as that is known before it is tried."""
+    """The reason why passes cannot be recorded, as far as it is known in advance; None where there is none."""
     reasons = {
         f"--device {device} has no CUDA graphs": device.type != "cuda",
         "networks.family progressive grows, and a recording has one shape": grows,

@@ -1,4 +1,4 @@
-"""The batches of a GAN's training: what is drawn for each discriminator step, and how the discriminator sees it."""
+"""The batches of GAN training: the random draws of each discriminator step, and the discriminator's input."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -26,15 +26,15 @@ REAL, FAKE, SEEN_BY_GENERATOR = 1_000, 2_000, 10_000
 MIXING = 2
 """Stream of the points of the gradient penalty."""
 LABELLED = 7
-"""Added to the seed for the order of the images whose labels are told."""
+"""Added to the seed for the order of the labelled images of a semi-supervised GAN."""
 
 BLOCK, AHEAD = 1 << 18, 32
-"""The most values and the most steps that are drawn at once: a hash launches some thirty operators however many values
-it makes, and takes several times their bytes while it runs."""
+"""The most values, and the most steps, drawn at once: a draw launches some thirty operators whatever its size, and
+needs several times the bytes of its result while it runs."""
 
 
 class Draws(NamedTuple):
-    """What is drawn for the images of a part: a function of the seed and of their numbers alone. See `Round`."""
+    """The random draws for the images of a part: a function of the seed and of their numbers alone. See `Round`."""
 
     numbers: Tensor
     noise: Tensor
@@ -48,26 +48,25 @@ class Round(NamedTuple):
     """A part of a batch: real images, and the latents of as many generated ones with the same labels."""
 
     numbers: Tensor
-    """(N,) int64: over the whole run, so that whatever is drawn for an image is drawn once."""
+    """(N,) int64: numbers of the images over the whole run, on which all draws depend."""
     real: Tensor
     """(N, C, H, W), signed."""
     labels: Tensor
     noise: Tensor
     """(N, space.dim)."""
     labelled: tuple[Tensor, Tensor] | None
-    """Signed images and labels that a semi-supervised discriminator is told."""
+    """The labelled signed images of a semi-supervised GAN, and their labels."""
     mixing: Tensor | None
-    """(N,): where between a real and a generated image the gradient penalty probes."""
+    """(N,) in [0, 1]: the share of the real image at which the gradient penalty is taken."""
     changes: Tensor | None
     """(4, N, augmentations, 4): draws of the augmentation of real and generated images in both players' turns."""
 
 
 def rounds(state: State, data: ImageSet, training: GanTraining, processes: Processes) -> Iterator[list[Round]]:
-    """Yield for each discriminator step, from `state.batches` on, the parts of its batch that fall to this process.
+    """Yield for each discriminator step, from `state.batches` on, the parts of its batch for this process.
 
-    So for each update of a generator that learns from fresh ones.
-
-    Processes and parts cut the same batch into equal pieces in order, so their number changes nothing in what is drawn.
+    With `generator_batch` "fresh" one more batch follows for each update of the generator. Processes and parts cut the
+    same batch into equal pieces in order, so their number does not change what is drawn.
     Raises ValueError where they do not divide it.
     """
     rows, pieces = training.batch_size, processes.count * training.accumulation
@@ -94,7 +93,7 @@ def rounds(state: State, data: ImageSet, training: GanTraining, processes: Proce
 
 
 def draws(state: State, training: GanTraining, processes: Processes, *, start: int) -> Iterator[list[Draws]]:
-    """Yield for each batch, from number `start` on, what is drawn for the parts of this process.
+    """Yield for each batch, from number `start` on, the draws for the parts of this process.
 
     Several batches are drawn at once, cut at the same places in a run that is resumed.
     """
@@ -137,7 +136,7 @@ def _piece(drawn: Draws, piece: slice) -> Draws:
 
 
 def make(state: State, part: Round) -> Tensor:
-    """Generate as many images as there are real ones; a pyramid's levels with the help of these."""
+    """Generate as many images as there are real ones (for LAPGAN pyramids, given the real ones)."""
     generator = state.generator
     if isinstance(generator, Practising):
         return generator.practise(part.noise, part.labels, part.real).float()
@@ -145,9 +144,9 @@ def make(state: State, part: Round) -> Tensor:
 
 
 def see(state: State, training: GanTraining, part: Round, fake: Tensor, *, generator: bool) -> Sight:
-    """Show a part to the discriminator: augmented, joined to packs, or as the levels of a pyramid.
+    """Prepare the discriminator's input: augment, pack, or turn real images into pyramids.
 
-    `generator` tells the generator's turn, which augments anew.
+    `generator` marks the generator's turn, which has its own draws of augmentation.
     """
     real, packing = part.real, state.packing
     if part.changes is not None:
@@ -180,7 +179,7 @@ def packed(images: Tensor, packing: int) -> Tensor:
 
 
 def labelled_indices(data: ImageSet, training: GanTraining) -> Tensor:
-    """Which images' labels a semi-supervised discriminator is told: the first of each class in a shuffled order."""
+    """Indices of the labelled images of a semi-supervised GAN: the first of each class in a shuffled order."""
     order = permutation(training.seed + LABELLED, len(data))
     if training.labelled is None:
         return order

@@ -1,4 +1,4 @@
-"""The state of a GAN's training: all that changes, which is all that a checkpoint holds."""
+"""The state of a GAN's training: everything that changes during training, and the content of a checkpoint."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -21,17 +21,17 @@ INITIALIZATION = -1
 
 @dataclass
 class Gauges:
-    """Running measurements that training itself acts on: scalars on the device, the same in every process."""
+    """Running statistics that training itself uses: scalars on the device, the same in every process."""
 
     augmentation: Tensor
     """Share of images that are augmented."""
     sign: Tensor
-    """Moving average of the mean sign of real logits: 1 where the discriminator knows its images by heart."""
+    """Moving average of the mean sign of real logits (ADA's overfitting heuristic): 1 where all real logits are > 0."""
     real_logit: Tensor
     fake_logit: Tensor
     """Moving averages of mean logits."""
     accuracy: Tensor
-    """Share of images that the discriminator sorted rightly in its last step."""
+    """Accuracy of the discriminator on real and fake images in its last step."""
 
 
 @dataclass
@@ -130,9 +130,9 @@ def start(
 
 
 def image_layout(device: torch.device | str, training: GanTraining) -> torch.memory_format:
-    """The order in memory of images and of weights: channels last where convolutions are made for that.
+    """The memory format of images and weights: channels last for bfloat16 on CUDA, whose kernels are made for it.
 
-    Those are bfloat16's on CUDA. A checkpoint does not know it.
+    Not part of a checkpoint.
     """
     is_made_for = torch.device(device).type == "cuda" and training.precision == "bfloat16"
     return torch.channels_last if is_made_for else torch.contiguous_format

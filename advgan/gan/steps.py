@@ -1,4 +1,4 @@
-"""What a step of a GAN's training tells. It is kept as the device left it, and measured when somebody reads it."""
+"""The record of one step of GAN training; its statistics are computed only when they are read."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from torch import Tensor
 class Step(NamedTuple):
     """One generator step with the last discriminator step before it. Tensors are detached, on the device.
 
-    What is not a field is computed when it is read, from `stacked` steps for all of them at once: a step whose values
-    nobody reads launches nothing for them. Reading a value waits for the device, so read at log points only, and look
-    for NaN there: nothing is masked and nothing stops by itself. Probabilities are sigmoid(logits), calibrated under
-    `minimax` and `non-saturating` alone. With several processes the values are those of this one's images, but gradient
-    norms are of the whole batch. Steps are equal where all their values are.
+    Properties are computed when they are read (from `stacked` steps, for all at once), so steps that are not logged
+    launch no kernels. Reading a value waits for the device: read at log points only, and check for NaN there, since
+    training does not. Probabilities are sigmoid(logits), meaningful under `minimax` and `non-saturating` alone. With
+    several processes values are of this process's images, but gradient norms of the whole batch. Steps are equal where
+    all their values are.
     """
 
     step: int
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     """Real images that the discriminator has seen."""
     discriminator_loss: Tensor
     generator_loss: Tensor
-    """The adversarial ones, without further terms."""
+    """The adversarial losses, without further terms."""
     terms: dict[str, Tensor]
     """Terms of both players before their weights, by `discriminator.NAME` and `generator.NAME`; a lazy one is 0 between
     its steps."""
@@ -38,12 +38,12 @@ class Step(NamedTuple):
 
     @property
     def real_logit(self) -> Tensor:
-        """Mean; under `wasserstein` its difference from `fake_logit` estimates the distance."""
+        """Mean logit of real images; under `wasserstein` real_logit - fake_logit estimates the distance."""
         return self.real_logits.mean(dim=-1)
 
     @property
     def fake_logit(self) -> Tensor:
-        """Mean."""
+        """Mean logit of generated images."""
         return self.fake_logits.mean(dim=-1)
 
     @property
@@ -58,12 +58,12 @@ class Step(NamedTuple):
 
     @property
     def real_accuracy(self) -> Tensor:
-        """Share of real images that the discriminator sorted rightly."""
+        """Share of real images that the discriminator calls real."""
         return (self.real_logits > 0).float().mean(dim=-1)
 
     @property
     def fake_accuracy(self) -> Tensor:
-        """Share of generated images that the discriminator sorted rightly."""
+        """Share of generated images that the discriminator calls fake."""
         return (self.fake_logits < 0).float().mean(dim=-1)
 
     @property

@@ -1,4 +1,4 @@
-"""GAN training: the loop, whole.
+"""The training loop of a GAN.
 
 Everything random is a function of (seed, step): the order of the images, the latents, the points of the penalty, the
 augmentation and any dropout. So a state holds no generator, and a resumed run equals an uninterrupted one bit for bit.
@@ -29,7 +29,7 @@ from attacks.random import seeded
 __all__ = ["TRAINING_LATENTS", "Gauges", "State", "Step", "frozen", "start", "train"]
 
 WON = 0.75
-"""Share of images sorted rightly above which an adaptive schedule gives the discriminator a single step."""
+"""Accuracy of the discriminator above which `adaptive_steps` gives it a single step."""
 MEMORY = 0.99
 """Decay of the moving averages of logits, as in LeCam's code, and of their signs."""
 ADAPTATION = 100_000
@@ -115,7 +115,7 @@ def _set_shares(state: State, training: GanTraining) -> None:
 
 
 def keeps_graphs(training: GanTraining) -> bool:
-    """Whether the generator learns from the images of the discriminator's last pass."""
+    """Whether the generator learns from the images of the discriminator's last pass, whose graph is then kept."""
     return training.accumulation == 1 and training.generator_batch == "same"
 
 
@@ -132,7 +132,7 @@ def _gradients(network: Network) -> list[Tensor]:
 
 @torch.no_grad()
 def _descend(state: State, training: GanTraining, whole: Heard, processes: Processes) -> None:
-    """Step the discriminator, bound its weights where the recipe says so, and read the gauges."""
+    """Step the discriminator, clip its weights where configured, and update the gauges."""
     seen = _gauged(training, whole.real_logits.detach(), whole.fake_logits.detach())
     processes.average([*_gradients(state.discriminator), *seen.values()])
     state.discriminator_optimizer.step()
@@ -150,7 +150,7 @@ def _descend(state: State, training: GanTraining, whole: Heard, processes: Proce
 
 
 def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """What the recipe acts on, of the logits of a discriminator step, by the name of its gauge."""
+    """The statistics of a discriminator step's logits that the configuration needs, by the name of their gauge."""
     seen = {}
     if training.augmentation_target is not None:
         seen["sign"] = real.sign().mean()
@@ -162,7 +162,7 @@ def _gauged(training: GanTraining, real: Tensor, fake: Tensor) -> dict[str, Tens
 
 
 def _step(state: State, training: GanTraining, whole: Heard, asked: Turn, kept: Callable[[Tensor], Tensor]) -> Step:
-    """Tell of a step; `kept` copies what the next one overwrites. Gradients are still those of both last passes."""
+    """Make the record of a step; `kept` copies tensors that the next replay overwrites."""
     discriminator_gradients, generator_gradients = _gradients(state.discriminator), _gradients(state.generator)
     norms = torch._foreach_norm([*discriminator_gradients, *generator_gradients])
     turns = (("discriminator", whole.turn), ("generator", asked))

@@ -1,1 +1,1 @@
-"""What every training needs: optimisers, schedules, averages of weights, augmentation of images."""
+"""Shared by classifier and GAN training: optimisers, schedules, averages of weights, augmentation of images."""

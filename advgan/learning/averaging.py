@@ -1,4 +1,4 @@
-"""The moving average of a network's weights."""
+"""The exponential moving average (EMA) of a network's weights."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ UNIT_VECTORS = ("._u", "._v")
 
 
 def warm_decay(decay: float, step: int) -> float:
-    """Shorten the average at the start, to forget the initial weights: min(decay, (1 + step) / (10 + step))."""
+    """The EMA's decay at a step, smaller at the start to forget the initial weights: min(decay, (1 + s) / (10 + s))."""
     return min(decay, (1 + step) / (10 + step))
 
 
 def averaging(average: Network, live: Network) -> Callable[[float], None]:
-    """Prepare for moving an average after a live network: a function of the decay that does it once, in place.
+    """Prepare the update of an EMA: a function of the decay that moves `average` towards `live` once, in place.
 
-    Running statistics are averaged like the weights that they belong to. Whole numbers (counters) are copied, and so
-    are the unit vectors of spectral norm: a mean of unit vectors is none.
+    Running statistics are averaged like weights. Integer buffers (counters) are copied, and so are the unit vectors of
+    spectral norm, since a mean of unit vectors is not one.
     """
     (averaged, copied), (current, fresh) = _tensors(average), _tensors(live)
 
@@ -34,12 +34,12 @@ def averaging(average: Network, live: Network) -> Callable[[float], None]:
 
 
 def update_average(average: Network, live: Network, *, decay: float) -> None:
-    """Move the average by 1 - decay towards the live network, in place, as `averaging` does again and again."""
+    """Move the average by 1 - decay towards the live network once, in place (see `averaging` for repeated updates)."""
     averaging(average, live)(decay)
 
 
 def _tensors(network: Network) -> tuple[list[Tensor], list[Tensor]]:
-    """What is averaged, and what is copied."""
+    """The tensors of a network that are averaged, and those that are copied."""
     averaged: list[Tensor] = list(network.parameters())
     copied: list[Tensor] = []
     for name, buffer in network.named_buffers():

@@ -12,7 +12,7 @@ from advgan.models.interface import Network
 
 
 def build_optimizer(network: nn.Module, training: ClassifierTraining) -> Optimizer:
-    """Decay weights; biases and the scales of normalisation layers, which hold no direction to shrink, only if told."""
+    """Build a classifier's optimiser; biases and norm scales get weight decay only with `decays_everything`."""
     scales_decay = training.weight_decay if training.decays_everything else 0.0
     learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -35,7 +35,7 @@ def player_optimizer(network: Network, training: GanTraining, learning_rate: flo
 
 
 def load_moments(optimizer: Optimizer, moments: Mapping[int, Mapping[str, Any]]) -> None:
-    """Copy the moments in, laid out in memory as their parameters are: fused kernels pair elements by address."""
+    """Load an optimiser's moments in the memory layout of their parameters: fused kernels pair elements by address."""
     description = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     copies = {

@@ -1,1 +1,1 @@
-"""What computes: devices, their kernels and precision, threads, processes, memory."""
+"""The hardware: devices, their kernels and precision, threads, processes, memory."""

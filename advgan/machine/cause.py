@@ -1,4 +1,4 @@
-"""Where an error began."""
+"""Find the root cause of a chain of exceptions."""
 
 import traceback
 from pathlib import Path
@@ -9,9 +9,9 @@ _TORCH = Path(torch.__file__).parent
 
 
 def innermost(error: BaseException) -> str:
-    """One line on the error that all others followed: what it says, and the last line outside torch that led to it.
+    """Describe the first exception of a chain in one line: its message, and the innermost source line outside torch.
 
-    What ends a block may fail because of what failed within it, and then hides that.
+    The last exception of a chain may only come from cleaning up after the first, and hides it.
     """
     while (earlier := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = earlier

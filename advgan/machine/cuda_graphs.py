@@ -1,9 +1,9 @@
-"""CUDA graphs of passes forward and backward.
+"""CUDA graphs of forward and backward passes.
 
-Recording is done on a stream of its own, as is the practice before it: a parameter's gradient is gathered on the stream
-where its first graph was made. All recordings of a training share one pool of memory, so they must be replayed in an
-order in which none overwrites what another still needs: a generator's pass directly after the discriminator's pass that
-made its images.
+Warm-up and capture run on a side stream, because autograd accumulates a parameter's gradient on the stream on which its
+graph was first built. All graphs of a training share one memory pool, so they must be replayed in an order in which
+none overwrites what another still needs: a generator's pass directly after the discriminator's pass that made its
+images.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class CudaGraphs:
-    """Records work on one CUDA device."""
+    """Captures work on one CUDA device as graphs (a `Recorder`)."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -25,7 +25,7 @@ class CudaGraphs:
             self.pool = torch.cuda.graph_pool_handle()
 
     def aside(self, work: Callable[[], T]) -> T:
-        """Do the work once on the stream of the recordings, after and before what runs on the current one."""
+        """Run the work once on the capture stream, ordered after earlier and before later work of the current one."""
         current = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
@@ -34,10 +34,10 @@ class CudaGraphs:
         return result
 
     def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        """Record the work without doing it: what it returns, and a function that does it, into the same tensors.
+        """Capture the work without running it; return its result tensors and a function that replays into them.
 
-        They hold nothing before that function is called. Raises RuntimeError where the work cannot be recorded, as
-        where it waits for the device; all is then as it was, but for gradients that it had made.
+        The tensors hold no values before the first replay. Raises RuntimeError where the work cannot be captured (it
+        waits for the device, say); the device's state is then restored, but for gradients that the work allocated.
         """
         graph = torch.cuda.CUDAGraph()
         try:
@@ -55,9 +55,9 @@ class CudaGraphs:
         return result, graph.replay
 
     def _end(self, graph: torch.cuda.CUDAGraph) -> None:
-        """End a capture that failed: random numbers and memory come from where they did before.
+        """Clean up a failed capture, so that the random generator and the allocator work outside of it again.
 
-        torch's own end leaves at its first error and would go on to give the memory of recordings to everybody.
+        torch's own clean-up stops at its first error, and all later allocations would come from the graphs' pool.
         """
         graph.reset()
         with suppress(RuntimeError, AttributeError):

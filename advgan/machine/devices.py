@@ -8,8 +8,8 @@ from advgan.machine.kernels import fix_workspace
 def pick_device(name: str = "auto") -> torch.device:
     """Resolve `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`; `auto` takes the accelerator where there is one.
 
-    A CUDA device is made ready to give the same bits every time; see `advgan.kernels`. Raises ValueError where the name
-    is unknown or the device is not on this machine.
+    For a CUDA device cuBLAS is set up for reproducible results (`advgan.machine.kernels.fix_workspace`). Raises
+    ValueError where the name is unknown or the device is not on this machine.
     """
     device = _named(name)
     if device.type == "cuda":
@@ -35,16 +35,16 @@ def _named(name: str) -> torch.device:
 
 
 def memory_format(device: torch.device | str) -> torch.memory_format:
-    """The order of values in memory in which convolutions train fastest: channels last on an accelerator.
+    """The memory format in which convolutions train fastest: channels last on an accelerator.
 
-    Not on the CPU, where oneDNN's backward pass of convolutions with few channels (4, in torch 2.14 on an AMD EPYC)
-    writes past the end of its buffers in that order, and the process dies.
+    Not on the CPU: there oneDNN's backward pass of channels-last convolutions with few channels (4, in torch 2.14 on an
+    AMD EPYC) writes past the end of its buffers, and the process dies.
     """
     return torch.contiguous_format if torch.device(device).type == "cpu" else torch.channels_last
 
 
 def describe_devices() -> dict[str, object]:
-    """What this machine computes with, for `advgan env`."""
+    """Describe the devices of this machine, for `advgan env`."""
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     described: dict[str, object] = {"auto": str(pick_device()), "threads": torch.get_num_threads()}
     if accelerator is not None:

@@ -1,4 +1,4 @@
-"""Which kernels a CUDA device trains with: those that give the same bits every time, or the fastest by trial."""
+"""The kernels that a CUDA device trains with: deterministic ones, or the fastest by cuDNN's benchmark."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import torch
 P = ParamSpec("P")
 T = TypeVar("T")
 WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-"""cuBLAS gives the same bits in every process where its buffers are set; it reads this once, when it is first used."""
+"""The environment variable that makes cuBLAS reproducible between processes; cuBLAS reads it once, at its first use."""
 
 
 class _OnDevice(Protocol):
@@ -30,18 +30,18 @@ RecipeT = TypeVar("RecipeT", bound=_Recipe)
 
 
 def fix_workspace() -> None:
-    """Set the buffers of cuBLAS, unless the user did; without effect once this process has used it."""
+    """Set cuBLAS's workspace variable, unless the user did; no effect once this process has used cuBLAS."""
     os.environ.setdefault(*WORKSPACE)
 
 
 @contextmanager
 def kernels(device: torch.device, *, deterministic: bool) -> Iterator[None]:
-    """Choose the kernels of a CUDA device for as long as the block lasts; those of other devices are what they are.
+    """Choose the kernels of a CUDA device inside the block; no effect on other devices.
 
-    Deterministic: every sum has one order, so that the same work gives the same bits in every process on the same kind
-    of device with the same libraries; where torch has no such kernel, it warns. Backward passes run in the thread that
-    asks for them: among those of the device, torch orders what double backward passes add up by what the process did
-    before. Otherwise cuDNN tries its kernels for each new shape, and takes the fastest.
+    With `deterministic` every sum has a fixed order, so that the same work gives the same bits in every process on the
+    same kind of device with the same libraries; where torch has no such kernel, it warns. Backward passes then run in
+    the calling thread: in autograd's own threads the order of sums in a double backward pass depends on the history of
+    the process. Without, cuDNN benchmarks its kernels for each new shape and takes the fastest.
     """
     if device.type != "cuda":
         yield
@@ -66,7 +66,7 @@ def kernels(device: torch.device, *, deterministic: bool) -> Iterator[None]:
 def with_kernels(
     loop: Callable[Concatenate[StateT, DataT, RecipeT, P], Iterator[T]],
 ) -> Callable[Concatenate[StateT, DataT, RecipeT, P], Iterator[T]]:
-    """Let the steps of a training loop run with the kernels of its recipe; between them the caller's own are back."""
+    """Decorate a training loop: each step runs with its recipe's kernels, and the caller's are restored in between."""
 
     @wraps(loop)
     def train(state: StateT, data: DataT, training: RecipeT, /, *args: P.args, **options: P.kwargs) -> Iterator[T]:

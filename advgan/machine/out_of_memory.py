@@ -1,4 +1,4 @@
-"""All the ways in which torch and its libraries say that memory ran out."""
+"""Recognise out-of-memory errors of torch and its libraries."""
 
 import torch
 
@@ -18,12 +18,12 @@ _TEXTS = (
     "std::bad_alloc",
 )
 _AMBIGUOUS = ("CUDNN_STATUS_NOT_SUPPORTED", "Unable to find an engine to execute this computation", "GET was unable to")
-"""What cuDNN says where no algorithm fits into the memory that is left, and where it knows none at all: a smaller batch
-helps the one and costs a few attempts of the other."""
+"""Messages of cuDNN both where no algorithm fits into the free memory and where it supports none at all: a smaller
+batch helps in the first case and costs a few attempts in the second."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whatever device, so that a smaller batch may do."""
+    """Tell whether an error means that memory ran out, on any device, so that a smaller batch may work."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in (*_TEXTS, *_AMBIGUOUS))

@@ -1,7 +1,7 @@
-"""True float32 on an accelerator, whose convolutions torch lets round float32 to TensorFloat-32 as it comes.
+"""True float32 on an accelerator, where torch by default lets convolutions round to TensorFloat-32.
 
-Ten bits of ten thousand products are enough to train with, and not to measure with: a path length doubled, a sound
-network looked like a staircase. So training computes as torch is set, and whatever is published in true float32.
+TF32's ten bits of mantissa are enough for training but not for measuring: a path length doubled, and the surface of a
+smooth network looked like steps. So training uses torch's settings, and published numbers are computed in float32.
 """
 
 import warnings
@@ -19,8 +19,8 @@ _EXACT = "ieee"
 def true_float32() -> Iterator[None]:
     """Compute products and convolutions of float32 in float32 inside the block; then put torch's settings back.
 
-    The settings are those of the process. Torch has them twice, and raises where they contradict each other: so both
-    are set, the older ones where they can still be read. Blocks may be nested, and functions decorated.
+    The settings are those of the whole process. Torch has an older and a newer interface to them, and raises where they
+    contradict each other: so both are set, the older where it can still be read. Blocks may be nested.
     """
     if is_true_float32():
         yield
@@ -34,19 +34,19 @@ def true_float32() -> Iterator[None]:
 
 
 def is_true_float32() -> bool:
-    """Whether torch is set so."""
+    """Whether torch computes float32 products and convolutions in true float32."""
     found = {one.fp32_precision for one in _operators()}
     return found == {_EXACT} and _products() in ("highest", None)
 
 
 def float32_settings() -> dict[str, str]:
-    """What torch makes of float32 in products and in convolutions, as it is set, and what measurements do."""
+    """Torch's current float32 precision of products and convolutions, and that of measurements, for `env.json`."""
     products, convolutions, *_ = (one.fp32_precision for one in _operators())
     return {"products": _named(products), "convolutions": _named(convolutions), "measurements": "float32"}
 
 
 def precision_note(device: torch.device | str) -> str:
-    """What the protocol of a number says that was computed there; nothing on the CPU, which has one float32."""
+    """The precision note for the protocol of a score computed on a device; empty on the CPU, which has no TF32."""
     kind = torch.device(device).type
     return "" if kind == "cpu" else f"; {MEASURED} on {kind}"
 
@@ -65,7 +65,7 @@ def _products() -> str | None:
 
 
 def _older() -> tuple[bool, bool, str] | None:
-    """Products, convolutions, products on all devices; None where the newer settings contradict one."""
+    """The older interface's (matmul TF32, cuDNN TF32, matmul precision); None where newer settings contradict it."""
     cuda: Any = torch.backends.cuda
     try:
         return cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()

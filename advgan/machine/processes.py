@@ -1,6 +1,6 @@
-"""The processes that `torchrun` started for one job, or the only one; what they tell each other.
+"""The processes that `torchrun` started for one job (or a single one), and the communication between them.
 
-Each takes one GPU of its machine, by its number there, or all compute on the CPU and share its cores.
+Each takes the GPU of its local rank, or all compute on the CPU and share its cores.
 """
 
 import os
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class WrongStartError(ValueError):
-    """The processes were started in a way that cannot work: wrong usage, as the exit code says."""
+    """The processes were started in a way that cannot work; exit code 2, wrong usage."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class Processes:
         return items[self.rank :: self.count]
 
     def from_first(self, value: T) -> T:
-        """The first process's value, in all."""
+        """Broadcast the first process's value to all."""
         if self.count == 1:
             return value
         box: list[Any] = [value]
@@ -51,7 +51,7 @@ class Processes:
         return box[0]
 
     def gathered(self, value: T) -> list[T]:
-        """Everybody's values by rank, in the first process; in the others nothing."""
+        """Gather the values of all processes, by rank, in the first process; an empty list in the others."""
         if self.count == 1:
             return [value]
         box: list[Any] | None = [None] * self.count if self.is_first else None
@@ -59,7 +59,7 @@ class Processes:
         return box or []
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors in place by their means over the processes, in one exchange."""
+        """Replace tensors in place by their means over the processes, in one all-reduce."""
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -69,25 +69,25 @@ class Processes:
             tensor.copy_(mean.view_as(tensor))
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have called this (a barrier)."""
         if self.count > 1:
             distributed.barrier()
 
     def device(self, name: str) -> str:
-        """Each process its own GPU, where they compute on GPUs."""
+        """Turn `auto` or `cuda` into this process's own GPU, where there are several processes."""
         return f"cuda:{self.local_rank}" if self.count > 1 and _on_gpus(name) else name
 
 
 @contextmanager
 def joined(device: str = "cpu") -> Iterator[Processes]:
-    """Join the processes that torchrun started, by its environment, for as long as the block lasts.
+    """Join the process group that torchrun describes in the environment, for the duration of the block.
 
-    `device` is what the user asked for. Each process takes its GPU here, before anything else touches one, or all that
-    they allocate on the way would be on the first. Raises WrongStartError where there are more processes than GPUs, in
-    the first process of the machine; the others leave without a word.
+    `device` is what the user asked for. Each process selects its GPU here, before anything is allocated, which would
+    else be on the first GPU. Where there are more processes than GPUs, the first process of the machine raises
+    WrongStartError and the others exit silently.
 
-    After a process died torchrun starts all of them again, but with `--standalone` the store in which they find each
-    other still holds the addresses of the dead, for which torch waits half an hour; so each start has its own keys.
+    When a process dies torchrun restarts all, but with `--standalone` the rendezvous store still holds the addresses of
+    the dead ones, for which torch would wait half an hour; so each start uses its own key prefix.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -116,7 +116,7 @@ def _take_gpu(number: int) -> torch.device:
 
 
 def _check(device: str, here: int, *, speaks: bool) -> None:
-    """Refuse what would put two processes on one GPU, which NCCL does not do."""
+    """Refuse two processes on one GPU, which NCCL does not support."""
     trouble = _trouble(device, here)
     if trouble and not speaks:
         raise SystemExit(WrongStartError.exit_code)

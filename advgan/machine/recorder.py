@@ -1,22 +1,22 @@
-"""What records work on a device, so that it can be replayed without its launches."""
+"""The interface of recorders: they capture work on a device once, to replay it without launching each kernel."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 PRACTICE = 3
-"""Passes of each kind that run as they are written before one is recorded, so that libraries choose their kernels."""
+"""Warm-up passes of each kind before one is recorded, in which libraries choose their kernels."""
 
 
 class Recorder(Protocol):
-    """What records work on a device."""
+    """Captures work on a device and replays it (CUDA graphs, or a tape in the tests)."""
 
     def aside(self, work: Callable[[], T]) -> T:
-        """Do the work once, unrecorded, where recorded work runs."""
+        """Run the work once, without recording it, on the stream of recorded work."""
         ...
 
     def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        """Record the work without doing it: what it returns, and a function that does it, into the same tensors.
+        """Record the work without running it; return its result tensors and a function that replays into them.
 
         Raises RuntimeError, with all tensors as they were, where the work cannot be recorded.
         """

@@ -1,4 +1,4 @@
-"""How many images go through a network at once, where memory may not hold as many as were wanted."""
+"""The number of images in one pass through a network, reduced automatically when memory runs out."""
 
 import gc
 import logging
@@ -19,22 +19,23 @@ LARGEST_BATCH = 1024
 
 @dataclass
 class Room:
-    """How many images go through the network at once. An automatic one halves when memory runs out, and stays so."""
+    """The number of images in one pass. If `automatic`, it halves when memory runs out, for the rest of the run."""
 
     size: int = 256
     automatic: bool = False
 
     @classmethod
     def of(cls, batch_size: "int | Literal['auto'] | Room") -> "Room":
-        """A number as it is; `auto` begins large."""
+        """Make one from `--batch-size`: a fixed number, or `auto`, which starts at LARGEST_BATCH."""
         if isinstance(batch_size, Room):
             return batch_size
         return cls(LARGEST_BATCH, automatic=True) if batch_size == "auto" else cls(int(batch_size))
 
     def within(self, call: Callable[[int], T], *, most: int = LARGEST_BATCH) -> T:
-        """Give a call the size; where memory runs out, call it again with half, down to one image.
+        """Call with the size; where memory runs out, call again with half of it, down to one image.
 
-        Where there are `most` images, a half that holds them all is no smaller, and is not tried.
+        Sizes of `most` (the number of images) and more are the same pass, so halving goes on until below it. Raises
+        ValueError where the size is fixed or one image is too many.
         """
         while True:
             try:
@@ -56,7 +57,7 @@ class Room:
 
 
 def _emptied() -> None:
-    """Give back what the failed call left: its error held the frames, and so the tensors, until now."""
+    """Free the memory of the failed call: the exception held its frames, and so its tensors, until now."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

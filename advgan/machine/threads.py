@@ -1,4 +1,4 @@
-"""How many threads compute: what this process may use, and which number of them is fastest for the work at hand."""
+"""The number of CPU threads: what this process may use, and which number is fastest for the work at hand."""
 
 import os
 import time
@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 STEPS = (1, 2, 4, 8, 16)
-"""Numbers that are tried below the most that there are."""
+"""Numbers of threads that are tried, below the largest available."""
 ROUNDS = 7
 SECONDS = 0.3
-"""No round begins after so long: what takes longer runs for minutes, and shows a difference at once."""
+"""No round of measuring begins after so many seconds."""
 MARGIN = 1.2
-"""More threads must be faster by this factor: waking them is not in the measure, and they cost others their cores."""
+"""More threads must be faster by this factor: waking them is not measured, and they take cores from other jobs."""
 MOST_READERS = 16
 
 
@@ -34,13 +34,13 @@ def most_threads(processes_here: int = 1) -> int:
 
 
 def usable_cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores that the system lets this process use, by its mask and by the quota of its control group."""
+    """Cores that this process may use, by its CPU affinity and by the CPU quota of its control group (cgroup v2)."""
     mask = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(mask, int(_quota(groups))))
 
 
 def reading_threads(asked: int | None = None) -> int:
-    """How many threads read images: as many as asked for, else a core each, shared with the processes of torchrun."""
+    """Number of threads that read images: `asked`, else one per core, divided among the processes of torchrun."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return asked if asked is not None else max(1, min(MOST_READERS, usable_cores() // here))
 
@@ -57,12 +57,12 @@ def measure(
     use: Callable[[int], None] = torch.set_num_threads,
     clock: Callable[[], float] = time.thread_time,
 ) -> dict[int, float]:
-    """The least seconds that the work took this thread with each number of threads, after one run that does not count.
+    """Measure the smallest CPU time of this thread, in seconds, for the work with each number of threads.
 
-    Seconds of this thread on a core, not on the wall: with several threads they are its share of the work and the
-    trouble of sharing it, and those in which other jobs had the core are in neither. So a busy machine gives the same
-    answer as an idle one. The numbers take turns; what is three times as slow as the
-    fastest after two runs has no third.
+    CPU time of the calling thread, not wall time: with several threads it is this thread's share of the work and the
+    overhead of sharing, without the time in which other jobs held the core. So a busy machine gives the same answer as
+    an idle one. One warm-up run is not counted; the numbers take turns, and one three times as slow as the fastest
+    after two runs is dropped.
     """
     least = dict.fromkeys(numbers, inf)
     use(numbers[0])
@@ -80,7 +80,7 @@ def measure(
 
 
 def fastest(seconds: dict[int, float]) -> int:
-    """The smallest number of threads to which none is clearly preferable."""
+    """The smallest number of threads within MARGIN of the fastest."""
     best = min(seconds.values())
     return min(number for number, taken in seconds.items() if taken <= MARGIN * best)
 

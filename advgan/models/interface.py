@@ -1,4 +1,4 @@
-"""What training and sampling ask of a generator and a discriminator; nothing inherits from this."""
+"""Protocols of generators and discriminators, as training and sampling use them; no class inherits from them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
@@ -10,7 +10,7 @@ from advgan.models.latents import LatentSpace
 
 
 class Shape(NamedTuple):
-    """What the data decide: side and channels of the images, and the classes that a network knows (0: none)."""
+    """The shape of the data: side and channels of the images, and the number of classes of a network (0: none)."""
 
     size: int
     channels: int
@@ -47,11 +47,11 @@ class Generator(Network, Protocol):
 
 
 class Head(Protocol):
-    """Reads from features (N, D) what a discriminator has to say."""
+    """The head of a discriminator: reads logits, classes and codes from features (N, D)."""
 
     @property
     def names_classes(self) -> bool:
-        """Whether `classify` is there."""
+        """Whether `classify` can be called."""
         ...
 
     @property
@@ -86,25 +86,25 @@ class Discriminator(Network, Protocol):
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The last hidden layer (N, D), which everything is read from."""
+        """The last hidden layer (N, D), from which the head reads everything."""
         ...
 
 
 @runtime_checkable
 class Growing(Protocol):
-    """A network that changes its form as training goes on; `progress` is the share of the steps done, in [0, 1]."""
+    """A network that grows during training (progressive growing); `progress` in [0, 1] is the share of steps done."""
 
     def grow(self, progress: float) -> None: ...
 
 
 @runtime_checkable
 class Practising(Protocol):
-    """A generator whose discriminator sees something else than its images (a Laplacian pyramid's levels)."""
+    """A generator whose discriminator judges something else than its images (LAPGAN's pyramids, faded images)."""
 
     def exhibit(self, images: Tensor) -> Tensor:
-        """What the discriminator is shown of real signed images (N, C, H, W): any (N, ...)."""
+        """Map real signed images (N, C, H, W) to what the discriminator judges: any (N, ...)."""
         ...
 
     def practise(self, latents: Tensor, labels: Tensor | None, real: Tensor) -> Tensor:
-        """What it is shown instead, made from latents with the help of the real images (N, C, H, W): same shape."""
+        """Make the fake counterpart from latents, with the real images (N, C, H, W) as context: the same shape."""
         ...

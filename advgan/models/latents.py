@@ -10,7 +10,7 @@ from advgan.config import GanNetworks
 from attacks.random import integers, normal, uniform
 
 _STREAMS = 1 << 16
-"""Streams of purposes; the codes of each are drawn this far above its noise."""
+"""Offset between the streams of the noise and of the codes; a purpose's stream must be below it."""
 
 
 def latents(seed: int, indices: Tensor, *, dim: int, kind: str = "normal", stream: int = 0) -> Tensor:
@@ -36,7 +36,7 @@ def on_sphere(noise: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """What a generator is fed: a one-hot categorical code, continuous codes in [-1, 1], then noise, in this order."""
+    """The input of a generator: a one-hot categorical code, continuous codes in [-1, 1], then noise, in this order."""
 
     noise_dim: int
     kind: str = "normal"

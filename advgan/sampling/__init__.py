@@ -1,4 +1,4 @@
-"""Images from trained generators, and the ways through their latent spaces."""
+"""Sample images from trained generators, interpolate in their latent spaces, and load stored generators."""
 
 from advgan.sampling.drawing import decode, draw, sample
 from advgan.sampling.exported import load_exported

@@ -1,4 +1,4 @@
-"""Sums and differences of mean latents of groups, such as smiling woman - woman + man (Radford et al., 2016)."""
+"""Latent arithmetic: signed sums of the mean latents of classes, such as `7 - 1 + 0` (Radford et al., 2016)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Term(NamedTuple):
-    """A group with the sign that it is counted with."""
+    """A class and its sign in the sum."""
 
     sign: int
     group: str
@@ -47,5 +47,5 @@ def group_means(latents: Tensor, classes: Tensor, names: Sequence[str], wanted: 
 
 
 def combine(terms: Sequence[Term], means: Mapping[str, Tensor]) -> Tensor:
-    """Add up signed means: (D,)."""
+    """Add up the signed means of the terms: (D,)."""
     return torch.stack([term.sign * means[term.group] for term in terms]).sum(dim=0)

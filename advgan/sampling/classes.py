@@ -1,7 +1,7 @@
-"""Which class each sample of a conditional generator is of: an independent draw, a function of the seed and its index.
+"""Draw the class of each sample of a conditional generator, independently, as a function of (seed, index).
 
-Classes in turn would be neither in the shares of the data nor independent draws, which every interval, the floor of a
-distance and its limit assume (Cochran, 1977, on strata).
+Cycling through the classes would ignore the class frequencies of the data, and would be stratified sampling, while
+intervals, the floor of a distance and its limit assume independent draws (Cochran, 1977).
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ G = TypeVar("G", bound=Generator)
 
 
 def with_class_counts(generator: G, counts: Sequence[int] | None) -> G:
-    """Let a generator know how many images of each class it was trained on; None: nobody knows."""
+    """Store on a generator how many images of each class it was trained on; None: unknown."""
     vars(generator)[_KNOWN] = None if counts is None else tuple(counts)
     return generator
 
 
 def class_counts(generator: Generator) -> tuple[int, ...] | None:
-    """How many images of each class a generator was trained on, where that is known."""
+    """Number of training images of each class of a generator; None where it is unknown."""
     counts: tuple[int, ...] | None = getattr(generator, _KNOWN, None)
     return counts
 
@@ -35,9 +35,9 @@ def class_counts(generator: Generator) -> tuple[int, ...] | None:
 def sample_labels(
     generator: Generator, indices: Tensor, *, seed: int = 0, counts: Sequence[int] | None = None
 ) -> Tensor | None:
-    """Draw the classes (N,) of samples, in the shares of `counts`; None if unconditional.
+    """Draw the classes (N,) of samples with probabilities in proportion to `counts`; None if unconditional.
 
-    By default in those of the images that the generator was trained on, where it knows them, else each as likely.
+    `counts` defaults to those of the generator's training images, where they are known, else to equal ones.
     """
     if not generator.num_classes:
         return None
@@ -46,13 +46,13 @@ def sample_labels(
 
 
 def draw_classes(counts: Sequence[int], indices: Tensor, *, seed: int = 0) -> Tensor:
-    """Draw classes (N,) independently, as likely as `counts` (K,) says; that of index k depends on (seed, k) alone."""
+    """Draw classes (N,) with probabilities in proportion to `counts` (K,); sample k depends on (seed, k) alone."""
     drawn = uniform(seed, indices, (), stream=_STREAM)
     return torch.searchsorted(class_edges(counts).to(indices.device), drawn, right=True)
 
 
 def class_edges(counts: Sequence[int]) -> Tensor:
-    """Where each class (K,) ends on the way from 0 to 1; the last one that occurs ends nowhere."""
+    """The cumulative probabilities of the classes (K,); infinite from the last class that occurs on."""
     weights = torch.tensor(counts, dtype=torch.float64)
     edges = weights.cumsum(0) / weights.sum()
     edges[int(weights.nonzero().max()) :] = torch.inf
@@ -60,5 +60,5 @@ def class_edges(counts: Sequence[int]) -> Tensor:
 
 
 def in_turn(generator: Generator, indices: Tensor) -> Tensor | None:
-    """Give the class that is the index modulo their number, for pictures whose columns are classes; None without."""
+    """Cycle through the classes (index modulo their number), for grids with a class per column."""
     return indices % generator.num_classes if generator.num_classes else None

@@ -26,7 +26,8 @@ def sample(
     Image k depends on (seed, k) and its label alone: the latents are the same bits in any batch, and the images agree
     to the rounding of the network's own products (a few 1e-6) at any `batch_size`. A conditional generator draws the
     classes of `labels` (N,), by default those of `sample_labels`: independent, in the shares of its training data. With
-    `truncation` normal noise beyond that threshold is drawn again (`advgan.truncation`).
+    `truncation` normal noise is mapped to the normal distribution truncated at that threshold
+    (`advgan.sampling.truncation`).
     """
     home = home_of(generator)
     indices = (torch.arange(indices) if isinstance(indices, int) else indices).to(home)
@@ -52,8 +53,8 @@ def decode(
 ) -> Tensor:
     """Turn latents (N, space.dim) into float images (N, C, H, W) in [0, 1].
 
-    The images come to rest on `device`, by default that of the generator, which is used in eval mode and left in the
-    mode that it was in.
+    The images are moved to `device`, by default the generator's. The generator runs in eval mode, and its mode is
+    restored.
     """
     home, training = home_of(generator), generator.training
     generator.eval()

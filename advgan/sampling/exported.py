@@ -19,7 +19,7 @@ from advgan.models.interface import Generator
 from advgan.sampling.classes import with_class_counts
 
 PREFIX = "generator."
-"""Of the names of its tensors in the file."""
+"""Prefix of the tensors' names in the file."""
 
 
 def load_exported(folder: Path | str, *, device: torch.device | str = "cpu") -> Generator:

@@ -1,4 +1,4 @@
-"""Ways between two latents."""
+"""Interpolation between latents: linear and spherical."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def lerp(first: Tensor, last: Tensor, times: Tensor) -> Tensor:
-    """Go straight from (N, D) to (N, D), at the times in [0, 1], (M,) or for each way its own (N, M): (N, M, D).
+    """Interpolate linearly from (N, D) to (N, D) at times in [0, 1], (M,) or for each row its own (N, M): (N, M, D).
 
-    In many dimensions this leads nearer to the origin than any latents lie: half way between two independent normal
+    In many dimensions the path passes nearer to the origin than latents lie: half way between two independent normal
     vectors the length is sqrt(1/2) of theirs.
     """
     share = times[..., None]
@@ -21,12 +21,11 @@ def lerp(first: Tensor, last: Tensor, times: Tensor) -> Tensor:
 
 
 def slerp(first: Tensor, last: Tensor, times: Tensor) -> Tensor:
-    """Turn from (N, D) to (N, D) along a great circle (Shoemake, 1985; White, 2016): times as in `lerp`, (N, M, D).
+    """Interpolate spherically from (N, D) to (N, D), with times as in `lerp`: (N, M, D) (Shoemake, 1985; White, 2016).
 
-    The angle grows evenly with the time, and so does the length from that of `first` to that of `last`. Parallel
-    vectors are joined straight. Opposite ones are joined by half a circle through the axis that is most nearly at right
-    angles to them; the straight line between them, which other tools take, goes through the origin. A vector of length
-    0 has no direction, and in one dimension there is no circle: the way is straight then.
+    Angle and length change linearly with the time. Parallel vectors are joined by a straight line. Opposite vectors are
+    joined by half a circle through the coordinate axis most nearly orthogonal to them; the straight line, which other
+    tools take, goes through the origin. The path is linear where a vector has length 0, and in one dimension.
     """
     lengths = first.norm(dim=1, keepdim=True), last.norm(dim=1, keepdim=True)
     if first.shape[1] == 1:
@@ -58,10 +57,10 @@ def interpolate(space: LatentSpace, first: Tensor, last: Tensor, *, way: str, st
 
 
 def between(space: LatentSpace, first: Tensor, last: Tensor, times: Tensor, *, way: str) -> Tensor:
-    """Latents along the ways between the rows of two tensors (N, space.dim), at the times (M,) or (N, M): (N, M, dim).
+    """Interpolate between the rows of two tensors (N, space.dim) at the times (M,) or (N, M): (N, M, dim).
 
-    The noise goes the `way` named in WAYS and continuous codes go straight; a categorical code cannot be in between,
-    and stays that of `first`. Raises ValueError for slerp between uniform latents, which would leave their cube.
+    The noise is interpolated by the `way` of WAYS, continuous codes linearly; the categorical code stays that of
+    `first`. Raises ValueError for slerp between uniform latents, which would leave their cube.
     """
     if way == "slerp" and space.kind == "uniform":
         raise ValueError("interpolate slerp: leaves the cube of uniform latents; choose lerp")

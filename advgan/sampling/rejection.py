@@ -1,8 +1,8 @@
-"""Discriminator rejection sampling (Azadi et al., 2019): keep generated images as the discriminator's odds say.
+"""Discriminator rejection sampling (Azadi et al., 2019): accept generated images by the discriminator's density ratio.
 
-An optimal discriminator trained by cross-entropy has the logit log(p_real / p_generated). Keeping each image with
-probability ratio / largest ratio then turns the generator's distribution into the real one, wherever the generator goes
-at all. In practice the largest ratio is that of a burn-in, and a shift trades exactness for fewer rejections.
+An optimal discriminator trained by cross-entropy has the logit log(p_real / p_generated). Accepting each image with
+probability ratio / largest ratio then samples from the real distribution, on the support of the generator. In practice
+the largest ratio is estimated from a burn-in, and a shift (the paper's gamma) trades exactness for fewer rejections.
 """
 
 import math
@@ -15,13 +15,13 @@ from torch import Tensor
 from attacks.random import uniform
 
 COINS = 1 << 15
-"""Stream of attacks.random that decides what is kept, far from those of sampling and training."""
+"""Stream of the accept/reject draws, apart from those of sampling and training."""
 Logits = Callable[[Tensor], Tensor]
 """Sample indices (N,) to the discriminator's logits of those samples (N,)."""
 
 
 class Rejection(NamedTuple):
-    """How samples are kept: the largest logit of the burn-in, and the shift of the paper, both in units of logits."""
+    """The acceptance rule: the largest logit of the burn-in, and the shift (the paper's gamma), in logits."""
 
     largest: float
     shift: float
@@ -39,7 +39,7 @@ class Rejection(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The indices that were kept, ascending, and how many of how many were, burn-in and surplus included."""
+    """The accepted indices, ascending, and the numbers of accepted and drawn samples, surplus included."""
 
     indices: Tensor
     accepted: int

@@ -1,4 +1,4 @@
-"""A conditional generator that is told classes by the numbers of another list."""
+"""A conditional generator whose class numbers are those of another list of classes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from advgan.models.interface import Generator
 
 
 class RenumberedGenerator(nn.Module):
-    """The same images: what it knows as class k is asked for by `numbers[k]`, one number for each class."""
+    """The same generator, with class k requested as `numbers[k]`; `numbers` is a permutation of the classes."""
 
     order: Tensor
 

@@ -1,4 +1,4 @@
-"""Trained GANs on disk: written during training, read back to sample from or to train on."""
+"""Checkpoints of GANs and baselines: saved during training, loaded to sample from or to train further."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,11 +21,11 @@ from advgan.storage.checkpoints import Checkpoint, find_checkpoint, load_checkpo
 KIND = "gan"
 DATA_KEYS = ("name", "digest", "classes", "size", "channels")
 COUNTS = "class_counts"
-"""Training images of each class; checkpoints of before say nothing of them."""
+"""Key of the number of training images of each class; older checkpoints lack it."""
 
 
 class Game(NamedTuple):
-    """The other side of a trained generator, and how the two were trained."""
+    """The discriminator of a trained generator, and the configuration of both."""
 
     discriminator: Discriminator
     networks: GanNetworks
@@ -34,15 +34,15 @@ class Game(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainedGan:
-    """A GAN, or a baseline, to use: frozen, in eval mode, with what it was trained on and how."""
+    """A loaded GAN or baseline, frozen and in eval mode, with its training data and configuration."""
 
     generator: Generator
-    """The moving average."""
+    """The averaged generator (of a baseline, its decoder or mixture)."""
     discriminator: Discriminator | None
     """None: a baseline, which has none."""
     networks: GanNetworks | Baseline | Foreign
     training: GanTraining | None
-    """None: a baseline's recipe stands in `networks`, and of somebody else's nothing is known."""
+    """None for a baseline, whose recipe is in `networks`, and for a foreign generator, of which it is unknown."""
     data_name: str
     data_digest: str
     classes: tuple[str, ...]
@@ -135,12 +135,12 @@ def recipe_of(path: Path) -> GanTraining:
 
 
 def baseline_of(path: Path) -> Baseline:
-    """The same for a baseline."""
+    """Read the configuration of a baseline's checkpoint file. Raises ValueError as `load_gan` does."""
     return _read_baseline_recipe(load_checkpoint(path, kind=KIND))
 
 
 def load_vae_state(path: Path, *, device: torch.device | str = "cpu") -> VaeState:
-    """The same for a variational autoencoder and `train_vae`."""
+    """Read the state of an autoencoder's checkpoint, for `train_vae` to go on from. Raises ValueError as `load_gan`."""
     checkpoint = load_checkpoint(path, kind=KIND)
     return _restore_vae(checkpoint, _read_baseline_recipe(checkpoint), device)
 

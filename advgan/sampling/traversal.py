@@ -1,4 +1,4 @@
-"""One latent coordinate moved while the others stay."""
+"""Latent traversals: vary one latent coordinate while the others stay fixed."""
 
 import re
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from advgan.models.latents import LatentSpace
 
 
 class Traversal(NamedTuple):
-    """Latents (N, M, dim), and what the moved coordinate is at each of the M steps."""
+    """Latents (N, M, dim), and the M values of the varied coordinate."""
 
     latents: Tensor
     values: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""The truncation trick (Brock et al., 2019): fewer unusual latents, hence truer images and less variety."""
+"""The truncation trick (Brock et al., 2019): latents from a truncated normal, for fidelity at the cost of diversity."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from advgan.models.latents import LatentSpace
 
 
 def truncate(noise: Tensor, threshold: float) -> Tensor:
-    """Turn standard normal values into values of the normal distribution cut off at ±threshold, any shape.
+    """Map standard normal values of any shape to the normal distribution truncated at ±threshold.
 
-    The result has the law of redrawing each value until it is inside, but comes by inverting the distribution function,
-    so nothing is drawn: sample k is a function of its own noise, its values keep their order, and as the threshold
-    grows they become those that went in. So a sample changes steadily with the threshold.
+    The distribution is that of redrawing values until they lie inside, as other tools do, but the values are mapped by
+    the inverse distribution function: sample k depends on its own noise alone and changes continuously with the
+    threshold, and for large thresholds the values are unchanged.
     """
     assert threshold > 0
     values = noise.cpu().double() if noise.device.type == "mps" else noise.double()  # MPS has no float64

@@ -1,1 +1,1 @@
-"""What rests on disk: files that appear whole, the cache, checkpoints, published weights, run folders."""
+"""Files on disk: atomic writing, the cache, checkpoints, published weights, run folders."""

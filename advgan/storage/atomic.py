@@ -31,9 +31,9 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
 
 
 def copy_atomically(source: Path, target: Path) -> Path:
-    """Give a file a second name, or where the file system has no links copy it; an old `target` is replaced whole.
+    """Hard-link a file to `target`, or copy it where the file system has no links; an old `target` is replaced.
 
-    The two are safe from each other as long as both are only ever replaced, never written into.
+    The two may share their content, so both must only ever be replaced, never written into.
     """
     with replacing(target) as temporary:
         try:

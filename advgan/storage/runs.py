@@ -52,9 +52,9 @@ class Run:
 
     @property
     def threads(self) -> int | None:
-        """The number of threads that it began with, on which last bits depend; None in a run of before this was kept.
+        """The number of threads that the run started with, on which the last bits of results depend.
 
-        Also None where the file is gone or damaged, which is no reason not to go on.
+        None in old runs that do not hold it, and where `env.json` is missing or damaged.
         """
         try:
             found = json.loads((self.folder / "env.json").read_text(encoding="utf-8")).get("threads")
@@ -63,7 +63,7 @@ class Run:
         return found if isinstance(found, int) and found > 0 else None
 
     def rotate(self) -> None:
-        """Let the newest checkpoint be the previous one too, so that writing a new one leaves two.
+        """Keep the newest checkpoint as `previous` too, before a new one is written.
 
         At every moment `last` is whole, and `previous` once there has been one.
         """

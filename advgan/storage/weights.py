@@ -23,7 +23,7 @@ class Weights:
     """One file of published weights."""
 
     network: str
-    """What the weights are of, as messages call it."""
+    """Name of the network in messages."""
     files: tuple[str, ...]
     """Names under which libraries keep these bytes; a download gets the first."""
     url: str
@@ -43,10 +43,10 @@ class Weights:
 
 
 def find_weights(weights: Weights, path: Path | None = None) -> Path:
-    """Return a file with these very bytes: `path`, else the one that the environment names, else a cached or fresh one.
+    """Find the file with this SHA-256: `path`, else the one that the environment names, else cached, else downloaded.
 
-    The caches are ours and torch's. Raises ValueError in one line where a named file is missing or another, where the
-    cached one is damaged, and where it cannot be downloaded.
+    The caches are ours and torch's. Raises ValueError where a named file is missing or has another hash, where the
+    cached one is damaged, and where the file cannot be downloaded.
     """
     named = path or _named(weights)
     if named is not None:

@@ -1,1 +1,1 @@
-"""Image files, archives and arrays, decoded to what every source becomes: a collection."""
+"""Readers of image files, archives, arrays and tables of labels; each returns a `Collection`."""

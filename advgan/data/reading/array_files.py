@@ -1,4 +1,4 @@
-"""Read `.npz`, `.npy` and `.pt` files to named arrays, without ever running what a file could hold."""
+"""Read `.npz`, `.npy` and `.pt` files to named arrays, without unpickling objects, which could run code."""
 
 import pickle
 import warnings
@@ -90,7 +90,7 @@ def _to_array(path: Path, name: str, value: Any) -> AnyArray:
 
 
 READERS = {".npz": read_npz, ".npy": read_npy, ".pt": read_pt, ".pth": read_pt}
-"""By the suffix of the file, in small letters."""
+"""Readers by the file's suffix in lower case."""
 
 
 def _damaged(path: Path, error: Exception) -> str:

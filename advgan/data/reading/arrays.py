@@ -1,4 +1,4 @@
-"""Arrays that a user made, checked and brought to uint8 (N,C,H,W): what `.npz` and `.pt` files hold."""
+"""Check named arrays, as `.npz` and `.pt` files hold them, and convert images to uint8 (N,C,H,W)."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from advgan.ranges import to_bytes
 
 AnyArray = npt.NDArray[Any]
 
-_TOLERANCE = 1e-5  # of floats, for the rounding of whoever computed them
+_TOLERANCE = 1e-5  # by which float images may leave [0, 1], for the rounding of what made them
 _HIGHEST_LABEL = 1_000_000
 _CONVERTED_AT_ONCE = 1024  # images
 
@@ -157,7 +157,7 @@ def to_labels(what: str, labels: AnyArray) -> Labels:
 
 
 def _classes(source: str, arrays: Mapping[str, AnyArray], labels: Labels) -> tuple[str, ...]:
-    """Take the names from the file, or name classes by number; in that case each number needs an image."""
+    """Take the class names from the array `classes`, else name them by number; then every number needs an image."""
     highest = int(labels.max())
     if "classes" in arrays:
         names = arrays["classes"].ravel().tolist()

@@ -19,7 +19,7 @@ SPLIT_WORDS = {
     **dict.fromkeys(("validation", "val", "valid", "dev", "eval", "evaluation"), VALIDATION),
     **dict.fromkeys(("test", "testing"), TEST),
 }
-"""The words by which people call them, in small letters."""
+"""Names of the splits in use, in lower case."""
 _OF_WHAT = re.compile(r"[ _-]?(set|data|split|images?|imgs?|samples)$")
 SHARES = (0.1, 0.2)  # validation and test
 
@@ -31,7 +31,7 @@ def split_of(word: str) -> int | None:
 
 
 class Labelled(Protocol):
-    """What is known of images before their pixels are: the label and the split (its `origin`) of each."""
+    """The metadata of images before they are decoded: the label and the split (`origin`) of each."""
 
     @property
     def labels(self) -> Labels: ...
@@ -39,7 +39,7 @@ class Labelled(Protocol):
     def origin(self) -> Origins: ...
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names; none where the source does not say which image is of which."""
+        """The class names; empty where the source does not label its images."""
         ...
 
     @property

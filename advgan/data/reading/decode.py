@@ -1,4 +1,4 @@
-"""Decode many image files into one array on the disk, in parallel, and count what cannot be read."""
+"""Decode many image files in parallel into one array on disk, and collect those that cannot be read."""
 
 import warnings
 from collections import deque

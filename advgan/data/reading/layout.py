@@ -1,4 +1,4 @@
-"""What the folders of an image source, or a table in it, mean: classes, and splits where it brings them."""
+"""Find the classes and splits of an image source by its folders, or by a table of labels in it."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _WAY_OUT = "sort them into class folders, such as {}cat/ and {}dog/, or add labe
 
 
 class Layout(NamedTuple):
-    """The image files in the order train, validation, test, each by class and name, with what their folders say."""
+    """The image files in the order train, validation, test, sorted by class and name within each."""
 
     names: list[str]
     labels: Labels
@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     unlabelled: str = ""
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> "Layout":
-        """Leave out the others."""
+        """Keep the images where `kept` (N,) is true."""
         names = [name for name, stays in zip(self.names, kept, strict=True) if stays]
         return self._replace(names=names, labels=self.labels[kept], origin=self.origin[kept])
 

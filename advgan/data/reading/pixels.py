@@ -1,4 +1,4 @@
-"""One image file to pixels in the wanted form; the only place that knows about image formats."""
+"""Decode one image file to uint8 pixels; the only place that knows image formats."""
 
 from pathlib import Path
 from typing import IO
@@ -88,7 +88,7 @@ def fit_array(images: Pixels, *, size: int | None, channels: int | None) -> Pixe
 
 
 class _UnfitError(ValueError):
-    """An image that could be decoded, but not to what it shows."""
+    """The image could be decoded, but would lose content: several frames, or more than 8 bits a channel."""
 
 
 def _check_kind(image: Image.Image) -> None:

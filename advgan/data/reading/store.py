@@ -1,4 +1,4 @@
-"""A collection as a folder of the cache: written in one pass, and mapped into memory where it is large."""
+"""Store a collection as a folder of the cache; large ones are memory-mapped when read."""
 
 import io
 import json
@@ -22,7 +22,7 @@ _COPIED_AT_ONCE = 1 << 26  # bytes
 
 
 def stored(cache: Path, key: object, build: Callable[[Path], Collection]) -> tuple[Collection, Path]:
-    """Give the collection that `key` names and its folder; `build` makes it where the cache lacks it.
+    """Return the collection cached under `key` and its folder; `build` makes it where the cache lacks it.
 
     `key` is plain data (JSON) with everything that the content depends on. `build` gets the folder and may write
     `images.npy` into it itself, with `ImageWriter`.
@@ -50,7 +50,7 @@ class ImageWriter:
         self.count += len(images)
 
     def close(self) -> None:
-        """Fill in the header and flush to the disk, so that no power cut leaves a whole name on half a file."""
+        """Write the final header and flush to the disk, so that a power cut cannot leave a truncated file."""
         self._file.seek(0)
         self._file.write(_header(self.count, self.shape or (1, 1, 1)))
         self._file.flush()
@@ -111,7 +111,7 @@ def open_images(path: Path) -> Pixels:
 
 
 def take(collection: Collection, rows: Labels, *, folder: Path | None, part: str) -> Tensor:
-    """Give the images of some rows: a view where they lie together, else a copy.
+    """Return the images of some rows: a view where the rows are contiguous, else a copy.
 
     The copy of a large set is written to `folder` (which is in the cache) as `part`, and mapped from there.
     """

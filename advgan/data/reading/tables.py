@@ -1,4 +1,4 @@
-"""Tables beside image files that say which class each is of: `labels.csv` and its like, as people leave them."""
+"""Read tables of labels beside image files, such as `labels.csv`: columns of file names, classes and splits."""
 
 import codecs
 import csv
@@ -19,7 +19,7 @@ FILE_COLUMNS = (
 )
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "target", "category")
 SPLIT_COLUMNS = ("split", "subset")
-"""Headers in use, in small letters; of several the first here is taken."""
+"""Known column headers in lower case; of several in a table, the first in these tuples is taken."""
 
 
 class Said(NamedTuple):
@@ -31,7 +31,7 @@ class Said(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """Where a table has what, and its first row that is no header."""
+    """The numbers of a table's columns, and of its first row below the header."""
 
     file: int
     label: int
@@ -40,7 +40,7 @@ class _Columns(NamedTuple):
 
 
 def said_by_tables(files: Files) -> tuple[dict[str, Said], str]:
-    """What the tables of a source say of each of its images; or nothing, and why, as the end of a sentence about it.
+    """Read the label and split of every image from the tables of a source; empty where that fails, with the reason.
 
     A table has a header with one of FILE_COLUMNS and one of LABEL_COLUMNS. Without them the column of files is the one
     that names images, and the labels are what else it has (see `_columns`). A table that names no image of the source
@@ -71,7 +71,7 @@ def said_by_tables(files: Files) -> tuple[dict[str, Said], str]:
 
 
 class _Index:
-    """Images by the end of their path."""
+    """Image paths indexed by file name, with and without suffix."""
 
     def __init__(self, images: Sequence[str]) -> None:
         self.images = frozenset(images)
@@ -82,7 +82,7 @@ class _Index:
                 self.ends[end].append(image)
 
     def find(self, table: str, file: str) -> str | None:
-        """The image that a table means by a file; None where there is none, or more than one."""
+        """Find the image that a table's cell names; None where none or several match."""
         folder = table.rpartition("/")[0]
         exact = f"{folder}/{file}" if folder else file
         if exact in self.images:
@@ -106,7 +106,7 @@ def _bare(name: str) -> str:
 
 
 def _read(files: Files, name: str, index: _Index) -> list[tuple[str, Said]] | str:
-    """Each file of a table as it spells it, with what it says of it; or why not, empty where it names no image."""
+    """Read (file as written, label and split) rows of a table; or the reason why not, empty if it names no image."""
     rows = _rows(files, name)
     columns = _columns(rows, lambda cell: index.find(name, _path(cell)) is not None)
     if isinstance(columns, str):
@@ -121,7 +121,7 @@ def _read(files: Files, name: str, index: _Index) -> list[tuple[str, Said]] | st
 
 
 def _rows(files: Files, name: str) -> list[list[str]]:
-    """The cells of a table; none where it is no text. Excel saves UTF-16, or the Western code page of Windows."""
+    """The cells of a table; empty where it is no text. Reads UTF-8, and UTF-16 and cp1252 as Excel saves them."""
     try:
         opened = files.open(name)
         content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
@@ -150,9 +150,10 @@ def _path(cell: str) -> str:
 
 
 def _columns(rows: Sequence[Sequence[str]], is_there: Callable[[str], bool]) -> _Columns | str:
-    """Find the columns by their names, else by what is in them; or say why not, in nothing where no image is named.
+    """Find the columns by their headers, else by their content; or the reason why not, empty if no image is named.
 
-    Nameless labels are taken from the one column that is neither the files nor numbers the rows, if its words repeat.
+    Without a known header the labels are the one column that is neither the file names nor the row numbers, if its
+    values repeat.
     """
     if not rows:
         return ""

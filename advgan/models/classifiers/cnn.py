@@ -11,9 +11,9 @@ SMALLEST_MAP = 4
 class Cnn(nn.Module):
     """Classify images by `depth` convolutions, the last of which halve the image, and a hidden layer.
 
-    The shape that fast adversarial training uses on MNIST (Wong et al., 2020): it has no pooling and no batch
-    statistics, so it costs a tenth of a network of the same accuracy that has. Channels start at `width` and double
-    with each later halving. `depth` defaults to the halvings that bring the image to a side of 4 to 7, at least two.
+    The architecture of fast adversarial training on MNIST (Wong et al., 2020): without pooling and batch norm it costs
+    a tenth of a network of the same accuracy with them. Channels start at `width` and double with each later halving.
+    `depth` defaults to the halvings that bring the image to a side of 4 to 7, at least two.
 
     (N, channels, size, size) images to (N, num_classes) logits; sizes from 4 up.
     """

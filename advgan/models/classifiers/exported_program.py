@@ -1,8 +1,8 @@
 """Networks that torch.export saved as `.pt2`, read without the parts of the format that run code.
 
-torch.export.load unpickles parts of the archive and evaluates strings in it as Python. What those parts hold in an
-honest export of a classifier is little, so everything else is refused before torch sees the file. The format was not
-made to be safe, all the same: take a `.pt2` from people whom you trust.
+torch.export.load unpickles parts of the archive and evaluates strings in it as Python. A normal export of a classifier
+needs little of that, so everything else is refused before torch reads the file. The format is still not designed to be
+safe: load `.pt2` files only from sources that you trust.
 """
 
 import ast
@@ -37,7 +37,7 @@ _FUNCTIONS = {
 
 
 class ExportedNetwork(nn.Module):
-    """An exported program as a module that ignores train and eval: which of them it is in was fixed at export."""
+    """An exported program as a module that ignores `train` and `eval`: its mode was fixed at export."""
 
     def __init__(self, program: nn.Module) -> None:
         super().__init__()

@@ -8,9 +8,9 @@ from attacks.outputs import Reader
 
 
 class FixedBatch(nn.Module):
-    """Feed a network batches of the one size that it takes: cut the images up, and fill the last piece with black.
+    """Run a network of one fixed batch size on any batch: split the images, and pad the last part with black images.
 
-    The pieces' logits, which `attacks.outputs` finds, are put together again; `num_classes` helps it.
+    The logits of the parts are read as `attacks.outputs` says (`num_classes` helps it) and concatenated.
     """
 
     def __init__(self, network: nn.Module, batch_size: int, *, num_classes: int | None = None) -> None:

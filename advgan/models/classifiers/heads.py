@@ -1,4 +1,4 @@
-"""Fit a network of any library to the data: another number of classes, another number of channels."""
+"""Adapt a network of any library to the data: replace its head, or change its number of input channels."""
 
 import torch
 from torch import Tensor, nn

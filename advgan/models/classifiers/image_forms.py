@@ -1,4 +1,4 @@
-"""The form of images that a network takes: as the data are, with the channels last, or of another side inside it."""
+"""The input form of a network: the order of its axes (NCHW, NHWC), and the side to which images are resized for it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,11 +16,11 @@ _MORE = "; --set input_size=N makes them N pixels wide inside the model"
 
 
 class Form(NamedTuple):
-    """What is done to images before a network sees them."""
+    """How images are converted before they enter a network."""
 
     layout: Layout = "NCHW"
     resize: int | None = None
-    """Pixels a side; None: as many as the images have."""
+    """Side in pixels to resize to; None: not resized."""
 
 
 def form_of_file(shape: Sequence[int | None], *, size: int, channels: int, source: str) -> Form:
@@ -85,7 +85,7 @@ def first_that_fits(
 
 
 def preparation(classifier: Classifier) -> str:
-    """What a classifier does to images before its network sees them, and to what that returns, in words."""
+    """Describe a classifier's preprocessing (normalisation, resizing, axes) and how its logits are read, in words."""
     mean, std = (
         ", ".join(f"{value:.3g}" for value in values.flatten().tolist()) for values in (classifier.mean, classifier.std)
     )
@@ -100,7 +100,7 @@ def preparation(classifier: Classifier) -> str:
 
 
 def is_plain(classifier: Classifier) -> bool:
-    """Whether the network is given pixels as they are."""
+    """Whether the network gets pixels without normalisation."""
     return not any(classifier.mean.flatten().tolist()) and set(classifier.std.flatten().tolist()) == {1}
 
 

@@ -18,11 +18,11 @@ class OnnxNetwork(nn.Module):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """The sides of what the file takes, None where it takes any."""
+        """The shape of the file's input; None for each free dimension."""
         return tuple(side if isinstance(side, int) else None for side in self.input.shape)
 
     def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
-        """Images to the file's outputs by name, on the device of the images; the only one alone."""
+        """Run images: a single output as a tensor, several as a dictionary by name, on the device of the images."""
         pixels = images.detach().to("cpu", self.dtype).contiguous().numpy()
         found = self.session.run(None, {self.input.name: pixels})
         tensors = [torch.from_numpy(values).to(images.device) for values in found if hasattr(values, "dtype")]

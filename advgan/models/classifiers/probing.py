@@ -15,7 +15,7 @@ def probe(
     device: torch.device | str = "cpu",
     more: str = "",
 ) -> Tensor:
-    """Give the logits of two grey images; leaves the classifier, its mode and its pass counts as they were.
+    """Compute the logits of two grey images, without changing the classifier, its mode or its pass counts.
 
     Raises ValueError in one line, naming `source`, where the network does not take (N, channels, size, size) images or
     gives no logits; `more` is another way out for that line.

@@ -29,7 +29,7 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
 
 
 def is_quantised(network: nn.Module) -> bool:
-    """Whether parts of a network compute with whole numbers, as torch's quantisation makes them: without gradients."""
+    """Whether a network contains quantised modules of torch, which have no gradients."""
     return any("quantized" in type(module).__module__ for module in network.modules())
 
 
@@ -48,7 +48,7 @@ def object_in(source: str) -> object:
 
 
 def called(builder: Callable[..., object], source: str, options: Mapping[str, int]) -> object:
-    """Call what a user's file holds, with those of `options` that it has parameters for; errors become ValueError."""
+    """Call a user's function with those of `options` that it has parameters for; its errors become ValueError."""
     parameters = inspect.signature(builder).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     arguments = {each.name: options[each.name] for each in parameters if each.kind in named and each.name in options}
@@ -93,7 +93,7 @@ def _is_candidate(value: object, module: ModuleType) -> bool:
 
 
 def _told(error: Exception, path: Path) -> str:
-    """An exception in one line, with the last line of the user's file that took part."""
+    """Describe an exception in one line, with the number of the innermost line of the user's file."""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == path.name
     ]

@@ -20,10 +20,10 @@ EMBEDDING_DIM = 128
 
 
 class BigganGenerator(nn.Module):
-    """Latents to signed images; each block is told of the class and of its own part of the latents (skip-z).
+    """Latents to signed images; each block is conditioned on the class and its own part of the latents (skip-z).
 
-    The first part of the latents is the seed of the maps, the others scale and shift the batch norms of one block each,
-    together with the class embedding where there are classes. Spectral norm bounds all weights but the embedding's.
+    The first part of the latents makes the first maps, each other part scales and shifts the batch norms of one block,
+    together with the class embedding where there are classes. Spectral norm applies to all weights but the embedding's.
     """
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:
@@ -79,7 +79,7 @@ class BigganDiscriminator(Judge):
 
 
 class SelfAttention(nn.Module):
-    """Add to maps (N, C, H, W) what every place reads at all others (Zhang et al., 2019), times a gain from 0 on.
+    """Self-attention over places, added to maps (N, C, H, W) with a learnt gain that starts at 0 (Zhang et al., 2019).
 
     Keys and values are taken from maps of half the side; queries and keys have C / 8 channels, values C / 2.
     """

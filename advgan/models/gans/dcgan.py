@@ -84,9 +84,9 @@ class DcganGenerator(nn.Module):
 class DcganDiscriminator(Judge):
     """Signed images to logits through strided convolutions and LeakyReLU; the first has no norm, as in the paper.
 
-    Its batch norm takes the statistics of the batch at hand in eval mode too, since running ones would mix real and
-    generated images, which it never does in training: on MNIST it would call 4 of 5 held-out images fake that it
-    accepts in training. So score real and generated images apart, in shuffled batches like those of training.
+    Its batch norm uses batch statistics in eval mode too, since running statistics mix those of real and generated
+    batches: with them it called 4 of 5 held-out MNIST images fake that it accepts with batch statistics. So pass real
+    and generated images in separate, shuffled batches, as training does.
 
     `discriminator_norm` "layer" replaces batch norm by layer norm, which keeps the samples of a batch apart: a gradient
     penalty is defined for each sample alone (Gulrajani et al., 2017, section 4).

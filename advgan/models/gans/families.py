@@ -26,8 +26,8 @@ class Family(NamedTuple):
     says: str
     """The sizes in words."""
     choices: Mapping[str, tuple[str, ...]]
-    """Settings of GanNetworks that are words, with the values that this family has; the first is what `auto` means.
-    One that is not here must stay at its default."""
+    """Settings of GanNetworks with string values, and the values that this family supports; `auto` means the first.
+    Settings that are not listed must keep their default."""
     numbers: tuple[str, ...]
     """The same for settings that are numbers or switches."""
 
@@ -201,7 +201,7 @@ def resolved(networks: GanNetworks, *, penalised: bool = False) -> GanNetworks:
 
 
 def build_generator(networks: GanNetworks, *, size: int, channels: int, num_classes: int) -> Generator:
-    """Build a generator with the global random generator's weights; `num_classes` counts the classes of the data."""
+    """Build a generator, its weights drawn from torch's global generator; `num_classes` is that of the data."""
     shape = _shape(networks, size, channels, num_classes if networks.conditional else 0)
     return GANS[networks.family].generator(resolved(networks), shape)
 
@@ -209,9 +209,9 @@ def build_generator(networks: GanNetworks, *, size: int, channels: int, num_clas
 def build_discriminator(
     networks: GanNetworks, *, size: int, channels: int, num_classes: int, penalised: bool = False
 ) -> Discriminator:
-    """Build a discriminator; `penalised` for one whose samples must not see each other.
+    """Build a discriminator; `penalised` avoids batch norm, for gradient penalties at single images.
 
-    It takes the channels of `packing` images, one after the other.
+    Its input has the channels of `packing` images, concatenated.
     """
     knows = networks.conditional or networks.discriminator_labels == "classes"
     shape = _shape(networks, size, channels * networks.packing, num_classes if knows else 0)

@@ -1,8 +1,8 @@
-"""LAPGAN (Denton et al., 2015): a GAN of small images, and one for each doubling of them that draws what it misses.
+"""LAPGAN (Denton et al., 2015): a GAN of small images, and a GAN of residuals for each doubling of them.
 
-The levels are trained apart: each generator gets the real coarse image, and its discriminator judges the residual
-beside it. So both players practise on a Laplacian pyramid, here one flat row (N, F) for all its levels; only sampling
-chains the generators. As in the paper the coarsest level is a perceptron, its label an input like the others'.
+The levels are trained independently: each generator gets the real coarse image, and its discriminator judges image and
+residual. So both players train on Laplacian pyramids, here one flat row (N, F) for all levels; only sampling chains
+the generators. As in the paper the coarsest level is an MLP; labels are inputs at every level.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from advgan.models.layers.verdict import Verdict, judged_classes
 
 
 class ResidualGenerator(nn.Module):
-    """Draw what an enlarged image misses from noise (N, D), that image and its label, through three convolutions.
+    """Generate the residual of an enlarged image from noise (N, D), that image and its label, by three convolutions.
 
     Noise and label enter as planes beside the image, each by a linear map. The residual is not bounded.
     """
@@ -34,7 +34,7 @@ class ResidualGenerator(nn.Module):
         self.inputs = LabelledImages(shape.size, num_classes=shape.num_classes)
         self.side = shape.size
         self.plane = nn.Linear(noise_dim, shape.size**2, bias=False)
-        # As loud as the image: noise that is hardly heard at first is learnt to be ignored.
+        # Of the scale of the image: noise that starts small is learnt to be ignored.
         nn.init.normal_(self.plane.weight, 0, noise_dim**-0.5)
         maps = 2 * networks.width
         self.layers = nn.Sequential(
@@ -54,9 +54,9 @@ class ResidualGenerator(nn.Module):
 
 
 class LapganGenerator(nn.Module):
-    """Latents to signed images: each level has its part of the latents and adds its residual to the level below.
+    """Latents to signed images: each level has its own part of the latents and adds its residual to the level below.
 
-    Sums are cut to [-1, 1] after every level, which is where the coarse images lie that a level has seen.
+    Sums are clipped to [-1, 1] after every level, the range of the coarse images in training.
     """
 
     def __init__(self, networks: GanNetworks, shape: Shape) -> None:

@@ -24,7 +24,7 @@ from advgan.models.layers.verdict import Verdict, judged_classes
 
 
 class Level(NamedTuple):
-    """How far a network has grown: its last stage, and the share of it in what it shows; the rest is the one before."""
+    """How far a network has grown: its last stage, and that stage's weight `alpha` against the one before."""
 
     stage: int
     alpha: float
@@ -45,7 +45,7 @@ def level(progress: float, num_stages: int) -> Level:
 
 
 class Growth(nn.Module):
-    """The level of a network, as part of its state dict (a float64 scalar, the progress); full-grown until told."""
+    """The level of a network, stored in its state dict as the progress (float64 scalar); starts fully grown."""
 
     def __init__(self, num_stages: int) -> None:
         super().__init__()
@@ -104,9 +104,9 @@ class ProgressiveGenerator(nn.Module):
         return enlarge(images, self.sides[-1])
 
     def exhibit(self, images: Tensor) -> Tensor:
-        """Fade real images (N, C, H, W) as the generated ones: else their detail would give them away to a new stage.
+        """Fade in the detail of real images (N, C, H, W) as that of generated ones, or it would tell them apart.
 
-        Returns signed images of the same shape, with no more detail than this level can draw.
+        Returns signed images of the same shape, with no more detail than this level can generate.
         """
         stage, alpha = self.growth.level
         fine = shrink(images, self.sides[stage])

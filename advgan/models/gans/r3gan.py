@@ -38,7 +38,7 @@ BLOCKS, EXPANSION, GROUP_CHANNELS = 2, 2, 16
 
 
 class ResidualBlock(nn.Module):
-    """Add to maps (N, C, H, W) what three convolutions make of them; at the start nothing, for the last one is 0.
+    """Three convolutions with a skip connection on maps (N, C, H, W); the identity at first, as the last starts at 0.
 
     The other two are drawn at He's scale times L^(-1/4) in a network of L blocks: L^(-1/(2m-2)) for m = 3 layers
     (Zhang et al., 2019).

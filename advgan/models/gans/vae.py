@@ -108,5 +108,5 @@ def normal_loss(values: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
 
 
 def _kernel(side: int) -> int:
-    """As in a dcgan: the kernel that joins a map of this side to the next smaller one exactly."""
+    """The kernel that joins a map of this side to the next smaller one exactly (as `dcgan.joining_kernel`)."""
     return 4 - side % 2

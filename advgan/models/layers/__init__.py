@@ -1,1 +1,1 @@
-"""The parts that networks of several GANs are built of."""
+"""Layers that several GAN families share."""

@@ -1,4 +1,4 @@
-"""How a class label enters a generator and a discriminator. With `num_classes` 0 all let labels pass unseen."""
+"""Layers by which a class label enters a generator or a discriminator; with `num_classes` 0 they ignore labels."""
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ def needed(labels: Tensor | None) -> Tensor:
 class LabelledLatents(nn.Module):
     """Append the label to the latents, one-hot (Mirza and Osindero, 2014).
 
-    Not as a learnt embedding as wide as the latents: under batch norm such a label drowned them, and a DCGAN on MNIST
-    drew each class always alike (distance of two images of a class 0.06 of the real one, 1.0 this way).
+    Not as a learnt embedding as wide as the latents: under batch norm it dominated them, and a DCGAN on MNIST collapsed
+    to one image a class (distance between two images of a class 0.06 of that of real ones; 1.0 with one-hot labels).
     """
 
     def __init__(self, latent_dim: int, *, num_classes: int) -> None:

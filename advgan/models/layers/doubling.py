@@ -1,4 +1,4 @@
-"""Sides and channels of networks whose maps double exactly, from a base of 4 to 7 pixels to the image."""
+"""Sides and channels of networks whose feature maps double exactly, from a base of 4 to 7 pixels to the image."""
 
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
@@ -36,7 +36,7 @@ def enlarge(images: Tensor, side: int) -> Tensor:
 
 
 def shrink(images: Tensor, side: int) -> Tensor:
-    """Average (N, C, H, W) down to a side, by halves: so a smaller side is, bit for bit, a step more on the way."""
+    """Average (N, C, H, W) down to a side by repeated 2x2 means, so that shrinking in two steps gives the same bits."""
     while images.shape[-1] > side:
         images = avg_pool2d(images, 2)
     return images

@@ -1,8 +1,8 @@
 """Layers with an equalised learning rate, and the norm that goes with them (Karras et al., 2018, sections 4.1, 4.2).
 
-Adam moves every weight by about its learning rate, whatever the weight's size. So weights that start at a small scale
-would move relatively faster than others. Here all start at N(0, 1), and He's constant for the layer is multiplied at
-run time: each weight then has the same range, and learns at the same speed.
+Adam moves every weight by about its learning rate, whatever the weight's size, so weights of a smaller initial scale
+change relatively faster. Here all start at N(0, 1), and He's constant of the layer is applied at run time: all weights
+then have the same dynamic range and learn at the same speed.
 """
 
 import math

@@ -8,9 +8,9 @@ WEIGHTS = (0.75, 0.25)
 
 
 class FilteredDoubling(nn.Module):
-    """Double maps of a known side, (N, C, side, side) to (N, C, 2 side, 2 side): bilinear, but darker at the border.
+    """Double maps of a known side, (N, C, side, side) to (N, C, 2 side, 2 side): bilinear with zero padding.
 
-    One product a direction, with a matrix that is a constant of the network and no part of its state.
+    One matrix product for each axis; the matrix is a constant and not part of the state dict.
     """
 
     matrix: Tensor
@@ -24,7 +24,7 @@ class FilteredDoubling(nn.Module):
 
 
 class FilteredHalving(nn.Module):
-    """Halve maps of a known side by the weights with which `FilteredDoubling` spreads them."""
+    """Halve maps of a known side by the transposed weights of `FilteredDoubling`, over 4."""
 
     matrix: Tensor
 

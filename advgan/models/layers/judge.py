@@ -1,4 +1,4 @@
-"""What most discriminators have in common: features of the image, and a head that reads everything from them."""
+"""The base class of most discriminators: features of the image, and a head that reads logits from them."""
 
 from torch import Tensor, nn
 
@@ -8,13 +8,13 @@ from advgan.models.layers.verdict import Verdict
 
 
 class Judge(nn.Module):
-    """A discriminator (see `advgan.models.interface`) of these parts, or with `features` of its own."""
+    """A discriminator (`advgan.models.interface`) built from these parts; subclasses may override `features`."""
 
     inputs: LabelledImages
-    """Joins the label to the image, where it is told so."""
+    """Appends the label to the image where labels are concatenated."""
     layers: nn.Module
     batch: MinibatchFeatures
-    """Flattens what the layers give to (N, D), and adds what it sees of the rest of the batch."""
+    """Flattens the last maps to (N, D), and appends minibatch statistics where configured."""
     head: Verdict
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

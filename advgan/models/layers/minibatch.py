@@ -1,4 +1,4 @@
-"""What a discriminator learns of the rest of its batch, against a generator whose images are all alike."""
+"""Minibatch statistics as features of a discriminator, against mode collapse."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from advgan.config import GanNetworks
 
 KERNELS, KERNEL_DIM = 50, 5
-"""Sizes of the learnt distances in the paper's code, for 100 and more features; fewer features get half as many."""
+"""B and the size of a row of M_b in the paper's code; below 100 features B is half their number."""
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -41,7 +41,7 @@ class MinibatchDeviation(nn.Module):
 
 
 class MinibatchFeatures(nn.Module):
-    """Last maps of a discriminator to flat features, with what the configuration says of the batch appended."""
+    """Flatten a discriminator's last maps (N, C, H, W), and append the configured minibatch statistics: (N, D)."""
 
     def __init__(self, maps: tuple[int, int, int], networks: GanNetworks) -> None:
         super().__init__()

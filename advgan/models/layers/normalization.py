@@ -10,7 +10,7 @@ from advgan.models.layers.virtual_batch_norm import VirtualBatchNorm2d
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Torch's, but that whoever trains it counts its batches, for all layers of a network at once (`counters`)."""
+    """Torch's batch norm, whose `num_batches_tracked` training counts for all layers at once (see `counters`)."""
 
     def forward(self, input: Tensor) -> Tensor:
         own = self.training or self.running_mean is None
@@ -21,7 +21,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def counters(network: Network) -> list[Tensor]:
-    """The counts of batches that the layers of a network keep, which nothing reads and every checkpoint holds."""
+    """The `num_batches_tracked` of a network's batch norms; no computation reads them, but checkpoints hold them."""
     layers = [module for module in network.modules() if isinstance(module, BatchNorm2d)]
     return [layer.num_batches_tracked for layer in layers if layer.num_batches_tracked is not None]
 
@@ -57,7 +57,7 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 class Plain(nn.Module):
-    """A normalisation that looks at no condition, called like one that does."""
+    """An unconditional normalisation with the signature of a conditional one."""
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
@@ -80,10 +80,10 @@ def generator_norm(channels: int, networks: GanNetworks, *, condition_dim: int =
 
 
 def discriminator_norm(channels: int, networks: GanNetworks) -> nn.Module:
-    """The normalisation of a discriminator's maps; spectral norm is not one of maps.
+    """The normalisation of a discriminator's maps (spectral norm acts on weights and is added elsewhere).
 
-    Batch norm takes the statistics of the batch at hand in eval mode too: running ones would mix real and generated
-    images, which training never does.
+    Batch norm uses batch statistics in eval mode too: running statistics would mix those of real and generated batches,
+    which training keeps apart.
     """
     if networks.discriminator_norm == "batch":
         return batch_norm(channels, networks, running=False)

@@ -1,4 +1,4 @@
-"""The Laplacian pyramid of images (Burt and Adelson, 1983): a coarse image, and what each doubling of it misses."""
+"""The Laplacian pyramid of images (Burt and Adelson, 1983): a coarse image, and the residual of each doubling."""
 
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ def shrink(images: Tensor) -> Tensor:
 
 
 def enlarge(images: Tensor, side: int) -> Tensor:
-    """Interpolate to a side bilinearly, whose edges are not those of pixels as with the nearest neighbour."""
+    """Interpolate bilinearly to a side, without the blocky edges of nearest neighbour."""
     return interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
 
 

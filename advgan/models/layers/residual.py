@@ -1,4 +1,4 @@
-"""Residual blocks that double or halve maps, and how many of which width an image size asks for.
+"""Residual blocks that double or halve maps, and their number and widths for an image size.
 
 Up to 32 pixels all maps have one width, as the networks for CIFAR-10 have; for larger images it doubles from the image
 inwards up to 16 times, as in the networks for STL-10 and ImageNet (Miyato et al., 2018; Brock et al., 2019).
@@ -84,7 +84,7 @@ class HalvingConvolution(nn.Conv2d):
 
 
 def overlapped(weight: Tensor, *, mean: bool = False) -> Tensor:
-    """Add, or average, the four placements of kernels (..., 3, 3) in (..., 4, 4): by two, rows before columns."""
+    """Add (or average) the four placements of kernels (..., 3, 3) in (..., 4, 4): rows first, then columns."""
     if torch.jit.is_tracing():  # type: ignore[attr-defined]  # a trace knows operators alone
         return _placed(weight, mean=mean)
     kernel: Tensor = _Overlapped.apply(weight, weight, mean)
@@ -97,10 +97,10 @@ def _placed(weight: Tensor, *, mean: bool) -> Tensor:
 
 
 class _Overlapped(torch.autograd.Function):
-    """`overlapped` of a weight that is given twice: it adds the gradients of both placements of its rows one by one.
+    """`overlapped` of a weight that is passed twice, so that autograd adds the gradients of its two row placements.
 
-    Of a kernel that several passes share the gradients are then summed in the order of the passes and placements, as
-    they were when each placement was an operator of its own.
+    Where several passes share a kernel, its gradients are then summed in the same order as with separate operators for
+    each placement, which keeps results equal to the bit.
     """
 
     @staticmethod

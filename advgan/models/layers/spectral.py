@@ -1,4 +1,4 @@
-"""Spectral normalisation of a whole network, whose layers are bounded one by one or all at once."""
+"""Spectral normalisation (Miyato et al., 2018) of a whole network, layer by layer or for all layers at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
 
 
 class SpectralNorm(_SpectralNorm):
-    """Torch's, but that a weight which was bounded together with others is taken as it is."""
+    """Torch's spectral norm, but it returns `bounded` where the weights were already normalised together."""
 
     bounded: Tensor | None = None
 
@@ -36,9 +36,9 @@ class SpectralNorm(_SpectralNorm):
 def constrain(network: nn.Module) -> None:
     """Divide the weight of every linear layer, convolution and embedding by its largest singular value.
 
-    One step of power iteration a forward pass in train mode (Miyato et al., 2018); the vectors are buffers and so part
-    of a checkpoint. A weight that is 0 has no norm to be divided by, so it is drawn from N(0, 0.02) first: the vectors
-    of a projection then start with a say.
+    One step of power iteration for each forward pass in train mode (Miyato et al., 2018); the singular vectors are
+    buffers and so part of a checkpoint. A weight of zeros (a projection's embedding) has no norm to divide by, so it is
+    first drawn from N(0, 0.02).
     """
     for module in list(network.modules()):
         if isinstance(module, LAYERS):
@@ -49,11 +49,11 @@ def constrain(network: nn.Module) -> None:
 
 
 class BoundTogether:
-    """All weights of a network that spectral norm bounds, to be bounded at once.
+    """All weights of a network under spectral norm, normalised in one call.
 
-    `apart` adds the gradients of the dividend W and of the divisor u W v one after the other to what else a weight
-    gets, as it is with layers that are bounded one by one; otherwise as their sum, which without anything else is the
-    same, from fewer operators.
+    In W / (u W v) the weight gets two gradients, through the dividend and the divisor. `apart` accumulates them one
+    after the other, as layer-wise normalisation does; without it they are added first, in fewer operators, which gives
+    the same bits where the weight gets no other gradient.
     """
 
     def __init__(self, network: Network, *, apart: bool = False) -> None:
@@ -68,10 +68,10 @@ class BoundTogether:
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """Bound them now, by one step of power iteration in train mode, for all passes until the block ends.
+        """Normalise all weights now, with one step of power iteration in train mode, for all passes of the block.
 
-        Values and gradients are those of layers that are bounded one by one, to the bit, from a third of the operators.
-        Always in float32: a product in bfloat16 would leave a bound of three digits.
+        Values and gradients equal layer-wise normalisation to the bit, with a third of the operators. Always in
+        float32: in bfloat16 the singular value would have only three digits.
         """
         if self.norms:
             weights = [held.original for held in self.held]
@@ -87,7 +87,7 @@ class BoundTogether:
 
     @torch.no_grad()
     def _vectors(self, weights: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """The vectors of both sides, which nobody changes in place."""
+        """The left and right singular vectors, as tensors that are not changed in place later."""
         if not self.norms[0].training:
             return [norm._u.clone() for norm in self.norms], [norm._v.clone() for norm in self.norms]
         matrices = [norm.matrix(weight) for norm, weight in zip(self.norms, weights, strict=True)]
@@ -98,7 +98,7 @@ class BoundTogether:
 
 
 class _Bounded(torch.autograd.Function):
-    """Weights W divided by u W v, in which u and v are constants; given twice where both gradients go apart."""
+    """Divide weights W by u W v, with u and v constant; weights are passed twice to return both gradients apart."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""Batch norm over the batches of all processes."""
+"""Synchronised batch norm: statistics over the batches of all processes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor, distributed, nn
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over the processes; what each puts in has the sum of everybody's gradients, and theirs in turn."""
+    """All-reduce sum; its backward pass sums the gradients of all processes, and can itself be differentiated."""
 
     @staticmethod
     def forward(_: Any, values: Tensor) -> Tensor:
@@ -24,9 +24,9 @@ class _Sum(torch.autograd.Function):
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """Normalise by mean and variance over every process's batch; alone, and in eval mode, it is plain batch norm.
 
-    torch's own needs a GPU; this one works wherever the processes talk. Every process must bring a batch of one size.
-    Gradients flow to the batches of all: that of a loss which is summed over the processes is exact. Eval mode asks
-    nobody, so a process may look at a network while the others do not.
+    torch's own needs a GPU; this one works with any backend. All processes must bring batches of one size. Gradients
+    flow to the batches of all processes, so the gradient of a loss summed over processes is exact. Eval mode does not
+    communicate, so one process may evaluate a network alone.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The head of a discriminator: what it reads from its features."""
+"""The head of a discriminator: real/fake logit, class logits and codes, read from its features."""
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,12 @@ class Verdict(nn.Module):
     """Logits, and by configuration class logits and codes, from features (N, D).
 
     - unconditional: w.h + b.
-    - `projection`: plus v_label.h with a vector per class (Miyato and Koyama, 2018). The vectors start at 0, so the
-      discriminator starts out blind to the label and learns what it is worth; `constrain` moves them off 0.
+    - `projection`: plus v_label.h with a vector per class (Miyato and Koyama, 2018). The vectors start at 0, so that
+      at first the label has no effect; under spectral norm `constrain` draws them.
     - `product`: v_label.(W h), or w.h without classes; the logit of R3GAN's own code, which has no bias.
     - `auxiliary`: a linear layer beside it names the class (Odena et al., 2017).
-    - `classes`: a logit per class, and real means that some class fits: the log-sum-exp of them, which is the K+1
-      class classifier with the logit of fake fixed at 0 (Salimans et al., 2016).
+    - `classes`: a logit per class, and their log-sum-exp as the logit of real: the classifier of K+1 classes with the
+      logit of fake fixed at 0 (Salimans et al., 2016).
     - with codes: a linear layer beside it guesses them (Chen et al., 2016), from features or from the `num_read` that
       `reader` makes of them.
     """
@@ -75,5 +75,5 @@ class Verdict(nn.Module):
 
 
 def judged_classes(networks: GanNetworks, shape: Shape) -> int:
-    """How many classes the discriminator must be told of to judge; 0 where it names them itself, or knows none."""
+    """Number of classes whose label the discriminator takes as input; 0 where it predicts them, or has none."""
     return shape.num_classes if networks.discriminator_labels in ("projection", "product", "concat") else 0

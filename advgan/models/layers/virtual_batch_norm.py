@@ -1,4 +1,4 @@
-"""Batch norm that keeps the examples of a batch apart, by way of a fixed reference batch."""
+"""Virtual batch norm: statistics of a fixed reference batch, so that examples do not depend on each other."""
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +47,7 @@ class VirtualBatchNorm2d(nn.Module):
 
 
 class ReferenceBatch(nn.Module):
-    """The latents and labels from which a generator makes its reference batch: the same for ever, as buffers.
-
-    Labels take the classes in turn.
-    """
+    """The fixed latents and labels of a generator's reference batch, as buffers; labels cycle through the classes."""
 
     latents: Tensor
     labels: Tensor
