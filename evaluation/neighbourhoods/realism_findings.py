@@ -1,16 +1,16 @@
-"""Images unlike real ones: far from all of them, too smooth or too rough, or told from them by their distance."""
+"""Images unlike real ones: far from all of them, too smooth or too rough, or told from those of the same classes."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from attacks.random import permutation
-from evaluation.features.features import metric_name
+from evaluation.features.features import as_double, metric_name
 from evaluation.features.seen import Row, Sample, Seen
 from evaluation.neighbourhoods.precision_recall import DENSITY_NEIGHBOURS, precision_recall
 from evaluation.record.findings import Finding
+from evaluation.statistics.exchanges import EXCHANGES, exchanged
 from evaluation.statistics.intervals import Estimate
 from evaluation.statistics.welch import difference_of_means
 
@@ -25,10 +25,14 @@ _SIZE = 4
 _AT_ONCE = 1024
 _MATCHED = (1 << 21) + 6
 """Streams of attacks.random for the images that are held against each other."""
+_EXCHANGED = _MATCHED + 2
+"""Streams for their exchanges."""
+_MOST_PAIRS = 512
+"""Pairs that are exchanged: enough to see what an eye sees, and done at once for features of any width."""
 
 
 def realism_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
-    """Judge precision and distance by held-out images, and fine detail by real images of the same classes.
+    """Judge precision by held-out images, and fine detail and all features by real images of the same classes.
 
     A failure is named where the whole interval shows it; what has no row, no control or no images is not asked.
     """
@@ -107,18 +111,35 @@ def _detail(seen: Seen) -> Finding | None:
 
 
 def _told(seen: Seen, values: Mapping[str, Estimate]) -> Finding | None:
-    names = [metric_name(word, seen.real.features) for word in ("fid", "fid_real")]
-    distance, control = (values.get(name, Estimate(math.nan, math.nan, math.nan)) for name in names)
-    if not distance.low > control.high:
+    name = metric_name("fid", seen.real.features)
+    if name not in values or seen.held_out is None:
+        return None
+    found = exchanged(*_pairs(seen, seen.held_out), seed=seen.seed, stream=_EXCHANGED)
+    if not found.apart:
         return None
     return Finding(
         "info",
         "Generated images are told from real ones",
-        f"{names[0]} is {distance.value:.3g} ({distance.low:.3g} to {distance.high:.3g}), of as many held-out images "
-        f"{control.value:.3g} ({control.low:.3g} to {control.high:.3g}).",
+        f"{found.pairs} of them and as many held-out images of the same classes are {found.distance:.3g} apart (energy "
+        f"distance, in mean distances of held-out images); in {EXCHANGES} random exchanges within pairs it was "
+        f"{found.largest:.3g} at most. {name} is {values[name].value:.3g}.",
         "Precision and fine detail say whether images are bad, recall and the classes whether some are missing.",
         code="told-from-real",
     )
+
+
+def _pairs(seen: Seen, held_out: Sample) -> tuple[Tensor, Tensor]:
+    """Features of generated and of held-out images, of the same class in each row."""
+    classes = [_classes(sample) for sample in (seen.fake, held_out)]
+    alike = [
+        torch.zeros(len(sample), dtype=torch.int64) if each is None else each
+        for sample, each in zip((seen.fake, held_out), classes, strict=True)
+    ]
+    rows = alike_in_class(alike[0], alike[1], seed=seen.seed)
+    some = permutation(seen.seed, len(rows[0]), stream=_EXCHANGED + 1)[:_MOST_PAIRS]
+    values = (as_double(sample.features.values) for sample in (seen.fake, held_out))
+    first, second = (each[chosen[some].to(each.device)] for each, chosen in zip(values, rows, strict=True))
+    return first, second
 
 
 def _fine_share(images: Tensor) -> Tensor:

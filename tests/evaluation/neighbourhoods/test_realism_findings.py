@@ -104,14 +104,27 @@ def test_equally_many_of_each_class_are_compared() -> None:
     assert len(rows[0].unique()) == len(rows[1].unique()) == 3
 
 
-@pytest.mark.parametrize(("low", "named"), [(3.1, ["told-from-real"]), (2.9, [])])
-def test_a_distance_beyond_that_of_held_out_images_is_said(low: float, named: list[str]) -> None:
-    rows = [
-        ("fd[toy]", Estimate(5.0, low, 7.0), COUNT, ""),
-        ("fd_real[toy]", Estimate(2.0, 1.0, 3.0), COUNT, ""),
-    ]
-    assert codes(seen(sample(3)), rows) == named
-    assert codes(seen(sample(3)), rows[:1]) == [], "without a control nothing is told"
+FAR = [("fd[toy]", Estimate(5.0, 3.1, 7.0), COUNT, "")]
+
+
+@pytest.mark.parametrize(("shift", "named"), [(0.5, ["told-from-real"]), (0.0, [])])
+def test_images_told_from_held_out_ones_are_named_whatever_the_distances_say(shift: float, named: list[str]) -> None:
+    assert codes(seen(sample(3, shift=shift)), FAR) == named
+    assert codes(Seen(real=sample(1), fake=sample(3, shift=shift)), FAR) == [], "without a control nothing is told"
+    assert codes(seen(sample(3, shift=shift)), precision(1.0)) == [], "nor where no distance is asked for"
+
+
+def test_other_shares_of_the_classes_do_not_tell_images_apart() -> None:
+    """Nine to one instead of one to nine, of classes that lie far apart; without them known it would be told."""
+    rare, common = torch.arange(COUNT) % 10 // 9, torch.arange(COUNT) % 10 < 9
+    for known in (True, False):
+        samples = []
+        for seed, labels in ((2, rare), (3, common.long())):
+            values = normal(seed, torch.arange(COUNT), (4,)) + 5 * labels[:, None]
+            probabilities = one_hot(labels, 2).double() if known else torch.ones(COUNT, 1)
+            samples.append(Sample(features=Features(values, probabilities, "toy", "0")))
+        found = Seen(real=sample(1), held_out=samples[0], fake=samples[1])
+        assert codes(found, FAR) == ([] if known else ["told-from-real"])
 
 
 def test_real_images_are_silent_over_many_draws() -> None:
@@ -120,4 +133,4 @@ def test_real_images_are_silent_over_many_draws() -> None:
         fake = sample(seed, images=smooth(seed))
         found = seen(fake, real_images=smooth(1))
         estimate = precision_recall(found.real.features.values, fake.features.values)["precision"]
-        assert codes(found, [("precision", estimate, COUNT, "")]) == []
+        assert codes(found, [("precision", estimate, COUNT, ""), *FAR]) == []
