@@ -60,12 +60,12 @@ _WITHOUT = "use an attack that needs none (uniform, gaussian, square)"
 class Classifier(nn.Module):
     """A network that takes images in [0, 1], NCHW, and returns one logit a class.
 
-    Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size, and the order of the axes,
-    for those of `layout` NHWC) happens inside, so that budgets and bounds are always those of the pixels. What the
-    network returns is read as `attacks.outputs` says: `num_classes` tells, where there are several outputs, which of
-    them are logits, and one logit becomes two, 0 and itself. Inputs are cast to the dtype of the network (half
-    precision, say), logits back to that of the images. `passes` counts images, not calls, and is never reset: take the
-    difference of two readings.
+    Normalisation (and the resizing to `resize` pixels, for networks of a fixed input size, and the order of the axes of
+    `layout`: NHWC, or `flat`, one row an image) happens inside, so that budgets and bounds are always those of the
+    pixels. What the network returns is read as `attacks.outputs` says: `num_classes` tells, where there are several
+    outputs, which of them are logits, and one logit becomes two, 0 and itself. Inputs are cast to the dtype of the
+    network (half precision, say), logits back to that of the images. `passes` counts images, not calls, and is never
+    reset: take the difference of two readings.
 
     The logits of an image must not depend on the other images of its batch: gradients, shrinking batches and success
     rates rest on that. Where they do (batch norm without running statistics), a finding of `evaluation` says so.
@@ -83,7 +83,7 @@ class Classifier(nn.Module):
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         resize: int | None = None,
-        layout: Literal["NCHW", "NHWC"] = "NCHW",
+        layout: Literal["NCHW", "NHWC", "flat"] = "NCHW",
         num_classes: int | None = None,
         differentiable: bool = True,
         name: str = "",
@@ -139,7 +139,9 @@ class Classifier(nn.Module):
         if self._scales_too:
             inputs = inputs / self.std
         inputs = inputs.to(self._network_dtype(first, inputs.dtype))
-        return inputs if self.layout == "NCHW" else inputs.permute(0, 2, 3, 1).contiguous()
+        if self.layout == "NHWC":
+            return inputs.permute(0, 2, 3, 1).contiguous()
+        return inputs.flatten(1) if self.layout == "flat" else inputs
 
     def _tried(self, images: Tensor) -> object:
         """Run the network on probe images, in evaluation mode and without counting the pass."""
@@ -156,10 +158,8 @@ class Classifier(nn.Module):
     def gradient(self, images: Tensor, objective: Objective, *, rows: Tensor | None = None) -> Gradient:
         """Differentiate each sample's objective with respect to its pixels: one forward and one backward pass.
 
-        `rows` as in `tallied`.
-
-        Works under `torch.no_grad` and `torch.inference_mode` too, touches no parameter's `.grad`, and computes no
-        parameter's gradient. Values that are not finite come back as they are.
+        `rows` as in `tallied`. Works under `torch.no_grad` and `torch.inference_mode` too, touches no parameter's
+        `.grad`, and computes no parameter's gradient. Values that are not finite come back as they are.
         """
         with self._attached(images) as (inputs, logits):
             values = objective(logits)

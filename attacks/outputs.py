@@ -54,6 +54,10 @@ class Reading:
         return ", ".join(part for part in (place, alone[self.form]) if part)
 
 
+class NoLogitsError(ValueError):
+    """A network returned something in which there are no logits, or several candidates for them."""
+
+
 @dataclass
 class Reader:
     """Takes the logits out of a network's outputs by the rule that its first output decided."""
@@ -67,24 +71,24 @@ class Reader:
         """Take the (count, classes) logits out of the output for `images`; `tried` runs the network on probe images.
 
         Values are inspected only once: at the first output of a network that returns a single number of unknown form.
-        Raises ValueError where there are no logits, or several candidates for them.
+        Raises NoLogitsError where there are none, or several candidates for them.
         """
         if self.reading is None or self.reading.kind is not type(output):
             self.reading = self._read(output, count, tried, images)
         logits = self.reading.logits(output)
         if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
-            raise ValueError(_without_logits(output, count, self.name))
+            raise NoLogitsError(_without_logits(output, count, self.name))
         return logits
 
     def _read(self, output: object, count: int, tried: Callable[[Tensor], object], images: Tensor) -> Reading:
-        found = entries(output)
+        found = {key: value for key, value in entries(output).items() if not _is_whole(value)}
         widths = {key: width for key, value in found.items() if (width := _width(value, count)) is not None}
         if not widths:
-            raise ValueError(_without_logits(output, count, self.name))
+            raise NoLogitsError(_without_logits(output, count, self.name))
         key = _chosen(widths, self.num_classes)
         if key is None:
             each = ", ".join(f"{key!r} {_shown(found[key])}" for key in widths)
-            raise ValueError(
+            raise NoLogitsError(
                 f"{self.name} returned a {type(output).__name__} in which several may be the logits, {each}: say how "
                 "many classes there are, Classifier(..., num_classes=N), or return the logits alone"
             )
@@ -161,6 +165,8 @@ def _is_probability(column: Tensor) -> bool:
 
 
 def _without_logits(output: object, count: int, name: str) -> str:
+    if _is_whole(output):
+        return f"{name} returned whole numbers, as if it had decided on classes already: let it return its logits"
     if isinstance(output, Tensor):
         return (
             f"{name} returned shape {tuple(output.shape)} for {count} images; ({count}, classes), or one number for "
@@ -171,6 +177,12 @@ def _without_logits(output: object, count: int, name: str) -> str:
         f"{name} returned a {type(output).__name__}{f' of {held}' if held else ''}; a tensor of logits, "
         f"({count}, classes), is needed, alone or in a tuple, a dict or an object"
     )
+
+
+def _is_whole(value: object) -> bool:
+    """Whether numbers cannot be logits by their type: classes that were decided already, masks, counts."""
+    kind = str(getattr(value, "dtype", "")).rpartition(".")[2]
+    return kind.startswith(("int", "uint", "bool"))
 
 
 def _shown(value: object) -> str:

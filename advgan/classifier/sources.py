@@ -14,13 +14,13 @@ from advgan.classifier.stored import KIND, load_trained
 from advgan.config import NetworkConfig
 from advgan.config.places import is_python_source
 from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
-from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random
+from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random, with_library
 from advgan.models.classifiers.exported_program import exported_shape, load_exported
 from advgan.models.classifiers.fixed_batch import FixedBatch
 from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits, form_of_file, possible_forms
 from advgan.models.classifiers.onnx_network import load_onnx
-from advgan.models.classifiers.python_source import is_quantised, network_from_python
-from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
+from advgan.models.classifiers.python_source import at_rest, is_quantised, network_from_python
+from advgan.storage.checkpoints import SUFFIX, WITH_CODE, find_checkpoint, load_checkpoint
 from attacks import Classifier
 from attacks.random import seeded
 
@@ -85,7 +85,7 @@ def load_classifier(
             f"mean has {len(loaded.mean)} and std {len(loaded.std)} numbers, the images have {channels} channels: give "
             f"one or {channels} of each" + _conversion(len(loaded.mean), channels)
         )
-    network = loaded.network.requires_grad_(False).eval().to(device)
+    network = at_rest(loaded.network).to(device)
 
     def wrapped(form: Form) -> Classifier:
         return Classifier(
@@ -151,9 +151,8 @@ def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
             f"{source} is an architecture with nothing trained: type advgan fit --model {source}, then give its run"
         )
     if not path.is_file():
-        near = difflib.get_close_matches(source, CLASSIFIERS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"give {FORMS}"
-        raise ValueError(f"no model {source!r}: {hint}")
+        meant = _meant(source)
+        raise ValueError(f"no model {source!r}: " + (f"did you mean {meant}?" if meant else f"give {FORMS}"))
     if path.suffix == ".pt2":
         return _exported(path, wanted)
     if path.suffix == ".onnx":
@@ -161,6 +160,15 @@ def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
     if path.suffix == ".py":
         raise ValueError(f"{source} is a Python file: name the module or function in it, {source}:OBJECT")
     raise no_architecture(path)
+
+
+def _meant(source: str) -> str | None:
+    """What a name that is no model may stand for: an object of a Python file, or a network of a library or of ours."""
+    module, colon, attribute = source.partition(":")
+    file = f"{module.replace('.', '/')}.py"
+    if Path(file).is_file():
+        return f"{file}:{attribute if colon else 'OBJECT'}"
+    return with_library(source) or next(iter(difflib.get_close_matches(source, CLASSIFIERS, n=1)), None)
 
 
 def _other(side: int, size: int) -> int | None:
@@ -211,18 +219,22 @@ def holds_weights(path: Path) -> bool:
 
 def no_architecture(path: Path) -> ValueError:
     """The error for a file of `torch.save` given as a model, with the way out; found without unpickling objects."""
-    way_out = "write a function that builds the network and loads its weights, and give FILE.py:FUNCTION instead"
+    if path.stat().st_size == 0:
+        return ValueError(f"{path} is empty: give {FORMS}")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                return ValueError(f"{path} is TorchScript, which is deprecated: save it with torch.export.save as .pt2")
+                return ValueError(
+                    f"{path} is TorchScript, which is deprecated: save it with torch.export.save as .pt2, or give "
+                    "FILE.py:FUNCTION, a function that returns torch.jit.load of it"
+                )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         with path.open("rb") as file:
             is_pickle = file.read(1) in (b"\x80", b"P")  # how pickles and torch's archives begin
         if is_pickle:
-            return ValueError(f"{path} is a pickle of more than tensors, which could run code: refused; {way_out}")
+            return ValueError(f"{path} is a pickle of more than tensors, which could run code: refused; {WITH_CODE}")
         return ValueError(f"{path} is no model that can be read: give {FORMS}")
     kind = "weights without their architecture" if isinstance(content, dict) else f"a {type(content).__name__}"
-    return ValueError(f"{path} holds {kind}: {way_out}")
+    return ValueError(f"{path} holds {kind}: {WITH_CODE}")

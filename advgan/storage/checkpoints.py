@@ -78,9 +78,15 @@ def find_checkpoint(path: Path) -> Path:
     raise ValueError(f"no checkpoint in {path} (looked for checkpoints/best{SUFFIX} and checkpoints/last{SUFFIX})")
 
 
+WITH_CODE = "write a function that builds the network and loads its weights, and give FILE.py:FUNCTION instead"
+"""What to do with weights alone."""
+
+
 def _check_header(path: Path, header: Mapping[str, str], kind: str | None) -> None:
     if "format" not in header:
-        raise ValueError(f"{path} holds weights but is no advgan checkpoint (its header lacks a format)")
+        raise ValueError(
+            f"{path} is no checkpoint of advgan, but holds weights without their architecture: {WITH_CODE}"
+        )
     if header["format"] != str(FORMAT):
         raise ValueError(
             f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade advgan"

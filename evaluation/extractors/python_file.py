@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from advgan.models.classifiers.python_source import called, object_in
+from advgan.models.classifiers.python_source import at_rest, called, object_in
 from advgan.storage.checkpoints import parameters_digest
 from evaluation.features.features import INCEPTION, Extractor, as_double, single_class
 
@@ -38,7 +38,7 @@ def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extr
 
 def module_extractor(network: nn.Module, *, name: str, device: torch.device | str = "cpu") -> Extractor:
     """Look through any module that makes features (N, D), or (features, logits), of images in [0, 1]."""
-    network.requires_grad_(False).eval().to(device)
+    at_rest(network).to(device)
     digest = parameters_digest(network.state_dict())
 
     @torch.no_grad()

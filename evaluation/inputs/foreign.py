@@ -11,6 +11,7 @@ from advgan.classifier.sources import no_architecture
 from advgan.config.foreign import Foreign
 from advgan.config.places import is_python_source
 from advgan.data import Data
+from advgan.models.classifiers.python_source import at_rest
 from advgan.models.latents import LatentSpace
 from advgan.ranges import to_signed, to_unit
 from advgan.sampling.classes import with_class_counts
@@ -79,7 +80,7 @@ def _of_object(found: object, source: str, device: torch.device | str) -> Foreig
             "takes functions and images too)"
         )
     space, num_classes = latent_space(found, source), int(getattr(found, "num_classes", 0))
-    module = found.requires_grad_(False).to(device).eval()
+    module = at_rest(found).to(device)
     return ForeignGenerator(module, space, num_classes, name=source)
 
 

@@ -39,6 +39,20 @@ def is_catalogued(source: str) -> bool:
     return source.partition(":")[0] in LIBRARIES
 
 
+def with_library(name: str) -> str | None:
+    """`torchvision:NAME` or `timm:NAME` for a bare name that one of them knows; None where neither does."""
+    import torchvision
+
+    bare = name.partition("@")[0]
+    if bare in torchvision.models.list_models(module=torchvision.models):
+        return f"torchvision:{name}"
+    try:
+        import timm
+    except ImportError:
+        return None
+    return f"timm:{name}" if timm.is_model(bare.partition(".")[0]) else None
+
+
 def names_weights(source: str) -> bool:
     """Whether a name asks for published weights: by `@WEIGHTS`, or because a hub holds nothing else."""
     return source.startswith("hf-hub:") or ("@" in source and not wants_random(source))
@@ -131,7 +145,7 @@ def _torchvision_weights(name: str, weights_name: str) -> Any:
     known = get_model_weights(name)
     if weights_name not in known.__members__:
         raise ValueError(
-            f"torchvision:{name} has no weights {weights_name!r}: choose from {', '.join(known.__members__)}"
+            f"torchvision:{name} has no weights {weights_name!r}: choose from {', '.join([*known.__members__, RANDOM])}"
         )
     return known[weights_name]
 
@@ -191,7 +205,7 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
         name = f"{name.partition('.')[0]}.{weights}"
         if name not in timm.list_pretrained(name):
             known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name.partition('.')[0]}.*")]
-            raise ValueError(f"{source} has no weights {weights!r}: choose from {', '.join(known) or 'none'}")
+            raise ValueError(f"{source} has no weights {weights!r}: choose from {', '.join([*known, RANDOM])}")
     try:
         with _hub_if_reachable():
             return _created(name, pretrained, options, size)
@@ -203,6 +217,7 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
         raise ValueError(
             f"cannot load {source} ({type(error).__name__}): it is neither in the cache {HF_HUB_CACHE}, nor to be "
             f"had from {ENDPOINT} (offline, misspelt or private)"
+            + (f": {library}:{name.partition('.')[0]}@{RANDOM} has fresh weights" if library == "timm" else "")
         ) from error
 
 

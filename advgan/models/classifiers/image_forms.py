@@ -1,4 +1,4 @@
-"""The input form of a network: the order of its axes (NCHW, NHWC), and the side to which images are resized for it."""
+"""The input form of a network: the order of its axes (NCHW, NHWC) or flat, and the side of images resized for it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -9,8 +9,9 @@ from torch import nn
 from advgan.models.classifiers.probing import probe
 from attacks import Classifier
 
-Layout = Literal["NCHW", "NHWC"]
-LAYOUTS: tuple[Layout, ...] = ("NCHW", "NHWC")
+Layout = Literal["NCHW", "NHWC", "flat"]
+LAYOUTS: tuple[Layout, ...] = ("NCHW", "NHWC", "flat")
+"""As the data are, with the channels last, or each image as one row of numbers."""
 
 _MORE = "; --set input_size=N makes them N pixels wide inside the model"
 
@@ -92,8 +93,8 @@ def preparation(classifier: Classifier) -> str:
     words = ["none, pixels from 0 to 1" if is_plain(classifier) else f"mean {mean}; std {std}"]
     if classifier.resize is not None:
         words.append(f"resized to {classifier.resize}x{classifier.resize} inside the model")
-    if classifier.layout == "NHWC":
-        words.append("channels last")
+    if classifier.layout != "NCHW":
+        words.append("channels last" if classifier.layout == "NHWC" else "each image as one row of numbers")
     if classifier.reader.reading is not None and classifier.reader.reading.words:
         words.append(f"logits from {classifier.reader.reading.words}")
     return "; ".join(words)

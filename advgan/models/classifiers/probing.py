@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier
+from attacks.outputs import NoLogitsError
 
 
 def probe(
@@ -30,6 +31,8 @@ def probe(
     before = (classifier.passes.forwards, classifier.passes.backwards)
     try:
         return classifier.logits(torch.full((2, channels, size, size), 0.5, device=device))
+    except NoLogitsError as error:
+        raise ValueError(str(error)) from error
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(

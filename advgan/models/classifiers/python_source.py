@@ -1,5 +1,6 @@
 """Networks from a user's own Python file, named `file.py:object`."""
 
+import difflib
 import importlib.util
 import inspect
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from torch import nn
+
+_LISTED = 8
+"""Names in a message, at most."""
 
 
 def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
@@ -28,6 +32,13 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
     return found
 
 
+def at_rest(network: nn.Module) -> nn.Module:
+    """Freeze a network and put it into evaluation mode; TorchScript has no `requires_grad_` for the whole."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    return network.eval()
+
+
 def is_quantised(network: nn.Module) -> bool:
     """Whether a network contains quantised modules of torch, which have no gradients."""
     return any("quantized" in type(module).__module__ for module in network.modules())
@@ -42,7 +53,10 @@ def object_in(source: str) -> object:
     module = _run(Path(path))
     if not hasattr(module, name):
         known = [key for key, value in vars(module).items() if _is_candidate(value, module)]
-        raise ValueError(f"{path} has no {name!r}" + (f": it has {', '.join(known)}" if known else ""))
+        near = difflib.get_close_matches(name, known, n=1)
+        listed = ", ".join(known[:_LISTED]) + (f" and {len(known) - _LISTED} more" if len(known) > _LISTED else "")
+        hint = f"did you mean {near[0]}?" if near else f"it has {listed}"
+        raise ValueError(f"{path} has no {name!r}" + (f": {hint}" if known else ""))
     found: object = getattr(module, name)
     return found
 
@@ -99,5 +113,6 @@ def _told(error: Exception, path: Path) -> str:
     ]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
-    words = " ".join(str(error).split()) or "no message"
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    words = " ".join(said.split()) or "no message"
     return f"{type(error).__name__}: {words}" + (f" (line {lines[-1]})" if lines else "")

@@ -30,7 +30,7 @@ class AttackConfig(AttackOptions):
     input_size: int | None = Field(default=None, ge=1)
     """Pixels a side that a foreign model wants: images are resized inside it, and attacked as they are; None: its own,
     or what the data have."""
-    layout: Literal["NCHW", "NHWC"] | None = None
+    layout: Literal["NCHW", "NHWC", "flat"] | None = None
     """Order of the axes of images for a foreign model; None: tried."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
     """`auto` begins large and halves when memory runs out."""

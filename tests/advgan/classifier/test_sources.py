@@ -153,6 +153,16 @@ def test_a_name_that_is_only_an_architecture_says_how_to_train_one() -> None:
 def test_an_unknown_name_lists_the_forms() -> None:
     refused("nothing like it", "no model 'nothing like it': give a run folder, .*FILE.onnx")
     refused("resnet5000", "no model 'resnet5000': did you mean resnet")
+    refused("resnet50", r"no model 'resnet50': did you mean torchvision:resnet50\?")
+
+
+@pytest.mark.parametrize(("name", "meant"), [("mine:Net", "mine.py:Net"), ("mine", "mine.py:OBJECT")])
+def test_a_module_of_the_working_folder_is_told_how_it_is_spelt(
+    name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").touch()
+    refused(name, f"no model '{name}': did you mean {meant}")
 
 
 # torchvision
@@ -240,7 +250,10 @@ def test_a_training_run_can_start_from_published_weights(squeezenet: nn.Module) 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("torchvision:squeezenet1_1@IMAGENET1K_V9", "no weights 'IMAGENET1K_V9': choose from IMAGENET1K_V1, DEFAULT"),
+        (
+            "torchvision:squeezenet1_1@IMAGENET1K_V9",
+            "no weights 'IMAGENET1K_V9': choose from IMAGENET1K_V1, DEFAULT, random",
+        ),
         ("torchvision:squeezenet", "did you mean squeezenet1_1"),
         ("timm:test_resnet@nothing", "no weights 'nothing': choose from r160_in1k"),
     ],

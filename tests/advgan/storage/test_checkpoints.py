@@ -171,7 +171,10 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_plain_weights_are_no_checkpoint(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(2)}, tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match="holds weights but is no advgan checkpoint"):
+    with pytest.raises(
+        ValueError,
+        match=r"is no checkpoint of advgan, but holds weights without their architecture: write .* FILE\.py:FUNCTION",
+    ):
         load_checkpoint(tmp_path / "weights.safetensors")
 
 

@@ -59,12 +59,34 @@ class Last(Tensor):
         assert images.shape[1:] == (8, 8, 1)
         return super().forward(images)
 
+class Rows(Tensor):
+    def forward(self, images):
+        return self.head(self.body(images).relu())
+
+class Script(Tensor):
+    def forward(self, images):
+        return self.head(self.body(images.flatten(1)).relu())
+
+def scripted():
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(Script())
+
+class Decided(Tensor):
+    def forward(self, images):
+        return super().forward(images).argmax(dim=1)
+
+class Maps(Tensor):
+    def forward(self, images):
+        return super().forward(images)[:, :, None, None].expand(-1, -1, 4, 4)
+
 class Large(Tensor):
     image_size = 12
     def __init__(self):
         super().__init__(side=12)
 """
-FORMS = ("Tensor", "Tuple", "Object", "LogProbabilities", "Last")
+FORMS = ("Tensor", "Tuple", "Object", "LogProbabilities", "Last", "Rows", "scripted")
 
 
 @pytest.fixture
@@ -98,6 +120,23 @@ def test_every_form_is_attacked_as_the_plain_one_and_said(named: Callable[[str],
     assert "resized to 12x12 inside the model" in said["Large"]
     codes = {form: {finding.code for finding in outcome.results.findings} for form, outcome in found.items()}
     assert "log-probability-outputs" in codes["LogProbabilities"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Decided", "returned whole numbers, as if it had decided on classes already: let it return its logits"),
+        ("Maps", "returned shape (2, 10, 4, 4) for 2 images; (2, classes), or one number"),
+        ("Tensr", "has no 'Tensr': did you mean Tensor?"),
+    ],
+)
+def test_what_gives_no_logits_is_refused_for_what_it_returns(
+    name: str, words: str, named: Callable[[str], str], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"mine\.py") as caught:
+        attacked(named(name), tmp_path / "run")
+    assert words in str(caught.value)
+    assert "--resize" not in str(caught.value), "its input is not at fault"
 
 
 def test_mean_std_and_side_of_a_foreign_model_are_said(named: Callable[[str], str], tmp_path: Path) -> None:
