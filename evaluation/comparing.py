@@ -8,13 +8,12 @@ from itertools import combinations
 from scipy import stats
 
 from evaluation.record.findings import Finding
-from evaluation.record.scores import Score
-from evaluation.statistics.intervals import CONFIDENCE, NORMAL
+from evaluation.record.scores import Score, is_control
+from evaluation.statistics.intervals import CONFIDENCE, NORMAL, Estimate
+from evaluation.statistics.significance import holm, independent
 
 LEVEL = 1 - CONFIDENCE
 """Chance of any false claim among all pairs of one metric (Holm, 1979)."""
-CONTROLS = ("_floor", "_real", "_held_out", "_shuffled", "_random", "_pixels", "_untrained")
-"""Endings of metrics that stand beside others, and say nothing of a generator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ def differences(runs: Sequence[Sequence[Score]]) -> list[Difference]:
     its interval. Scores of different settings, protocols or data are never compared.
     """
     found: list[Difference] = []
-    runs = [[score for score in scores if not score.metric.partition("[")[0].endswith(CONTROLS)] for scores in runs]
+    runs = [[score for score in scores if not is_control(score.metric)] for scores in runs]
     for metric, setting in dict.fromkeys((score.metric, score.setting) for scores in runs for score in scores):
         here = [score for scores in runs for score in scores if (score.metric, score.setting) == (metric, setting)]
         pairs = [_difference(first, second) for first, second in combinations(here, 2) if comparable(first, second)]
@@ -140,40 +139,20 @@ def _unclear(found: Sequence[Difference]) -> list[Finding]:
 
 
 def _difference(first: Score, second: Score) -> Difference:
-    value = first.value - second.value
-    error = math.hypot(_standard_error(first), _standard_error(second))
-    margin = error * NORMAL
-    p_value = _p_value(value, error)
+    found = independent(*(Estimate(score.value, score.low, score.high) for score in (first, second)))
     return Difference(
         metric=first.metric,
         setting=first.setting,
         first=first,
         second=second,
-        value=value,
-        low=value - margin,
-        high=value + margin,
-        p_value=p_value,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
     )
-
-
-def _standard_error(score: Score) -> float:
-    """Of the value, from its interval; an interval of no width has none."""
-    return (score.high - score.low) / 2 / NORMAL
-
-
-def _p_value(value: float, error: float) -> float:
-    if not math.isfinite(value) or not math.isfinite(error):
-        return math.nan
-    if error == 0:
-        return 1.0 if value == 0 else 0.0
-    return 2 * float(stats.norm.sf(abs(value) / error))
 
 
 def _corrected(pairs: Sequence[Difference]) -> list[Difference]:
     """The pairs of one metric with p-values by Holm's step-down rule."""
-    order = sorted(range(len(pairs)), key=lambda place: pairs[place].p_value)
-    largest, corrected = 0.0, {}
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(pairs) - rank) * pairs[place].p_value))
-        corrected[place] = largest
-    return [replace(pair, p_value=corrected[place]) for place, pair in enumerate(pairs)]
+    corrected = holm([pair.p_value for pair in pairs])
+    return [replace(pair, p_value=p_value) for pair, p_value in zip(pairs, corrected, strict=True)]

@@ -16,8 +16,9 @@ from attacks import Classifier, check_images
 from attacks.arrays import as_tensor
 from evaluation.door.notebook import page
 from evaluation.jobs.attack.config import AttackConfig
-from evaluation.jobs.attack.measured import attack_scores, outcomes_by_setting
+from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting
 from evaluation.jobs.attack.questions import Tried, questioned
+from evaluation.record.answers import Answers
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Scores, short_table
 from evaluation.under_attack.chunks import run_trials
@@ -35,6 +36,8 @@ class Attacked:
     outcomes: Mapping[str, Outcome]
     """By setting, the facts for each image."""
     config: dict[str, Any]
+    answers: Answers
+    """By metric and setting, for each image whether it counts."""
 
     @property
     def images(self) -> dict[str, Tensor]:
@@ -86,7 +89,8 @@ def attack(
     outcomes = outcomes_by_setting(config, trials, found, task)
     findings, panel, failed = questioned(Tried(config, trials, outcomes, config.probes), task)
     numbers = Scores(attack_scores(config, task, outcomes, panel, findings, subject=classifier.name))
-    return Attacked(numbers, (*findings, *failed), {**outcomes, **panel}, config.model_dump(mode="json"))
+    answers = attack_answers(config, task, outcomes, panel)
+    return Attacked(numbers, (*findings, *failed), {**outcomes, **panel}, config.model_dump(mode="json"), answers)
 
 
 def _config(suite: str, *, eps: float | Sequence[float] | None, **given: Any) -> AttackConfig:

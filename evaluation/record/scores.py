@@ -13,6 +13,8 @@ from advgan.storage.runs import environment
 if TYPE_CHECKING:
     from evaluation.statistics.intervals import Estimate
 
+CONTROLS = ("_floor", "_real", "_held_out", "_shuffled", "_random", "_pixels", "_untrained")
+"""Endings of metrics that stand beside others, and say nothing of a generator."""
 _NAMED = ("advgan", "torch", "scipy", "torch-fidelity")
 
 
@@ -104,6 +106,11 @@ def word_of(metric: str) -> str:
     stem = metric.partition("[")[0]
     word = stem.replace("fd", "fid", 1) if stem.startswith("fd") else stem
     return "inception_score" if word == "classifier_score" else word
+
+
+def is_control(metric: str) -> bool:
+    """Whether it stands beside another metric, of real images or of chance, and says nothing of what was scored."""
+    return metric.partition("[")[0].endswith(CONTROLS)
 
 
 def short_table(scores: Iterable[Score]) -> pd.DataFrame:

@@ -11,11 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from advgan.storage.atomic import write_atomically
 from evaluation.record.findings import Finding
-from evaluation.report.comparison import compared_panels, pivot, run_names
+from evaluation.report.comparison_verdict import comparison_verdict
+from evaluation.report.contrasts import FIRST, contrasts
+from evaluation.report.differences import chance_words, difference_words
 from evaluation.report.figures import file_svg
+from evaluation.report.joined_panels import compared_panels
+from evaluation.report.otherwise import set_otherwise
 from evaluation.report.palette import DARK, LIGHT, declarations
 from evaluation.report.panels import BarPanel, CurvePanel, Panel
 from evaluation.report.results import Results
+from evaluation.report.sides import stored_sides
 from evaluation.report.text import format_count, format_interval, format_value
 from evaluation.report.views import card, metric_name, score_sheet, sections
 
@@ -47,20 +52,29 @@ def write_report(run_folder: Path) -> Path:
 
 
 def write_comparison(run_folders: Sequence[Path], out: Path) -> Path:
-    """Join runs into one page: scores side by side, curves of the same title in one figure, findings by run.
+    """Join runs into one page: a verdict, scores side by side, curves of the same title in one figure, findings by run.
 
-    Numbers stand in one row only where metric, setting, data and protocol agree. `out` is a file, or a folder that
-    gets a `comparison.html`. Raises ValueError as `write_report` does.
+    Numbers stand in one row only where metric, setting, data, judge and protocol agree. `out` is a file, or a folder
+    that gets a `comparison.html`. Raises ValueError as `write_report` does.
     """
     runs = [Results.load(folder) for folder in run_folders]
-    names = run_names(runs, run_folders)
+    sides = stored_sides(runs, run_folders)
+    names = [side.name for side in sides]
     target = out / COMPARISON if out.is_dir() or not out.suffix else out
-    template = _templates().get_template("comparison.html.j2")
-    page = template.render(
-        runs=list(zip(names, runs, run_folders, strict=True)),
-        rows=pivot([run.scores for run in runs]),
-        sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
-        target=target,
+    rows = contrasts(sides)
+    page = (
+        _templates()
+        .get_template("comparison.html.j2")
+        .render(
+            runs=list(zip(names, runs, run_folders, strict=True)),
+            names=names,
+            verdict=comparison_verdict(sides, rows),
+            first=rows[:FIRST],
+            others=rows[FIRST:],
+            otherwise=set_otherwise(runs),
+            sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
+            target=target,
+        )
     )
     return write_atomically(target, page.encode(errors="replace"))
 
@@ -92,6 +106,8 @@ def _templates() -> Environment:
     colors = {"light": declarations(LIGHT), "dark": declarations(DARK)}
     environment.globals.update(colors=colors)
     environment.filters.update(moment=_moment, warnings_first=_warnings_first)
+    environment.filters.update(chance=chance_words)
+    environment.globals.update(difference=difference_words)
     environment.filters.update(metric=metric_name, value=format_value, interval=format_interval, count=format_count)
     return environment
 

@@ -164,10 +164,9 @@ def _attacked_were(outcome: Outcome) -> str:
 def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome], panel: Sequence[Outcome] = ()) -> list[Row]:
     from evaluation.statistics.intervals import bootstrap_mean, rate
 
-    robust, robust_8bit, success = clean.correct.clone(), clean.correct.clone(), ~clean.correct & False
+    robust, robust_8bit = left_by_all(clean, [*outcomes, *panel])
+    success = ~clean.correct & False
     for outcome in (*outcomes, *panel):
-        robust &= outcome.robust
-        robust_8bit &= outcome.robust_8bit
         success |= outcome.success
     attacked, total = int(clean.correct.sum()), len(clean.labels)
     whom = _counted(outcomes) + " and the trust panel" * bool(panel)
@@ -184,6 +183,15 @@ def _worst_case_rows(clean: Clean, outcomes: Sequence[Outcome], panel: Sequence[
             passes = sum((getattr(outcome, metric) for outcome in outcomes), start=0 * outcomes[0].forwards)
             rows.append((f"{metric}_per_image", bootstrap_mean(passes[clean.correct]), attacked, spent))
     return rows
+
+
+def left_by_all(clean: Clean, outcomes: Sequence[Outcome]) -> tuple[Tensor, Tensor]:
+    """(N,) bool: right before and after every one of the attacks; the same after rounding to 8 bits."""
+    robust, robust_8bit = clean.correct.clone(), clean.correct.clone()
+    for outcome in outcomes:
+        robust &= outcome.robust
+        robust_8bit &= outcome.robust_8bit
+    return robust, robust_8bit
 
 
 def _counted(outcomes: Sequence[Outcome]) -> str:

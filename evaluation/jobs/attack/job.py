@@ -23,7 +23,7 @@ from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import save_images
-from evaluation.jobs.attack.measured import attack_scores, outcomes_by_setting
+from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting
 from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
@@ -103,7 +103,8 @@ def _results(
     *,
     subject: str,
 ) -> Results:
-    """What was measured, with what the trust panel broke and found."""
+    """What was measured, with what the trust panel broke and found; the answers for each image go to the folder."""
+    attack_answers(config, task, outcomes, panel).save(run.folder)
     scores = attack_scores(config, task, outcomes, panel, findings, subject=subject, data=_data_name(data))
     return Results(
         command="attack",

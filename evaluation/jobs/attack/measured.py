@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from advgan.machine.precision import precision_note
 from evaluation.jobs.attack.summary import groups, marked
 from evaluation.jobs.suites import AttackOptions
+from evaluation.record.answers import Answers
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted
+from evaluation.under_attack.answers import outcome_answers
 from evaluation.under_attack.outcomes import Outcome
 from evaluation.under_attack.rows import outcome_scores
 from evaluation.under_attack.search import Search, Task
@@ -47,3 +49,11 @@ def attack_scores(
         seed=options.seed,
     )
     return marked(noted(scores, precision_note(task.classifier.device)), findings)
+
+
+def attack_answers(
+    options: AttackOptions, task: Task, outcomes: Mapping[str, Outcome], panel: Mapping[str, Outcome]
+) -> Answers:
+    """What `attack_scores` counts, image by image."""
+    over = groups(options, task.images.shape[1], panel)
+    return outcome_answers(task.images, task.clean, outcomes, groups=over, panel=panel)

@@ -1,0 +1,33 @@
+"""What stands under one title in several runs is shown together."""
+
+from evaluation.report.joined_panels import compared_panels
+from evaluation.report.panels import CurvePanel, Series
+from evaluation.report.results import Results
+
+
+def _curves(*names: str, title: str = "t", x_label: str = "eps") -> CurvePanel:
+    series = tuple(Series(name=name, x=(0.0, 1.0), y=(1.0, 0.0)) for name in names)
+    return CurvePanel(title=title, x_label=x_label, y_label="y", series=series)
+
+
+def _run(*panels: CurvePanel, run: str = "r") -> Results:
+    return Results(command="attack", title="t", run=run, panels=panels)
+
+
+def test_curves_of_the_same_title_are_laid_over_each_other_in_the_colour_of_their_run() -> None:
+    (panel,) = compared_panels([_run(_curves("fgsm", "pgd")), _run(_curves("fgsm", "pgd"))], ["a", "b"])
+    assert isinstance(panel, CurvePanel)
+    assert [series.name for series in panel.series] == ["a: fgsm", "a: pgd", "b: fgsm", "b: pgd"]
+    assert [series.color for series in panel.series] == [0, 0, 1, 1]
+    assert [series.style for series in panel.series] == ["solid", "dashed"] * 2
+
+
+def test_panels_whose_titles_differ_by_a_hash_alone_are_joined() -> None:
+    runs = [_run(_curves("pgd", title=f"Attack on cnn {digest}")) for digest in ("a1b2c3d4e5f6", "0123456789ab")]
+    (panel,) = compared_panels(runs, ["a", "b"])
+    assert panel.title == "Attack on cnn"
+
+
+def test_curves_of_other_axes_or_of_one_run_are_not_joined() -> None:
+    runs = [_run(_curves("pgd"), _curves("x", title="alone")), _run(_curves("pgd", x_label="steps"))]
+    assert compared_panels(runs, ["a", "b"]) == []
