@@ -275,7 +275,8 @@ for verb in (DEMO, FIT, ATTACK, TRAIN, SAMPLE, EVAL, AUGMENT, EXPORT):
 @click.option("-o", "--out", type=PATH, help="File or folder of a comparison; default: comparison.html here.")
 def report(runs: tuple[Path, ...], out: Path | None) -> None:
     """Rebuild the report of a run, or join several runs into one comparison."""
-    from evaluation.report.page import write_comparison, write_report
+    from evaluation.report.page import write_report
+    from evaluation.side_by_side.page import write_comparison
 
     if len(runs) == 1 and out is None:
         click.echo(write_report(runs[0]))

@@ -27,7 +27,7 @@ ROOMS = {
         "generators interpolation exported_generator",
     ],
     "evaluation": [
-        *["statistics", "record", "report", "features", "inputs", "extractors", "seeing"],
+        *["statistics", "record", "report", "side_by_side", "features", "inputs", "extractors", "seeing"],
         *["fidelity", "neighbourhoods", "modes", "diversity", "memorisation", "latent", "game", "own"],
         *["under_attack", "under_attack.trust", "use", "watching"],
         "",

@@ -14,10 +14,10 @@ from evaluation.door.notebook import page
 from evaluation.jobs.attack.summary import headline
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, Scores, short_table
-from evaluation.report.comparison_verdict import comparison_verdict
-from evaluation.report.contrasts import Compared, contrasts
 from evaluation.report.results import Results
-from evaluation.report.sides import Side, stored_sides
+from evaluation.side_by_side.contrasts import Compared, contrasts
+from evaluation.side_by_side.sides import Side, stored_sides
+from evaluation.side_by_side.verdict import comparison_verdict
 
 
 @dataclass(frozen=True)

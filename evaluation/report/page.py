@@ -1,4 +1,4 @@
-"""One offline HTML page from the results of a run, and one that joins several runs."""
+"""One offline HTML page from the results of a run."""
 
 import math
 import re
@@ -11,21 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from advgan.storage.atomic import write_atomically
 from evaluation.record.findings import Finding
-from evaluation.report.comparison_verdict import comparison_verdict
-from evaluation.report.contrasts import FIRST, contrasts
-from evaluation.report.differences import chance_words, difference_words
 from evaluation.report.figures import file_svg
-from evaluation.report.joined_panels import compared_panels
-from evaluation.report.otherwise import set_otherwise
 from evaluation.report.palette import DARK, LIGHT, declarations
 from evaluation.report.panels import BarPanel, CurvePanel, Panel
 from evaluation.report.results import Results
-from evaluation.report.sides import stored_sides
 from evaluation.report.text import format_count, format_interval, format_value
 from evaluation.report.views import card, metric_name, score_sheet, sections
 
 REPORT = "report.html"
-COMPARISON = "comparison.html"
 
 
 def write_report(run_folder: Path) -> Path:
@@ -37,7 +30,7 @@ def write_report(run_folder: Path) -> Path:
     name a picture outside the folder.
     """
     results = Results.load(run_folder)
-    template = _templates().get_template("report.html.j2")
+    template = templates().get_template("report.html.j2")
     page = template.render(
         results=results,
         cards=[card(headline, results.scores) for headline in results.headline],
@@ -51,34 +44,6 @@ def write_report(run_folder: Path) -> Path:
     return write_atomically(run_folder / REPORT, page.encode(errors="replace"))
 
 
-def write_comparison(run_folders: Sequence[Path], out: Path) -> Path:
-    """Join runs into one page: a verdict, scores side by side, curves of the same title in one figure, findings by run.
-
-    Numbers stand in one row only where metric, setting, data, judge and protocol agree. `out` is a file, or a folder
-    that gets a `comparison.html`. Raises ValueError as `write_report` does.
-    """
-    runs = [Results.load(folder) for folder in run_folders]
-    sides = stored_sides(runs, run_folders)
-    names = [side.name for side in sides]
-    target = out / COMPARISON if out.is_dir() or not out.suffix else out
-    rows = contrasts(sides)
-    page = (
-        _templates()
-        .get_template("comparison.html.j2")
-        .render(
-            runs=list(zip(names, runs, run_folders, strict=True)),
-            names=names,
-            verdict=comparison_verdict(sides, rows),
-            first=rows[:FIRST],
-            others=rows[FIRST:],
-            otherwise=set_otherwise(runs),
-            sections=sections(compared_panels(runs, names), lambda name: _located(name, run_folders)),
-            target=target,
-        )
-    )
-    return write_atomically(target, page.encode(errors="replace"))
-
-
 def _write_figures(run_folder: Path, panels: Sequence[Panel]) -> None:
     """Leave every figure as an SVG of its own in `figures/`, on white and with its legend, for a paper."""
     for number, panel in enumerate(panels, start=1):
@@ -88,13 +53,9 @@ def _write_figures(run_folder: Path, panels: Sequence[Panel]) -> None:
             write_atomically(run_folder / "figures" / f"{number:02d}-{slug}.svg", svg)
 
 
-def _located(name: str, run_folders: Sequence[Path]) -> tuple[Path, str]:
-    place, file = name.split("/", 1)
-    return run_folders[int(place)], file
-
-
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of pages, with what they call."""
     environment = Environment(
         loader=PackageLoader("evaluation.report"),
         autoescape=True,  # every name on the page may be hostile
@@ -106,8 +67,6 @@ def _templates() -> Environment:
     colors = {"light": declarations(LIGHT), "dark": declarations(DARK)}
     environment.globals.update(colors=colors)
     environment.filters.update(moment=_moment, warnings_first=_warnings_first)
-    environment.filters.update(chance=chance_words)
-    environment.globals.update(difference=difference_words)
     environment.filters.update(metric=metric_name, value=format_value, interval=format_interval, count=format_count)
     return environment
 

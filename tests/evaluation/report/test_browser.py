@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from evaluation.record.scores import Score
-from evaluation.report.page import write_comparison, write_report
+from evaluation.report.page import write_report
 from evaluation.report.panels import BarPanel, Bars, TablePanel
 from evaluation.report.results import Headline, Results
+from evaluation.side_by_side.page import write_comparison
 
 pytestmark = pytest.mark.browser
 

@@ -1,8 +1,8 @@
 """What stands under one title in several runs is shown together."""
 
-from evaluation.report.joined_panels import compared_panels
 from evaluation.report.panels import CurvePanel, Series
 from evaluation.report.results import Results
+from evaluation.side_by_side.joined_panels import compared_panels
 
 
 def _curves(*names: str, title: str = "t", x_label: str = "eps") -> CurvePanel:

@@ -9,10 +9,10 @@ import numpy as np
 
 from evaluation.record.answers import Flags
 from evaluation.record.scores import Score, is_control
-from evaluation.report.otherwise import attacked_otherwise, sizes_differ, struck
-from evaluation.report.rows import Row, pivot
-from evaluation.report.sides import Side
 from evaluation.report.text import direction
+from evaluation.side_by_side.otherwise import attacked_otherwise, sizes_differ, struck
+from evaluation.side_by_side.rows import Row, pivot
+from evaluation.side_by_side.sides import Side
 from evaluation.statistics.intervals import CONFIDENCE, Estimate
 from evaluation.statistics.significance import Contrast, holm, independent, paired
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from evaluation.record.scores import Score, word_of
 from evaluation.report.results import Results
-from evaluation.report.sides import Side
 from evaluation.report.text import UNKNOWN, format_count
+from evaluation.side_by_side.sides import Side
 
 ANY_SIZE = {"kid", "kd", "fid_infinity", "fd_infinity", "cmmd", "label_agreement", "high_quality"}
 """Of the metrics that hold generated images against real ones, those that expect the same at any number of them."""

@@ -2,8 +2,8 @@
 
 import math
 
-from evaluation.report.contrasts import Pair
 from evaluation.report.text import format_count, format_number, is_rate
+from evaluation.side_by_side.contrasts import Pair
 
 
 def difference_words(metric: str, pair: Pair) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from evaluation.record.answers import Answers
 from evaluation.record.scores import Score
-from evaluation.report.comparison_verdict import comparison_verdict
-from evaluation.report.contrasts import Compared, contrasts
-from evaluation.report.sides import Side
+from evaluation.side_by_side.contrasts import Compared, contrasts
+from evaluation.side_by_side.sides import Side
+from evaluation.side_by_side.verdict import comparison_verdict
 from evaluation.statistics.significance import paired
 
 Make = Callable[..., Score]

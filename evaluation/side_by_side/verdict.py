@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from evaluation.record.scores import Score, word_of
-from evaluation.report.contrasts import Compared, Pair
-from evaluation.report.differences import chance_words, difference_words
-from evaluation.report.otherwise import WORST_CASE
-from evaluation.report.sides import Side
 from evaluation.report.text import format_value
+from evaluation.side_by_side.contrasts import Compared, Pair
+from evaluation.side_by_side.differences import chance_words, difference_words
+from evaluation.side_by_side.otherwise import WORST_CASE
+from evaluation.side_by_side.sides import Side
 
 MOST = 3
 """Further differences of a run that are named; the others are counted."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from evaluation.record.scores import Score
-from evaluation.report.rows import pivot
+from evaluation.side_by_side.rows import pivot
 
 Make = Callable[..., Score]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from evaluation.report.panels import BarPanel, CurvePanel, ImagePanel, Panel, Picture, Series
 from evaluation.report.results import Results
-from evaluation.report.rows import without_hash
+from evaluation.side_by_side.rows import without_hash
 
 _STYLES = ("solid", "dashed", "dotted")
 

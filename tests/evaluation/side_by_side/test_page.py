@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.report.page import write_comparison
 from evaluation.report.results import Results
-from evaluation.report.sides import run_names
+from evaluation.side_by_side.page import write_comparison
+from evaluation.side_by_side.sides import run_names
 
 
 def test_runs_of_the_same_name_are_told_apart() -> None:
