@@ -52,6 +52,9 @@ class Entry(NamedTuple):
     aim: Aim = "budget"
     per_sample: bool = True
     """Whether a sample's result is independent of the other samples of the call."""
+    direct: bool = True
+    """Whether it climbs the label's own loss on the very network attacked, so that what it leaves speaks for that
+    network's gradient; not where its images are made for other networks, or climb another loss."""
 
 
 _LENGTHS = ("linf", "l2", "l1")
@@ -64,16 +67,16 @@ TABLE: dict[str, Entry] = {
     # Gradient, fixed budget
     "fgsm": Entry(fgsm, _ALL, "gradients"),
     "bim": Entry(bim, _ALL, "gradients"),
-    "mifgsm": Entry(mifgsm, _ALL, "gradients"),
+    "mifgsm": Entry(mifgsm, _ALL, "gradients", direct=False),
     "pgd": Entry(pgd, _ALL, "gradients"),
-    "pgd-kl": Entry(kl_pgd, _ALL, "gradients"),
+    "pgd-kl": Entry(kl_pgd, _ALL, "gradients", direct=False),
     # Transfer
-    "nifgsm": Entry(nifgsm, TRANSFER_NORMS, "gradients"),
-    "difgsm": Entry(difgsm, TRANSFER_NORMS, "gradients"),
-    "tifgsm": Entry(tifgsm, TRANSFER_NORMS, "gradients"),
-    "sifgsm": Entry(sifgsm, TRANSFER_NORMS, "gradients"),
-    "vmifgsm": Entry(vmifgsm, TRANSFER_NORMS, "gradients"),
-    "si-ni-di-ti-fgsm": Entry(combined, TRANSFER_NORMS, "gradients"),
+    "nifgsm": Entry(nifgsm, TRANSFER_NORMS, "gradients", direct=False),
+    "difgsm": Entry(difgsm, TRANSFER_NORMS, "gradients", direct=False),
+    "tifgsm": Entry(tifgsm, TRANSFER_NORMS, "gradients", direct=False),
+    "sifgsm": Entry(sifgsm, TRANSFER_NORMS, "gradients", direct=False),
+    "vmifgsm": Entry(vmifgsm, TRANSFER_NORMS, "gradients", direct=False),
+    "si-ni-di-ti-fgsm": Entry(combined, TRANSFER_NORMS, "gradients", direct=False),
     # AutoAttack
     "apgd-ce": Entry(apgd_ce, _LENGTHS, "gradients"),
     "apgd-dlr": Entry(apgd_dlr, _LENGTHS, "gradients"),

@@ -12,7 +12,7 @@ from attacks.table import entry_of
 from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import wilson
 from evaluation.statistics.significance import beats
-from evaluation.under_attack.bound_attacks import same_ball, spends_budget, uses_gradients
+from evaluation.under_attack.bound_attacks import is_direct, same_ball, uses_gradients
 from evaluation.under_attack.outcomes import Outcome, bound
 from evaluation.under_attack.probes import FEWEST, enough
 
@@ -145,7 +145,7 @@ def _single_step_beats(
     single: str, iterated: str, attacks: Mapping[str, Attack], once: Outcome, often: Outcome
 ) -> Finding | None:
     both = attacks.get(single), attacks.get(iterated)
-    if not all(map(uses_gradients, both)) or not all(map(spends_budget, both)) or not same_ball(*both):
+    if not all(map(uses_gradients, both)) or not all(map(is_direct, both)) or not same_ball(*both):
         return None
     if not _beats(once, often):
         return None
@@ -174,7 +174,7 @@ def _gradients_are_beaten(name: str, outcomes: Mapping[str, Outcome], attacks: M
         and same_ball(attack, attacks[setting])
         and int(other.backwards.max()) > 1
     ]
-    if not any(spends_budget(attacks[setting]) for setting in iterated):
+    if not any(is_direct(attacks[setting]) for setting in iterated):
         return None
     white = [outcomes[setting] for setting in iterated]
     asked = outcome.attacked & torch.stack([other.clean.correct for other in white]).all(dim=0)

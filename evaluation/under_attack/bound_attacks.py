@@ -18,9 +18,9 @@ class Threat:
     """The budget at which gradient attacks are questioned, and what they left of it."""
 
     name: str
-    """The setting of the strongest of those that spend the budget; "pgd" where none does."""
+    """The setting of the strongest of those that are direct; "pgd" where none is."""
     attack: Attack
-    """Theirs, else PGD: the iterates of an attack that looks for the nearest image need not use the budget."""
+    """Theirs, else PGD: what other attacks leave, and how their loss rises, says nothing of the network's gradient."""
     norm: Norm
     eps: float
     survivors: Tensor
@@ -77,10 +77,14 @@ def uses_gradients(attack: object) -> bool:
     return not bound(attack, "targeted") and eps_of(attack) is not None
 
 
-def spends_budget(attack: object) -> bool:
-    """Whether an attack goes for the strongest image within the budget, not for the nearest that fools."""
+def is_direct(attack: object) -> bool:
+    """Whether an attack climbs the label's loss of the network at hand with all of its budget.
+
+    Only then does what it leaves, or the course of its loss, speak for the network's gradient: not where the nearest
+    image that fools is looked for, one that fools other networks too, or one with another answer than the clean one.
+    """
     entry = entry_of(attack)
-    return entry is not None and entry.aim == "budget"
+    return entry is not None and entry.aim == "budget" and entry.direct
 
 
 def same_ball(one: object, other: object) -> bool:
@@ -113,7 +117,7 @@ def _threat(names: list[str], outcomes: Mapping[str, Outcome], attacks: Mapping[
     assert eps is not None
     # Of equals, one that iterates: it can be asked for more steps.
     strongest = min(
-        (name for name in names if spends_budget(attacks[name])),
+        (name for name in names if is_direct(attacks[name])),
         key=lambda name: (int(outcomes[name].robust.sum()), not option_of(attacks[name], "steps")),
         default=None,
     )

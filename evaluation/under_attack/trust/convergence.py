@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from attacks import Attack, pgd
+from attacks.table import entry_of
 from evaluation.record.findings import Finding
 from evaluation.statistics.significance import beats
 from evaluation.under_attack.bound_attacks import Threat, eps_of, norm_of, option_of, scaled, with_options
@@ -66,7 +67,7 @@ def silent_findings(
             if bool(note.fooled.any()):
                 ledger.take(survivors.select(note.fooled), note.example[note.fooled], norm=norm, eps=eps)
             if lost > LOST * len(probes):
-                found.append(_silent(name, lost, len(probes)))
+                found.append(_silent(name, lost, len(probes), attack))
     return found
 
 
@@ -186,7 +187,10 @@ def _course(probes: Probes, threat: Threat) -> list[Finding]:
     moving = whole > 0
     share = float((last / whole)[moving].mean()) if bool(moving.any()) else 0.0
     if share > UNFINISHED and enough(int(moving.sum()), len(probes)):
-        found.append(_unfinished(threat, share))
+        further = _further(survivors, threat, start)
+        # A loss that rises to the end is no fault where the budget ends with the steps.
+        if float((further / whole)[moving].median()) > 1 + UNFINISHED:
+            found.append(_unfinished(threat, share))
     promised = _promised(survivors, threat)
     pointed = promised > 0
     if enough(int(pointed.sum()), len(probes)):
@@ -196,6 +200,12 @@ def _course(probes: Probes, threat: Threat) -> list[Finding]:
         if gain < IDLE:
             found.append(_idle(threat, gain))
     return found
+
+
+def _further(survivors: Probes, threat: Threat, start: Tensor) -> Tensor:
+    """(n,) rise of the loss by the attack with more steps, and with their length left to it."""
+    found = longer(threat)(survivors.classifier, survivors.images, survivors.labels, indices=survivors.indices)
+    return _loss(survivors, found) - start
 
 
 def _unfinished(threat: Threat, share: float) -> Finding:
@@ -220,12 +230,17 @@ def _idle(threat: Threat, gain: float) -> Finding:
     )
 
 
-def _silent(name: str, lost: int, total: int) -> Finding:
+def _silent(name: str, lost: int, total: int, attack: Attack) -> Finding:
+    entry = entry_of(attack)
+    meant = entry is not None and not entry.direct
     return Finding(
-        "warning",
+        "info" if meant else "warning",
         f"{name} loses what it has found",
         f"At {lost} of {total} images it tried one that fools, within the budget, and returned one that does not.",
-        "Let it keep the first or the best iterate instead of the last (silent success: Pintor et al., 2022).",
+        "It returns its last image, as is meant where others are to be fooled with it: attack with pgd as well for a "
+        "robust accuracy."
+        if meant
+        else "Let it keep the first or the best iterate instead of the last (silent success: Pintor et al., 2022).",
         code="silent-success",
     )
 
