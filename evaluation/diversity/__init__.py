@@ -1,1 +1,1 @@
-"""How varied generated images are."""
+"""Diversity of generated images: bins, support size, Vendi score, MS-SSIM, distances within classes."""

@@ -1,4 +1,4 @@
-"""How varied a batch of generated images is, from their features."""
+"""Diversity by mean pairwise distances of features, overall and within classes."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What rows on diversity show: few different images, images alike, regions of the data left out or overfilled."""
+"""Findings on diversity: few distinct images, similar images, regions of feature space over- or under-represented."""
 
 import math
 from collections.abc import Iterable, Mapping

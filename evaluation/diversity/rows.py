@@ -1,4 +1,4 @@
-"""How varied generated images are, as rows of a table."""
+"""The diversity of generated images as rows of a table."""
 
 import math
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Networks that images are looked at through, by name."""
+"""The feature extractors by name."""
 
 from collections.abc import Callable
 from functools import partial

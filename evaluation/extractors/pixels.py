@@ -1,4 +1,4 @@
-"""Images as they are: the extractor without a network."""
+"""Raw pixels as features: the extractor without a network."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""A network that nobody trained: the extractor for images of which no classes are known."""
+"""An untrained network with fixed random weights: the extractor for images without classes."""
 
 from functools import cache
 from itertools import pairwise
@@ -24,11 +24,11 @@ _SEED = 0
 
 
 def random_extractor(*, device: torch.device | str = "cpu") -> Extractor:
-    """Look through a small convolutional network with fixed random weights (Naeem et al., 2020): (N, 128), no classes.
+    """Make an extractor of a small random convolutional network (Naeem et al., 2020): features (N, 128), no classes.
 
-    It sees edges, textures and where they are, and what they mean as little as any untrained network; unlike pixels it
-    forgives a shift by a pixel. It needs neither labels nor a download, and is the same for all data, so that two
-    generators of different images may be compared with their own floors.
+    Its features are sensitive to edges, textures and their places, not to their meaning; unlike pixels they change
+    little under a shift by one pixel. It needs neither labels nor a download, and is the same for all data, so
+    generators of different images can be compared relative to their floors.
     """
     weights = {name: tensor.to(device) for name, tensor in _weights().items()}
 

@@ -1,1 +1,1 @@
-"""Features: what a network sees in images, and the geometry of their space."""
+"""Features of images by a network, and tools for their space: neighbours, moments, cells."""

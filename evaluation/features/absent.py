@@ -1,4 +1,4 @@
-"""Metrics that cannot be made of some images: each is an absent row with its reason, and the others stay."""
+"""Metrics that some images do not define: each becomes an absent row with its reason, without affecting the others."""
 
 import logging
 import math
@@ -12,7 +12,7 @@ from evaluation.features.seen import Row
 from evaluation.record.findings import Finding
 
 DEGENERATE = (ValueError, ArithmeticError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
-"""What images can cause. A TypeError, an AttributeError and the like are mistakes of ours and go through."""
+"""Exceptions that degenerate images can cause; others (TypeError, AttributeError, ...) are bugs and are not caught."""
 NO_VALUE = "these images do not define it: it would be 0 over 0"
 
 log = logging.getLogger("advgan")
@@ -20,7 +20,7 @@ log = logging.getLogger("advgan")
 
 @dataclass(frozen=True)
 class Made:
-    """Rows that could be made, and for each other metric the reason why not."""
+    """Rows of the metrics that could be computed, and for each other metric the reason why not."""
 
     rows: list[Row]
     absent: dict[str, Exception]
@@ -34,9 +34,9 @@ NOTHING = Made([], {})
 
 
 def made(rows_of: Callable[[Collection[str]], Iterable[Row]], words: Collection[str]) -> Made:
-    """Make the rows of some words of a group; where that fails, of each word by itself, so that one costs no other.
+    """Compute the rows of some metrics; where that fails, of each metric by itself, so that one failure costs no other.
 
-    `rows_of` takes the words that are wanted. A value that is no number is none.
+    `rows_of` takes the metrics' words and returns their rows. A NaN value counts as absent.
     """
     if not words:
         return NOTHING
@@ -53,7 +53,7 @@ def made(rows_of: Callable[[Collection[str]], Iterable[Row]], words: Collection[
 
 
 def absent_findings(absent: Mapping[str, Exception], *, extractor: str = "") -> list[Finding]:
-    """Say which metrics are not there and why, those with one reason together; too few images only explain."""
+    """Report absent metrics with their reasons, one finding per reason; an info for too few images, else a warning."""
     words: dict[tuple[bool, str], list[str]] = {}
     for word, error in absent.items():
         words.setdefault((isinstance(error, TooFewError), reason(error)), []).append(word)
@@ -71,7 +71,7 @@ def absent_findings(absent: Mapping[str, Exception], *, extractor: str = "") -> 
 
 
 def judged(what: str, judge: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings of a judge of rows; where these images give it nothing to judge by, one that says so."""
+    """Return the findings of `judge()`; where degenerate images make it fail, a finding that says so."""
     try:
         return list(judge())
     except DEGENERATE as error:

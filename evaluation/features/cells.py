@@ -1,4 +1,4 @@
-"""Cells: a partition of the space of features by k-means, in which two sets can be counted and compared."""
+"""Cells: a partition of feature space by k-means, in which two sets are counted and compared (NDB, C_T)."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from attacks.random import permutation
 from evaluation.features.features import as_double
 
 MOST_DIRECTIONS = 64
-"""Principal directions that cells are made in where there are more features, as in Meehan et al. (2020)."""
+"""Number of principal components to which features are reduced before k-means, as in Meehan et al. (2020)."""
 MOST_FITTED = 10_000
 """Samples that the cells are fitted to where there are more."""
 _FITTED = 1 << 21

@@ -1,4 +1,4 @@
-"""What an extractor's features show of itself: columns that never change, and a dependence on the batch."""
+"""Checks of an extractor by its features: constant columns, dependence on the batch, accuracy of a judge."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ ACCELERATED_TOLERANCE = 1e-4
 
 
 def extractor_findings(real: Features, fake: Features) -> list[Finding]:
-    """Judge the features of both sets: columns that are constant in one of them or in both."""
+    """Look for features (columns) that are constant in one of both sets or in both."""
     dead_real, dead_fake = constant_columns(real.values), constant_columns(fake.values)
     found = [_dead(real, int(dead_real.sum())), _frozen(real, int((dead_fake & ~dead_real).sum()))]
     return [finding for finding in found if finding is not None]

@@ -1,4 +1,4 @@
-"""Features: what a network sees in images. One pass gives all that the metrics of a generator need."""
+"""Extractors and the features they give: one pass over the images serves all metrics of a generator."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Look = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network that is looked through, with all that names it in a result.
+    """A feature extractor, with all that identifies it in a result.
 
     `function` takes images (N, C, H, W) in [0, 1], whose values are whole grey levels if `rounds`, and returns features
     (N, D) and class probabilities (N, classes). `digest` names the weights, `protocol` says how images were prepared.
@@ -32,9 +32,9 @@ class Extractor:
     confidence: float = 0.0
     """The least probability with which an image counts as one of its most probable class."""
     held_out: HeldOut | None = None
-    """Of a classifier that judges: how well it names images that it has not learnt from; None where nobody tried."""
+    """Accuracy on held-out images, where the extractor is a classifier; None: not measured."""
     is_foreign: bool = False
-    """Whether it is a user's own, of whose modes nothing is known: it is tried before its features are believed."""
+    """Whether it is a user's own: it is then tested for dependence on the batch."""
 
     @property
     def title(self) -> str:
@@ -43,13 +43,13 @@ class Extractor:
 
     @property
     def words(self) -> str:
-        """How it sees images, for protocols."""
+        """Its description in protocols."""
         return self.protocol or f"features of {self.title}"
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor saw in a set of images: `values` (N, D) and `probabilities` (N, classes)."""
+    """The output of an extractor on a set of images: `values` (N, D) and `probabilities` (N, classes)."""
 
     values: Tensor
     probabilities: Tensor
@@ -68,12 +68,12 @@ class Features:
 
     @property
     def sure(self) -> Tensor:
-        """Which images count as one of their most probable class: (N,) bool."""
+        """Whether the highest probability reaches `confidence`, so that the class counts: (N,) bool."""
         return self.probabilities.amax(dim=1) >= self.confidence
 
     @property
     def is_inception(self) -> bool:
-        """Whether the results may be called FID, KID and Inception score: by Inception, under whatever protocol."""
+        """Whether this is Inception-v3, under any protocol, so that results may be called FID, KID, Inception score."""
         return _is_inception(self.extractor)
 
     @property
@@ -83,7 +83,7 @@ class Features:
 
     @property
     def counts_classes(self) -> bool:
-        """Whether classes that it assigns can be counted: it knows some, and they are not Inception's of ImageNet."""
+        """Whether it predicts classes that can be counted: it has some, and they are not Inception's of ImageNet."""
         return self.has_classes and not self.is_inception
 
 
@@ -97,7 +97,7 @@ def single_class(features: Tensor) -> Tensor:
 
 
 def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_size: int = 128) -> Features:
-    """Look at each image once.
+    """Extract features, seeing each image once.
 
     `images` are float in [0, 1], one tensor (N, C, H, W) or an iterable of such batches, so that a generator's samples
     need never be in memory together. They are rounded to 8 bits first, as they would be in a file: the numbers are then
@@ -127,7 +127,7 @@ def extract(extractor: Extractor, images: Tensor | Iterable[Tensor], *, batch_si
 def classifier_extractor(
     classifier: Classifier, *, name: str | None = None, digest: str | None = None, held_out: HeldOut | None = None
 ) -> Extractor:
-    """Look through a classifier of the user's own domain: its features are what goes into its last linear layer.
+    """Make an extractor of a classifier: its features are the inputs of its last linear layer.
 
     `name` (by default the classifier's) goes into the names of the metrics, `digest` (by default of the weights) and
     what `held_out` says of its accuracy into the protocol. Raises ValueError where the network has no linear layer that
@@ -200,7 +200,7 @@ def check_features(real: Tensor, fake: Tensor, *, least: int) -> None:
 
 
 def _checked(images: Tensor) -> Tensor:
-    """Refuse what rounding to 8 bits would silently clip."""
+    """Raise ValueError unless images are float in [0, 1]: rounding to 8 bits would silently clip others."""
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"images must be float (N, C, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}"

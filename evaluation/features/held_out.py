@@ -1,4 +1,4 @@
-"""How well a classifier knows images that it has not learnt from: what its features are worth as a judge's."""
+"""The accuracy of a classifier on held-out images, which says how far its features can carry scores."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from evaluation.statistics.intervals import Estimate, wilson
 
 WEAK = 0.8
-"""Accuracy below which features are doubted: of five images the network takes one for what it is not."""
+"""Accuracy below which a classifier counts as a weak judge: one image of five is misclassified."""
 
 
 class HeldOut(NamedTuple):
@@ -17,7 +17,7 @@ class HeldOut(NamedTuple):
     correct: int
     images: int
     commonest: int
-    """Images of the class that has most: what a network that knows nothing gets right at best."""
+    """Images of the most frequent class: what always predicting that class gets right."""
     called: str = "held-out images"
 
     @classmethod
@@ -34,12 +34,12 @@ class HeldOut(NamedTuple):
 
     @property
     def guess(self) -> float:
-        """What always naming the commonest class would reach."""
+        """The accuracy of always predicting the most frequent class."""
         return self.commonest / self.images if self.images else 1.0
 
     @property
     def is_weak(self) -> bool:
-        """Whether it errs too often, is not known to, or might as well have guessed."""
+        """Whether the accuracy is below WEAK, unknown, or not significantly above `guess`."""
         found = self.accuracy
         return not (found.value >= WEAK and found.low > self.guess)
 

@@ -1,4 +1,4 @@
-"""Mean and covariance of features that stream by: what the Fréchet distance needs, without the features."""
+"""Streaming mean and covariance of features: all that the Fréchet distance needs."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours among features: exact, in tiles, so that no matrix of all distances is ever whole in memory."""
+"""Exact nearest neighbours among features, computed in tiles, so the full distance matrix is never in memory."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def nearest_others(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def others(cloud: Cloud, k: int) -> tuple[Tensor, Tensor]:
-    """`nearest_others` of a cloud with distances squared and in the cloud's own scale; each pair is measured once."""
+    """`nearest_others` of a cloud, as squared distances in the cloud's scale; each pair is computed once."""
     _check_k(k, len(cloud) - 1)
     found = _Found(cloud, cloud, k)
     for rows, columns in _upper_triangle(parts(len(cloud), tile_size(cloud))):
@@ -52,7 +52,7 @@ def repeated(features: Tensor) -> Tensor:
 
 
 class _Found:
-    """The nearest columns of each row among those looked at so far, by squared distance."""
+    """The k nearest columns of each row among the tiles seen so far, by squared distance."""
 
     def __init__(self, left: Cloud, right: Cloud, k: int) -> None:
         self.left, self.right, self.k = left, right, k
@@ -61,7 +61,7 @@ class _Found:
         self.indices = torch.full((len(left), k), -1, dtype=torch.int64, device=device)
 
     def look(self, seen: Tile) -> None:
-        """Take what is nearer than the k-th so far. Entries at infinity are left out: a sample and itself."""
+        """Update with a tile; entries at infinity (a sample and itself) are left out."""
         limits = self._limits(seen.rows)
         rows = (seen.lower.amin(dim=1) < limits).nonzero().flatten()
         lower = seen.lower[rows]
@@ -80,12 +80,12 @@ class _Found:
         self._take(seen, rows[row], column)
 
     def _limits(self, rows: slice) -> Tensor:
-        """What a new neighbour must be below; nothing is where all k so far are repeats of the sample."""
+        """The squared distances below which a column is a new neighbour: the k-th so far; -inf where that is 0."""
         limits = self.squared[rows, -1]
         return torch.where(limits > 0, limits, -torch.inf)
 
     def _take(self, seen: Tile, rows: Tensor, columns: Tensor) -> None:
-        """Settle (P,) pairs of a tile exactly, and keep of each row the k nearest."""
+        """Compute the exact distances of (P,) pairs of a tile, and keep the k nearest of each row."""
         rows, columns = rows + seen.rows.start, columns + seen.columns.start
         squared, order = squared_distances(self.left, rows, self.right, columns).sort()
         rows, by_row = rows[order].sort(stable=True)
@@ -104,7 +104,7 @@ class _Found:
 
 
 def _upper_triangle(blocks: list[slice]) -> Iterator[tuple[slice, slice]]:
-    """The diagonal first: it gives every sample some neighbours, so that few others need to be looked at closely."""
+    """Pairs of blocks, the diagonal first: it gives every sample near neighbours, so few later pairs are computed."""
     yield from zip(blocks, blocks, strict=True)
     for number, rows in enumerate(blocks):
         for columns in blocks[number + 1 :]:

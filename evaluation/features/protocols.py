@@ -1,4 +1,4 @@
-"""Four ways in which papers compute scores with Inception-v3, by name; their numbers are not comparable.
+"""Four published protocols for scores with Inception-v3, by name; their numbers are not comparable.
 
 What a protocol fixes: how an image reaches the network, how features become moments, how images are split for the
 Inception score and drawn for the kernel distance, and how many images are usual.
@@ -35,7 +35,7 @@ class KernelRule:
     seed: int | None
     """Of numpy's RandomState; None: the source draws from the global generator, so no run can be had again."""
     shrinks: bool
-    """Whether subsets become smaller where there are fewer images; else that is refused."""
+    """Whether subsets shrink where there are fewer images than `size`; else ValueError."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the scores of a generator are made of: real, generated and held-out images as one extractor saw them."""
+"""The input of all scores of a generator: real, generated and held-out images with the features of one extractor."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ Row = tuple[str, Estimate, int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A set of images as one extractor saw it, each once."""
+    """A set of images with the features of one extractor."""
 
     features: Features
     labels: Tensor | None = None
@@ -26,9 +26,9 @@ class Sample:
     digest: str = ""
     """Names the content."""
     drawn_from: int = 0
-    """Images of which these are a random draw; 0: they are all there are."""
+    """Size of the set of which these are a random draw; 0: they are the whole set."""
     asked: str = ""
-    """Which classes a conditional generator was asked for, in words."""
+    """How the classes of a conditional generator were drawn, in words."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -41,13 +41,13 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A generator's images with those that they are held against, seen by one extractor."""
+    """A generator's images and the real images they are compared with, all with the features of one extractor."""
 
     real: Sample
     """Of the training images."""
     fake: Sample
     held_out: Sample | None = None
-    """Real images that the generator was not trained on: the control of every test for copies."""
+    """Real images that the generator was not trained on: the control in tests of memorisation."""
     classes: tuple[str, ...] = ()
     """Names of the class numbers of `labels`, and of the extractor's classes where it is a classifier of the data."""
     seed: int = 0

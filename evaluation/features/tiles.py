@@ -1,9 +1,9 @@
-"""Distances between two sets of features, tile by tile: fast in float32, with a bound on what rounding may do.
+"""Distances between two sets of features, tile by tile: fast in float32, with a bound on the rounding error.
 
-A matrix product gives the squared distances of a tile at once, |x|^2 + |y|^2 - 2 x.y, but cancels. So a tile holds
-lower bounds, the true values lying at most the slack above, and whoever has to decide by a distance settles in float64,
-from the differences of the features themselves, the few pairs that the bounds leave open. Decisions are then those of
-float64, whatever the precision that torch is set to.
+A matrix product gives the squared distances of a tile at once, |x|^2 + |y|^2 - 2 x.y, but suffers from cancellation. So
+a tile holds lower bounds; the true values are at most the slack above. The few pairs that these bounds leave undecided
+are computed in float64 from the differences of the features. Decisions are then those of float64, whatever the
+precision that torch is set to.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _EXACT_AT_ONCE = 1 << 17
 
 @dataclass(frozen=True)
 class Cloud:
-    """A set of features (N, D), and in float32 what is left of them when the centre is taken off, scaled to about 1."""
+    """A set of features (N, D), with a float32 copy that is centred and scaled to about 1."""
 
     features: Tensor
     centre: Tensor

@@ -1,1 +1,1 @@
-"""How near generated images are to real ones, as distances between distributions."""
+"""Distances between the distributions of real and generated features: FID, KID, CMMD, MIND and their companions."""

@@ -1,8 +1,8 @@
-"""How much of the noise of two samples their classes make, and how much of that is left by how they were drawn.
+"""The sampling noise of a distance, split into noise between and within classes, given how the images were drawn.
 
-The generator that a floor is about draws the classes in the shares of the real images. So the numbers of each class
-among all real images are no noise, and of a part of them they are some; a set whose classes were dealt out, by a
-stratified split or in turn, has no such noise either. What is left is noise within classes (Cochran, 1977).
+The floor is about a generator whose class frequencies are those of the real images. So the class counts of the whole
+real set are no noise, those of a random part of it are; sets whose classes were dealt out (by a stratified split, or in
+turn) have none either. What remains is noise within classes (Cochran, 1977).
 """
 
 import math
@@ -17,7 +17,7 @@ from torch import Tensor
 from evaluation.features.moments import centred
 
 _EVEN = 0.01
-"""Classes that agree with the real shares better than this share of independent draws would were dealt out."""
+"""Probability under independent draws below which class counts are so even that they must have been dealt out."""
 _ROUNDING = 1e-10
 """Of the largest eigenvalue."""
 

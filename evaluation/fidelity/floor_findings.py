@@ -1,4 +1,4 @@
-"""Distances that lie below what even a perfect generator scores: then something about the draws is not as assumed."""
+"""Findings on distances below their floor: the expectation for a perfect generator at these sample sizes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from evaluation.statistics.intervals import Estimate
 
 
 def below_floor_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
-    """Warn of each distance whose whole interval is below its floor: that of its sizes, or 0 of what has no bias."""
+    """Warn of each distance whose whole interval lies below its floor (0 for unbiased distances)."""
     real = seen.real.features
     known = {metric: (estimate, samples) for metric, estimate, samples, _ in rows}
     told = []
@@ -41,7 +41,7 @@ def below_floor_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
 
 
 def _floor_at(floor: Estimate | None, num_real: int, num_fake: int, samples: int) -> Estimate | None:
-    """The floor of another number of images than the generated ones."""
+    """Rescale the floor to `samples` images in place of the generated ones, in proportion to 1/N + 1/M."""
     if floor is None:
         return None
     growth = (1 / num_real + 1 / samples) / (1 / num_real + 1 / num_fake)

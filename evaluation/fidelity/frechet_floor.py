@@ -1,9 +1,9 @@
-"""What a perfect generator scores: the expected Fréchet distance between two samples of one Gaussian.
+"""The floor of the Fréchet distance: its expectation for a perfect generator, between two samples of one Gaussian.
 
-The trace of the root is the moment of order 1/2 of a product of two independent Wishart matrices and fixed ones, whose
-law is a free product of h^2, h being the population's eigenvalues, and two Marchenko-Pastur laws (Voiculescu, 1987).
-On the negative half-line that is one explicit integral, and so is what real entries add to the trace at any size (Bai
-and Silverstein, 2004). Nothing is simulated or iterated.
+The trace of the root is the moment of order 1/2 of a product of two independent Wishart matrices and fixed ones. Its
+limiting spectral distribution is the free multiplicative convolution of h^2, h being the population's eigenvalues, and
+two Marchenko-Pastur distributions (Voiculescu, 1987). On the negative half-line that is one explicit integral, as is
+the correction for real entries (Bai and Silverstein, 2004). Nothing is simulated or iterated.
 """
 
 import math
@@ -28,14 +28,14 @@ Its integrand falls like v^(1/2) towards 0 and like v^(-3/2) at the far end: onl
 
 
 def frechet_floor(real_features: Tensor, num_fake: int, noise: ClassNoise = INDEPENDENT) -> float:
-    """Predict the distance that a perfect generator would score with `num_fake` samples against these real ones."""
+    """Predict the distance of a perfect generator with `num_fake` samples from these real features (N, D)."""
     return frechet_floor_estimate(real_features, num_fake, noise).value
 
 
 def frechet_floor_estimate(real_features: Tensor, num_fake: int, noise: ClassNoise = INDEPENDENT) -> Estimate:
-    """The floor that real features (N, D) tell, and how well they tell it: see `floor_from_covariance`.
+    """Estimate the floor from real features (N, D), with its interval: see `floor_from_covariance`.
 
-    `noise` says how their classes, and those of the fakes, were drawn, and what their fourth moments are.
+    `noise` holds how the classes of both sets were drawn, and the fourth moments of the real features.
     """
     count = len(real_features)
     _check(count, num_fake)

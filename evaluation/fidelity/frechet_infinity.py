@@ -1,8 +1,8 @@
-"""The Fréchet distance of infinitely many samples: what is left when the bias of finite sets is taken off.
+"""The Fréchet distance extrapolated to infinitely many samples, which removes the bias of finite sets.
 
-Distances of smaller and smaller disjoint parts of both sets lie on a line in 1/N whose value at 0 is the limit (Chong
-and Forsyth, 2020). That line is straight only where N is many times D. Here its abscissa is the floor at each size,
-which falls as 1/N in the end and bends before it much as the distance does, so that parts may be as small as D.
+Distances of ever smaller disjoint parts of both sets lie on a line in 1/N whose intercept is the limit (Chong and
+Forsyth, 2020). The line is straight only where N is many times D. Here the abscissa is the floor at each size, not
+1/N: it is proportional to 1/N for large N and bends before much as the distance does, so parts may be as small as D.
 """
 
 import math
@@ -129,10 +129,10 @@ def _mean_distance(real: Tensor, fake: Tensor, quarters: list[list[Tensor]], sha
 
 
 def _dealt(count: int, seed: int, stream: int) -> list[Tensor]:
-    """Rows of each quarter: of every four rows in a row each quarter gets one, at random.
+    """Split rows into quarters: of every four consecutive rows each quarter gets one, at random.
 
-    Images that are sorted by class stay as evenly spread over the classes as they were. A quarter that was free to draw
-    would have a noise in its classes that a balanced whole lacks, and the line would be bent by that.
+    Rows sorted by class stay as evenly spread over the classes as they were. A random quarter of a balanced set would
+    have noise in its class counts that the whole set lacks, which would bend the line.
     """
     starts = torch.arange(0, count, SHARES[-1])
     rows = starts[:, None] + uniform(seed, starts, (SHARES[-1],), stream=stream).argsort(dim=1)
@@ -140,12 +140,12 @@ def _dealt(count: int, seed: int, stream: int) -> list[Tensor]:
 
 
 def _dealt_at_random(count: int, seed: int, stream: int) -> list[Tensor]:
-    """Rows of each quarter, whatever their order: independent draws stay so."""
+    """Split rows into random quarters, so that independent draws stay independent."""
     return [part.sort().values for part in permutation(seed, count, stream=stream).tensor_split(SHARES[-1])]
 
 
 def _line(floors: Vector) -> tuple[Vector, Vector]:
-    """What distances are to be added up with for the line's value at 0, and for its slope.
+    """Weights of the distances (least squares) that give the line's intercept, and those that give its slope.
 
     Weighted by the size of the parts, as the mean distance of g parts has g times the variance at equal distributions.
     """

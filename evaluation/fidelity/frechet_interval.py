@@ -1,9 +1,10 @@
-"""The interval of the Fréchet distance: from the pull of each image on it, without computing it again.
+"""The interval of the Fréchet distance, from the influence of each image on it, without recomputing the distance.
 
-The pull of an image x is the distance's derivative when x gets more weight: with G the optimal map between the two
-Gaussians it is 2 x.(m1 - m2) + |x|^2 - x'Gx about the mean. Its variance over N (the infinitesimal jackknife, Jaeckel,
-1972) is the distance's variance where the distributions differ; where they do not, the distance is a quadratic form of
-noise, whose variance any jackknife counts twice (Efron and Stein, 1981). The second count is taken off.
+The influence ("pull") of an image x is the derivative of the distance with respect to its weight: with G the optimal
+transport map between the two Gaussians it is 2 x.(m1 - m2) + |x|^2 - x'Gx about the mean. Its variance over N (the
+infinitesimal jackknife, Jaeckel, 1972) is the distance's variance where the distributions differ. Where they are equal
+the distance is a quadratic form of noise, whose variance any jackknife counts twice (Efron and Stein, 1981); the
+surplus is subtracted.
 """
 
 import math
@@ -24,12 +25,13 @@ from evaluation.statistics.intervals import UNKNOWN, Estimate, student
 LEAST = 8
 """Rows of each set for an interval."""
 MOST = 4096
-"""Rows whose pull is computed, drawn at random from more: they tell a variance to a few per cent."""
+"""Rows whose influence is computed, drawn at random from more: enough to estimate a variance to a few per cent."""
 _DOUBLE = 0.45
 """Share of the jackknife's variance that is taken off at most: half is counted twice for many rows of one distribution,
 less with few rows, where the distance is no quadratic form any more."""
 _SHRUNK = 1.15
-"""Samples' roots add up to less than the population's: by that much the quadratic variance was measured larger."""
+"""Measured factor by which the quadratic variance exceeds its estimate, since sample roots are smaller than the
+population's."""
 _ROUNDING = 1e-7
 
 
@@ -41,7 +43,7 @@ class Noise(NamedTuple):
 
 
 class Pulls(NamedTuple):
-    """What rows of the real and of the fake set pull at the distance, and the eigenvalues of (S1 S2)^(1/2)."""
+    """Influences of rows of the real and the fake set on the distance, and the eigenvalues of (S1 S2)^(1/2)."""
 
     real: Tensor
     fake: Tensor
@@ -81,9 +83,9 @@ def frechet_noise(real_features: Tensor, fake_features: Tensor, *, seed: int = 0
 
 
 def pulls(real_features: Tensor, fake_features: Tensor, *, seed: int = 0, most: int = MOST) -> Pulls:
-    """Compute how each row pulls at the distance; of more than `most` rows of a set, some at random.
+    """Compute the influence of each row on the distance; of more than `most` rows of a set, for a random part.
 
-    The pull is the derivative by the weight of the row among N of equal weight, times N, up to a constant.
+    The influence is the derivative with respect to the row's weight, times N, up to a constant.
     """
     real, fake = as_double(real_features), as_double(fake_features)
     check_features(real, fake, least=2)

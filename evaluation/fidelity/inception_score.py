@@ -1,4 +1,4 @@
-"""The Inception score: how sure a classifier is of each image, and how varied its answers are."""
+"""The Inception score: exp of the mutual information between an image and its predicted class."""
 
 import math
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""A kernel over all pairs of samples, read once: what its sums by row, by column and of squares are."""
+"""Sums of a kernel matrix by row, by column and of squares, from one pass over all pairs of samples."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """MIND, the Monge Inception distance: the sliced Wasserstein distance of features, scaled by three times their number.
 
 Along a direction the optimal coupling matches ranks, so a sort gives the squared distance, and a running sum along the
-ranks its dual potentials, which say how each sample pulls at the distance.
+ranks its dual potentials, which are the samples' influences on the distance.
 """
 
 import math
@@ -23,7 +23,7 @@ _CHUNK = 64
 
 
 class _Coupling(NamedTuple):
-    """Which ranks of two sorted sets of n and m are matched: K pieces with their masses, in order."""
+    """The optimal coupling of two sorted sets of n and m: K pieces of matched ranks with their masses, in order."""
 
     real: Tensor
     fake: Tensor
@@ -33,7 +33,7 @@ class _Coupling(NamedTuple):
 class _Sliced(NamedTuple):
     value: float
     jackknife: float
-    """Its variance by the pulls of the samples."""
+    """Its variance by the infinitesimal jackknife."""
 
 
 def mind(real_features: Tensor, fake_features: Tensor, *, seed: int = 0, num_directions: int = NUM_DIRECTIONS) -> float:

@@ -1,7 +1,7 @@
-"""The eigenvalues of a covariance behind those of its sample, which are spread wider the fewer the rows are.
+"""Estimate the eigenvalues of a population covariance from those of a sample, which are spread wider for few rows.
 
-The equation of Marchenko and Pastur (1967) is linear in the law of the population's eigenvalues once the sample's
-Stieltjes transform is known, so the law is a non-negative least-squares fit (after El Karoui, 2008).
+The Marchenko-Pastur (1967) equation is linear in the distribution of the population's eigenvalues once the sample's
+Stieltjes transform is known, so that distribution is found by non-negative least squares (after El Karoui, 2008).
 """
 
 from typing import NamedTuple

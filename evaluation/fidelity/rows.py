@@ -123,10 +123,10 @@ def _reached(seen: Seen, held_out: Sample) -> Row:
 
 
 def as_if_drawn(held_out: Sample, real_labels: Tensor | None, most: int, seed: int) -> Tensor:
-    """Which held-out images stand for generated ones: `most` of them, or until a class whose turn it is has no more.
+    """Select held-out images in place of generated ones: `most` of them, or until a drawn class has none left.
 
-    Their classes are independent draws in the real shares, as a generator's are. The split that set them aside took the
-    same share of each class, so that all of them, or any share of all, are nearer to the others than draws can be.
+    Their classes are drawn independently with the real frequencies, as a generator's are. The stratified split took the
+    same share of every class, so a plain subset would be nearer to the training images than independent draws are.
     """
     order = permutation(seed, len(held_out), stream=2)
     if real_labels is None or held_out.labels is None:

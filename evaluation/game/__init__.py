@@ -1,1 +1,1 @@
-"""The game of a trained GAN: its discriminator, its gradients, its distance from equilibrium."""
+"""Diagnostics of a trained GAN's game: its discriminator, its gradients, its distance from equilibrium."""

@@ -1,4 +1,4 @@
-"""How the game of a GAN stands, as plain numbers from what its discriminator says: one row of the log."""
+"""Diagnostics of a GAN's game from its discriminator's logits, as plain numbers for one row of the log."""
 
 import math
 
@@ -12,9 +12,10 @@ from evaluation.statistics.welch import difference_of_means
 
 
 def balance(judged: Judgements, *, loss: str) -> dict[str, float | None]:
-    """Everything that logits tell, under the words of `discriminator_scores`; `loss` names the entry of LOSSES.
+    """Compute all diagnostics of logits, under the words of `discriminator_rows`; `loss` names the entry of LOSSES.
 
-    What a critic without a zero cannot say is left out under `wasserstein`.
+    Probabilities, accuracies and the generator's equilibrium are left out under `wasserstein`, whose critic is
+    determined only up to a constant.
     """
     train, held_out, fake = (logits.double() for logits in (judged.train, judged.held_out, judged.fake))
     entry = LOSSES[loss]

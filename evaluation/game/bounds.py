@@ -1,13 +1,13 @@
-"""Bounds that healthy trainings keep, and beyond which the rows and the alarms of a GAN's game both speak."""
+"""Thresholds of warnings on a GAN's game, shared by the findings of an evaluation and the alarms of a training."""
 
 VANISHED = 1e-6
-"""Norm of the generator's whole gradient at which Adam's own epsilon, 1e-8 a weight, begins to rule the step."""
+"""Norm of the generator's whole gradient below which Adam's epsilon of 1e-8 per weight dominates the step."""
 
 UNHEARD = 0.01
-"""Weight of a fake in the gradient of the minimax loss, D(G(z)), below which it teaches nothing."""
+"""D(G(z)), a fake's weight in the gradient of the minimax loss, below which it hardly trains the generator."""
 
 HOPPING = 0.3
-"""Share of the same latents that change class from look to look."""
+"""Share of fixed latents whose image changes class between two consecutive checks of a training."""
 
 SHIFTED = 0.25
 """Distance of the same latents in eval and in train mode, in mean distances of two real images; healthy runs on MNIST

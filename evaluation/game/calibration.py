@@ -1,4 +1,4 @@
-"""Whether the probabilities of a discriminator are probabilities: reliability, calibration error and Brier score.
+"""Calibration of a discriminator's probabilities: reliability curve, calibration error and Brier score.
 
 Real and fake images count as equally frequent whatever their numbers, as the discriminator's loss has them. Under the
 cross-entropy losses sigmoid(logit) should then be the share of real images among all that get this logit.
@@ -19,7 +19,7 @@ BINS = 15
 
 
 class Reliability(NamedTuple):
-    """What was said and what was so, by bins of the probability that an image is real: (BINS,) float64 each.
+    """Predicted probability of "real" and observed frequency, by bins of the probability: (BINS,) float64 each.
 
     NaN in a bin without images.
     """

@@ -1,4 +1,4 @@
-"""Whether a generator draws the same in eval mode, in train mode, and before averaging."""
+"""Comparison of a generator's images in eval mode, in train mode, and of the averaged and live weights."""
 
 from copy import deepcopy
 from typing import NamedTuple

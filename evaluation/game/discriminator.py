@@ -1,4 +1,4 @@
-"""What a GAN's discriminator tells: how well it separates, whom it remembers, how far the game is from its end."""
+"""Scores of a GAN's discriminator from its logits: separation, memorisation, distance from equilibrium."""
 
 import math
 from collections.abc import Callable
@@ -54,7 +54,7 @@ View = Callable[[Tensor], Tensor]
 
 
 class Answers(NamedTuple):
-    """What a discriminator says of images: logits (N,), and of the first of them the norms of its gradient."""
+    """A discriminator's logits (N,) on images, and its gradient norms at the first of them."""
 
     logits: Tensor
     gradient_norms: Tensor
@@ -73,7 +73,7 @@ def view_of(generator: Generator, *, packing: int = 1) -> View:
 
 
 def shown(generator: Generator, signed: Tensor, *, packing: int = 1) -> Tensor:
-    """The same of signed images (N, C, H, W), differentiable."""
+    """Convert signed images (N, C, H, W) to the discriminator's input (pyramids, packs), differentiably."""
     whole = signed[: len(signed) // packing * packing]
     return packed(generator.exhibit(whole) if isinstance(generator, Practising) else whole, packing)
 

@@ -1,4 +1,4 @@
-"""Verdicts on a discriminator: the ways in which adversarial training is known to fail, read off its logits."""
+"""Findings on a discriminator from its logits: diverged, dead, inverted, saturated, balanced, overfitting."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Discriminators fitted to a generator that stands still, on copies of what was trained."""
+"""Train new discriminators (or copies of the trained one) against a frozen generator."""
 
 import math
 from copy import deepcopy
@@ -23,7 +23,7 @@ FIT_NOISE = 1 << 40
 CHOICE_NOISE = 1 << 41
 """Index of the first sample by which the best of them is chosen."""
 CHOICES = 8
-"""Times at which a fitted discriminator is looked at, evenly over its steps; the start is one more."""
+"""Number of evenly spaced validations while a discriminator is fitted, beside the one at the start."""
 DROPOUT = 1 << 12
 """Stream of attacks.random for dropout, one a step from here on."""
 

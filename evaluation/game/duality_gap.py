@@ -1,4 +1,4 @@
-"""The duality gap of a GAN (Grnarova et al., 2019): what either player could still gain if the other stood still."""
+"""The duality gap of a GAN (Grnarova et al., 2019): what either player could still gain with the other one frozen."""
 
 import math
 from copy import deepcopy

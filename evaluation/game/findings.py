@@ -1,4 +1,4 @@
-"""Verdicts on the game of a GAN, read off the rows of `game_rows`: each needs its whole interval beyond a bound."""
+"""Findings on a GAN's game from the rows of `game_rows`; each needs its whole interval beyond a threshold."""
 
 import math
 from collections.abc import Iterable, Mapping

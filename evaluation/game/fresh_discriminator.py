@@ -1,4 +1,4 @@
-"""The divergence that a new discriminator sees: without it a lazy discriminator passes for a good generator."""
+"""A bound on the Jensen-Shannon divergence by a newly trained discriminator: the GAN's own may be under-trained."""
 
 import math
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from evaluation.statistics.intervals import Estimate
 
 
 class Fresh(NamedTuple):
-    """What a freshly trained discriminator says of images that it never saw."""
+    """The bound and the logits of a newly trained discriminator on images that it was not trained on."""
 
     bound: Estimate
     """Of the Jensen-Shannon divergence, in nats, in [0, ln 2]."""
@@ -29,7 +29,7 @@ class Fresh(NamedTuple):
 
 
 UNSEEN = 1 << 42
-"""Index of the first fake that is only judged."""
+"""Sample index of the first fake that only tests the discriminator: none of them is used in its training."""
 FEWEST = 20
 
 
@@ -39,8 +39,8 @@ def fresh_divergence(
     """Train a new discriminator against the frozen generator and bound the divergence (Arjovsky and Bottou, 2017).
 
     It has the architecture of the GAN's own, learns from `train`, is chosen by one half of `held_out` and bounds on the
-    other one, with as many fakes that nobody saw. The true value of the interval is what this discriminator would reach
-    on endless images; that in turn is below the divergence itself. A function of the seed; the GAN stays untouched.
+    other one, with as many unseen fakes. The interval covers the bound that this discriminator would reach on
+    infinitely many images, which is at most the divergence itself. A function of the seed; the GAN is not changed.
     Raises ValueError for fewer than 20 held-out images, for a baseline, and where it gives no finite logits.
     """
     if len(held_out) < FEWEST:

@@ -1,4 +1,4 @@
-"""What a discriminator's last hidden layer holds of images; classes, codes and transfer are read from it."""
+"""Features of images in a discriminator's last hidden layer, from which classes, codes and probes are computed."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Largest singular values by the name of their layer, for a table or a chart, and how they grew in training."""
+"""Spectral norms (largest singular values) of the weights by layer, and their growth in training."""
 
 from collections.abc import Sequence
 from statistics import median

@@ -1,4 +1,4 @@
-"""The looks at a GAN's training up to one of them, and what alarms ask of them."""
+"""The periodic evaluations (looks) in a GAN's training log, and what its alarms need from them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 Row = dict[str, Any]
 
 LASTING = 3
-"""Looks on end for what may pass by itself."""
+"""Consecutive looks before an alarm about what may be temporary."""
 CERTAIN = 2
-"""Looks on end for what no healthy training shows once."""
+"""Consecutive looks before an alarm about what healthy training does not show."""
 LEARNING = 20_000
-"""Images that the discriminator sees before a want of variety counts: an untrained generator draws one grey image."""
+"""Real images seen by the discriminator before low diversity counts: an untrained generator draws one grey image."""
 
 
 class History(NamedTuple):
-    """All looks up to one, oldest first, and the loss that is played."""
+    """The looks of a training so far, oldest first, and its adversarial loss (a name of LOSSES)."""
 
     looks: Sequence[Row]
     loss: str
@@ -34,10 +34,10 @@ class History(NamedTuple):
 
     @property
     def nears(self) -> bool:
-        """Whether each of the last looks brought the best distance so far.
+        """Whether each of the last `LASTING` looks has the smallest distance so far: training still improves.
 
-        So does a generator that learns slowly, as the presets of WGAN do at one step for five of the critic's; one that
-        has collapsed goes round instead, or stands.
+        A slow generator does so too, as in the WGAN presets with one step for five of the critic's; a collapsed one
+        oscillates or stagnates.
         """
         distances = [row["distance"] for row in self.looks]
         late = range(max(1, len(distances) - LASTING), len(distances))
@@ -45,10 +45,10 @@ class History(NamedTuple):
 
 
 def by_one_judge(rows: Sequence[Row], judge: str | None = None) -> list[Row]:
-    """The looks among the rows of a log that were judged by `judge`, or else by the judge of the last look.
+    """The looks among the rows of a log that used the extractor `judge`, by default that of the last look.
 
-    Distances and classes that two networks see are not of one scale: a run that goes on beside another judge begins its
-    comparisons anew. Logs of before judges were named in them agree with each other alone.
+    Distances and classes of two extractors are not comparable, so a run continued with another one starts its
+    comparisons anew. Rows of older logs, which do not name the extractor, are compared among themselves only.
     """
     looks = [row for row in rows if "distance" in row]
     wanted = looks[-1].get("judge") if looks and judge is None else judge

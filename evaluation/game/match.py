@@ -1,4 +1,4 @@
-"""A trained GAN with the images that its game is judged by; each passes the discriminator once."""
+"""A trained GAN with the images on which its discriminator is evaluated, each in one pass."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ GRADIENTS = 256
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Match:
-    """What rows on a game are made from. The networks are used in eval mode and left as they were."""
+    """The inputs of the rows on a game. The networks are used in eval mode; their mode is restored."""
 
     gan: TrainedGan
     train: ImageSet
@@ -32,11 +32,11 @@ class Match:
     labels: Tensor | None = None
     """(N,): the classes that a conditional generator was asked for."""
     extractor: Extractor | None = None
-    """What sees images, for rows on how the generator draws; without it there are none."""
+    """Computes features and classes for rows that compare generated images; None leaves those rows out."""
     real: Features | None = None
-    """Of training images, seen by it."""
+    """Features of training images under `extractor`."""
     fit: FitConfig = field(default_factory=FitConfig)
-    """Of discriminators and generators that are fitted: the costly rows."""
+    """How discriminators and generators are trained for the `COSTLY` rows."""
     batch_size: int = 256
     seed: int = 0
 
@@ -56,7 +56,7 @@ class Match:
 
     @cached_property
     def judged_train(self) -> ImageSet:
-        """In a random order: a discriminator with batch norm must not see a class at a time."""
+        """Training images in a random order: with batch norm, a batch of a single class would change the logits."""
         return self.train.draw(len(self.fakes), self.seed)
 
     @cached_property
@@ -85,7 +85,7 @@ class Match:
 
     @property
     def finite_judgements(self) -> Judgements:
-        """The same, for what is computed from them; raises ValueError where one is not finite too."""
+        """`judgements`; raises ValueError also where a logit is not finite."""
         if not self.judgements.finite:
             raise ValueError("the discriminator gives NaN or infinite logits: its training has diverged")
         return self.judgements

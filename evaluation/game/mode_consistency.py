@@ -1,4 +1,4 @@
-"""Rows on whether a generator draws the same in eval mode, in train mode, and before averaging, with intervals."""
+"""Whether a generator draws alike in eval mode, in train mode, and before weight averaging; with intervals."""
 
 import math
 
@@ -11,10 +11,10 @@ BATCH = 32
 
 
 def moved(first: Tensor, second: Tensor, *, unit: float, batch_size: int = 1) -> Estimate:
-    """Mean distance of features (N, D) of the same latents drawn in two ways, in units of the distance of two reals.
+    """Mean distance between features (N, D) of the same latents drawn in two ways, in units of `unit`.
 
     Images of one batch of train mode depend on each other, so the interval is about means of batches of `batch_size`;
-    what fills no batch is left out. The unit counts as known.
+    an incomplete last batch is left out. `unit`, the mean distance of two real images, is treated as exact.
     """
     apart = (first.double() - second.double()).norm(dim=1).cpu() / unit
     whole = apart[: len(apart) // batch_size * batch_size]

@@ -1,4 +1,4 @@
-"""Gradients of both players' parameters, as training would see them now, on copies."""
+"""Gradient norms of the generator and the discriminator at a checkpoint, computed on copies."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -21,10 +21,10 @@ BATCHES = 16
 
 
 class PlayerGradients(NamedTuple):
-    """Euclidean norms of the gradient of all parameters of a player, a batch each, and what is no number in them."""
+    """Euclidean norms of the whole gradient of each network, one per batch, and the count of non-finite entries."""
 
     generator: Tensor
-    """(B,) float64, not finite where a gradient is not: nothing is masked."""
+    """(B,) float64; NaN or infinite where an entry of the gradient is."""
     discriminator: Tensor
     broken: int
     """Entries of all gradients that are NaN or infinite."""

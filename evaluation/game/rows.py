@@ -1,4 +1,4 @@
-"""Rows on the game of a GAN: how honest, steep and lazy its discriminator is, and what either player could gain.
+"""Rows on the game of a GAN: calibration, slope and optimality of its discriminator, and the duality gap.
 
 Beside `discriminator_scores`, which has probabilities, accuracies and the areas under the ROC.
 """
@@ -62,7 +62,7 @@ GAME_METRICS = {
     **GAP_METRICS,
 }
 COSTLY = frozenset({**FRESH_METRICS, **GAP_METRICS})
-"""Metrics that train something; for those who ask for all metrics there should be none of these."""
+"""Metrics that train networks: they must be asked for by name, as a request for all metrics leaves them out."""
 
 
 def game_rows(match: Match, wanted: Collection[str]) -> list[Row]:

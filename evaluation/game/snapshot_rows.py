@@ -1,4 +1,4 @@
-"""Rows on a GAN's networks beside other ones: earlier snapshots, train mode, and the generator before averaging."""
+"""Rows that compare a GAN with its earlier snapshots, with train mode and with its generator before averaging."""
 
 import math
 from collections.abc import Callable, Collection
@@ -48,7 +48,7 @@ CONSISTENCY_METRICS = {
 }
 SNAPSHOT_METRICS = {**HOPPING_METRICS, **OSCILLATION_METRICS, **SPECTRUM_METRICS, **CONSISTENCY_METRICS}
 RECENT = 10
-"""Looks, at the end of training, that hopping is about: earlier ones move because they learn."""
+"""Last looks of a training over which mode hopping is measured: earlier ones change because they learn."""
 MOST_SHARES = 2000
 """Looks times classes, at most: the covariance has as many columns."""
 MOST_SPREAD = 1000
@@ -57,7 +57,7 @@ WEIGHTS = "a property of the weights, without sampling"
 
 
 def snapshot_rows(match: Match, wanted: Collection[str]) -> list[Row]:
-    """The rows of SNAPSHOT_METRICS that are wanted and can be told of this GAN, and their neighbours in a group."""
+    """The wanted rows of SNAPSHOT_METRICS that can be computed for this GAN, and the others of their groups."""
     return [row for words, rows_of in GROUPS if words.keys() & set(wanted) for row in rows_of(match)]
 
 

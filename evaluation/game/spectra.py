@@ -14,7 +14,7 @@ ITERATIONS = 30
 def largest_singular_values(network: Network) -> list[float]:
     """Of each weight with two dimensions or more, as the matrix (outputs, the rest), in the order of the modules.
 
-    What is measured is the weight that computes, so under spectral norm about 1. Waits for the device once.
+    The weight is taken after its parametrisation, so under spectral norm the value is about 1. One device sync.
     """
     training = network.training
     network.eval()  # reading a weight under spectral norm would move its vectors in train mode

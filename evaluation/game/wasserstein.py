@@ -1,4 +1,4 @@
-"""The Wasserstein estimate of a critic, and how steep the critic is, without which the estimate has no unit."""
+"""The Wasserstein estimate of a critic, and the critic's gradient norms, which set the estimate's scale."""
 
 import math
 from typing import NamedTuple
@@ -19,13 +19,13 @@ STEEP = 0.95
 
 
 class Slopes(NamedTuple):
-    """How steep a critic is between real and fake images, sample by sample."""
+    """Gradient norms of a critic at points between real and fake images: a summary over samples."""
 
     mean: Estimate
     percentile: Estimate
     """The 95th; its interval is that of order statistics, exact for any distribution."""
     largest: float
-    """The Lipschitz constant is at least this; a largest value has no interval."""
+    """A lower bound of the Lipschitz constant; no interval is given for a maximum."""
 
 
 def slopes_between(

@@ -1,4 +1,4 @@
-"""Which classes a conditional generator is asked for: independent draws, in the shares of what it is held against."""
+"""The classes requested of a conditional generator: independent draws with the class frequencies of the reference."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Shares(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The law of a generator's classes."""
+    """The distribution of the classes requested of a generator."""
 
     counts: tuple[int, ...]
     words: str
@@ -35,10 +35,10 @@ class Asked(NamedTuple):
 
 
 def asked_of(classes: Sequence[str], *, like: Shares | None, own: Sequence[int] | None) -> Asked:
-    """Ask a generator of these classes as the real images are, else as its training data were, else for all alike.
+    """Choose class frequencies: those of the real images, else of the generator's training data, else uniform.
 
-    Classes are matched by name, or by number where the generator's have no names of their own. Classes that the real
-    images lack are not asked for.
+    Classes are matched by name, or by number where the generator's are unnamed. Classes that the real images lack are
+    not requested.
     """
     counts = _matched(classes, like) if like else None
     if like and counts:

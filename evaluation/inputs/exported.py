@@ -136,7 +136,7 @@ def _program_source(
 
 
 def in_pieces(run: Callable[..., Tensor], given: tuple[Tensor, ...], size: int | None) -> Tensor:
-    """Feed a program that is bound to a batch size pieces of it; the last is filled up with its own last row."""
+    """Run a program of fixed batch size on parts of a batch; the last part is padded with its own last row."""
     if size is None:
         return run(*given)
     pieces = []

@@ -1,4 +1,4 @@
-"""What to know about images before their scores are trusted: lossy files, lost levels, repeats, images in two sets."""
+"""Findings on the images themselves: JPEG files, rounding to 8 bits, duplicates, images in two sets."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Somebody else's generators in the form of ours, so that they draw, are exported and augment as ours do."""
+"""Generators not trained here, wrapped as `Generator`, so that they can be sampled, exported and used to augment."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ from evaluation.inputs.value_range import ValueRange, recognise
 
 
 class ForeignGenerator(nn.Module):
-    """Latents (N, space.dim), and labels where there are classes, to signed images, by what somebody else wrote."""
+    """A foreign module or program as a `Generator`: latents (N, space.dim), and labels, to signed images."""
 
     def __init__(self, run: Callable[..., object], space: LatentSpace, num_classes: int, *, name: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Images that are drawn when they are asked for: by a GAN of ours, a module, or a function of indices and a seed."""
+"""Sources that generate images on demand: a GAN of ours, a module, or a function of indices and a seed."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -21,11 +21,11 @@ from evaluation.inputs.value_range import recognise
 Raw = Callable[[Tensor], Tensor]
 """Numbers (N,) to whatever the generator gives for them."""
 IMAGES = ("images", "image", "samples", "sample", "x", "out", "output")
-"""Names under which generators return their images beside other things, the likeliest first."""
+"""Names under which generators return their images beside other values, the likeliest first."""
 TRIED = 8
-"""Images that are drawn at once, and again in another order, before a generator is believed."""
+"""Number of images drawn twice, in different batches, to check that image k depends on k alone."""
 _TOLERANCE = 1e-3
-"""Of the range, between two draws of one image: products round differently in another batch."""
+"""Allowed difference between two draws of one image, as a share of the range: rounding depends on the batch."""
 
 
 def gan_source(
@@ -166,7 +166,7 @@ def function_source(
 
 
 def latent_space(module: nn.Module, name: str) -> LatentSpace:
-    """What a module says that it is fed; ValueError where it does not."""
+    """The latent space that a module declares (`space` or `latent_dim`); ValueError where it declares none."""
     space: Any = getattr(module, "space", None)
     if isinstance(space, LatentSpace):
         return space
@@ -197,7 +197,7 @@ def _called(raw: Raw, numbers: Tensor, name: str) -> Tensor:
 
 
 def images_from(call: Callable[[], object], count: int, name: str) -> Tensor:
-    """Call what others wrote for `count` images, and take them out of what it returns: (N, C, H, W).
+    """Call foreign code for `count` images, and take them out of what it returns: (N, C, H, W).
 
     They may be an array, have the channels last, or stand beside other things in a tuple, a dict or an object, under
     one of `IMAGES` or alone in their form. Raises ValueError in one line for whatever else it does.

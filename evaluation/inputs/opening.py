@@ -1,4 +1,4 @@
-"""From what a user names to its images: the one door of everything that is scored."""
+"""Open whatever a user names or passes for scoring, as a `Source` of images or as `Statistics`."""
 
 import os
 from pathlib import Path

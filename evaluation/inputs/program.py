@@ -1,4 +1,4 @@
-"""A program that another tool exported: what it is fed, and how it is run."""
+"""An exported program (`.pt2`, `.onnx`): its inputs, and a function that runs it."""
 
 from collections.abc import Callable
 from typing import NamedTuple

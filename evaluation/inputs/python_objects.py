@@ -1,4 +1,4 @@
-"""What a user's own Python gives to score: a generator, a function of indices and a seed, or images."""
+"""Objects from a user's Python file to score: a generator, a function of indices and a seed, or images."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Images to score, each a function of its source and its number alone."""
+"""`Source`: a numbered set of images to score; image k is a function of the source and k alone."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Source:
     gan: TrainedGan | None = None
     """Where it is one of ours: what else there is to be examined."""
     stored: bool = False
-    """Whether `digest` and `rows` name every pixel, so that features of the images can be kept."""
+    """Whether `digest` and `rows` identify every pixel, so that features can be cached."""
     rows: Tensor | None = None
     """Which images of a stored set are given; None: all."""
     drawn_from: int = 0
@@ -49,9 +49,9 @@ class Source:
     points: bool = False
     """Whether these are points, (N, D, 1, 1) and float, which may leave the unit range."""
     protocol: str = ""
-    """How the images come about, in words."""
+    """How the images were drawn, in words."""
     asked: str = ""
-    """Which classes a conditional generator was asked for, in words; empty for everything else."""
+    """How the classes of a conditional generator were drawn, in words; empty for everything else."""
     lossy: int = 0
     """How many of the files were JPEG."""
     rounding: Rounding | None = None

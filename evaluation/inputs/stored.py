@@ -1,4 +1,4 @@
-"""Images that rest somewhere as a source: all of them, or a draw that is a function of the seed."""
+"""Stored images as a source: all of them, or a random draw by the seed."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Found(NamedTuple):
 
     images: ImageSet
     labelled: bool
-    """Whether the labels mean anything."""
+    """Whether the images have labels (else all are 0)."""
     named: bool
     """Whether the classes have names of their own."""
     lossy: int = 0

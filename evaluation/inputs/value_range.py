@@ -1,4 +1,4 @@
-"""The range in which a foreign generator draws, found on its first images and held against all later ones."""
+"""The value range of a foreign generator, recognised on its first images and checked on all later ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

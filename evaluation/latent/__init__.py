@@ -1,1 +1,1 @@
-"""A generator's latent space: smoothness, path length, condition, truncation."""
+"""Scores of a generator's latent space: path length, smoothness, conditioning of the Jacobian, truncation."""

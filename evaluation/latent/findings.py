@@ -1,4 +1,4 @@
-"""What the scores of a latent space show: latents that do nothing, and images that jump."""
+"""Findings on the latent space: ignored latents, and images that jump on the way between two latents."""
 
 from collections.abc import Iterable
 

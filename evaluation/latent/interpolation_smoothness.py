@@ -1,4 +1,4 @@
-"""How evenly images change on the way between two random latents, and whether they stay near real ones."""
+"""Smoothness of interpolations between random latents, and the precision of the images on the way."""
 
 import math
 

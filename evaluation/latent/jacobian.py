@@ -1,4 +1,4 @@
-"""The Jacobian of a generator: how many directions of the latent space move the image, and how unevenly."""
+"""The condition number of a generator's Jacobian: how unevenly latent directions change the image."""
 
 import math
 import warnings
@@ -16,12 +16,12 @@ from evaluation.features.features import as_double
 
 
 class Conditions(NamedTuple):
-    """How unevenly an image follows its latents, at each of N of them."""
+    """Log condition numbers of the Jacobian at N latents."""
 
     logs: Tensor
-    """(N,) float64: what `log_condition` says."""
+    """(N,) float64, as `log_condition`."""
     singular: Tensor
-    """(N,) bool: it says so because float32 ends there; the true value is larger, and may be infinite."""
+    """(N,) bool: whether it is at the limit of float32; the true value is larger, and may be infinite."""
 
 
 def conditions(

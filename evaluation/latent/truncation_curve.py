@@ -1,4 +1,4 @@
-"""The trade of truncation: as latents are cut closer to 0, images become truer and fewer (Brock et al., 2019)."""
+"""The truncation curve: precision against recall as latents are truncated (Brock et al., 2019)."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,1 +1,1 @@
-"""Whether generated images are copies of the training images."""
+"""Memorisation: tests of whether generated images are copies of training images."""

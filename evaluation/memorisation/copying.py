@@ -1,4 +1,4 @@
-"""Whether generated images are copies of training ones, from distances between features."""
+"""Copies of training images, found by distances between features relative to held-out images."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from evaluation.features.neighbours import nearest, nearest_others
 
 NEAR = 0.01
-"""Share of held-out images that are nearest to the training images: as near as chance brings them."""
+"""Quantile of the held-out images' distances to training images below which an image counts as a copy."""
 
 
 def nearest_distances(features: Tensor, others: Tensor) -> Tensor:

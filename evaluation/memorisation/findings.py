@@ -1,4 +1,4 @@
-"""What rows on memorisation show: copies of the training images, or images that only seem to be."""
+"""Findings on memorisation: copies of training images, or images near to them for lack of detail."""
 
 import math
 from collections.abc import Iterable, Mapping

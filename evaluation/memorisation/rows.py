@@ -1,4 +1,4 @@
-"""Whether generated images are the training images, as rows of a table."""
+"""Scores of memorisation as rows of a table."""
 
 from collections.abc import Collection
 

@@ -1,1 +1,1 @@
-"""Which classes or modes a generator draws, how often, and how that moves in training."""
+"""Mode coverage: which classes or modes a generator draws, how often, and how that changes during training."""

@@ -1,4 +1,4 @@
-"""What a generator's class histogram shows: classes that it never draws, draws too seldom, or too often."""
+"""Findings on a generator's class histogram: classes that are missing, under- or over-represented."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +13,7 @@ from evaluation.record.findings import Finding
 from evaluation.statistics.intervals import CONFIDENCE, wilson
 
 FEWEST_EXPECTED = 10
-"""Fakes that a class must be due, by its share of the reals, before its absence means anything."""
+"""Expected number of fakes of a class, by its share of the reals, from which its absence is a finding."""
 FACTOR = 1.5
 """How far a class's share must be off, either way, to be worth a remark."""
 MOST_NAMED = 20

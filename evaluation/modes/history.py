@@ -1,4 +1,4 @@
-"""How the classes that a generator draws change between two looks."""
+"""The change of a generator's class histogram between two snapshots of training."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,6 +1,7 @@
-"""How a generator's classes move between snapshots of its training: mode hopping, and whether the game goes in circles.
+"""Mode hopping between snapshots of a training, and oscillation of a logged series (a game that goes in circles).
 
-Total variation between looks that stays high at a constant number of modes means hopping; there is no canonical paper.
+Hopping is a total variation between snapshots that stays high at a constant number of modes; there is no canonical
+paper.
 """
 
 import math
@@ -48,9 +49,9 @@ def hopping_of_samples(classes: Tensor, *, num_classes: int, seed: int = 0) -> A
 
 
 def hopping_of_counts(counts: Sequence[Sequence[int]], *, seed: int = 0) -> AbsoluteSum:
-    """The same from histograms (T, K) alone, as a log has them; each look counts as a draw of its own.
+    """Estimate the same from histograms (T, K) alone, as a log has them, treating snapshots as independent draws.
 
-    Where the looks share latents, as those of a training do, the interval is too wide rather than too narrow.
+    Where snapshots share latents, as those of a training do, the interval is too wide rather than too narrow.
     """
     if len(counts) < 2:
         raise ValueError("one histogram shows no hopping: give those of two looks or more")

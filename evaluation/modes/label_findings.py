@@ -1,4 +1,4 @@
-"""Whether a generator draws the classes that it is asked for: none of them, or all but a few that it exchanges."""
+"""Findings on the labels of a conditional generator: ignored by it, or some of them exchanged."""
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""Precision, recall and their relatives: who lies among whose neighbours."""
+"""Precision, recall, density and coverage, by nearest neighbours in feature space."""

@@ -1,4 +1,4 @@
-"""What makes neighbourhood scores doubtful: repeated reals, few samples, a few images that decide."""
+"""Findings on precision, recall, density and coverage: duplicates among real images, few samples, outliers."""
 
 from collections.abc import Sequence
 

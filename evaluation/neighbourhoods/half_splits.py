@@ -1,8 +1,8 @@
-"""How far neighbourhood scores would vary with new real and new fake samples, from splits of the samples at hand.
+"""The sampling variance of neighbourhood scores over new real and new fake samples, estimated from half-samples.
 
 Scores by nearest neighbours are not smooth: a bootstrap repeats rows, which become each other's neighbours, and a
-jackknife counts what q samples do together q times (Efron and Stein, 1981), here up to fourfold. So both sets are dealt
-into halves. The two halves of a split are independent, and half the mean squared difference of their scores is an
+jackknife counts interactions of q samples q times (Efron and Stein, 1981), here up to fourfold. So both sets are split
+into halves at random. The two halves are independent, and half the mean squared difference of their scores is an
 unbiased estimate of the variance at half the size (McCarthy, 1969, on half-samples in surveys).
 """
 
@@ -23,7 +23,7 @@ from evaluation.features.tiles import Cloud, clouds, parts, tile
 from evaluation.statistics.intervals import deal
 
 MOST = 2048
-"""Samples of each set that are split: with more only the interval's own noise would shrink."""
+"""Samples of each set that are split at most: more would only reduce the noise of the variance estimate."""
 _KEPT = 48
 """Neighbours known of each sample. The 5th within its half is one of them always, that within its quarter 994 in 1000
 times; else the ball ends early, which only the interval feels."""

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: whether fakes lie among the reals, and reals among the fakes."""
+"""Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020)."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ _TIE = 1e-12  # squared distances closer than this, relatively, are one distance
 
 
 class Neighbourhoods(NamedTuple):
-    """Who lies in whose neighbourhood; N real and M fake samples."""
+    """Membership in neighbourhoods, of N real and M fake samples."""
 
     fake_in_real: Tensor
     """(M,) bool: within the k-th neighbour's distance of some real sample, k = 3."""
@@ -82,7 +82,7 @@ def precision_recall(real_features: Tensor, fake_features: Tensor, *, seed: int 
 
 
 def estimates(found: Neighbourhoods, effects: DesignEffects) -> dict[str, Estimate]:
-    """The four scores with their intervals, from neighbourhoods that are known and how much shares of them vary."""
+    """The four scores with their intervals, from known neighbourhoods and design effects."""
     return {
         "precision": share(found.fake_in_real, effects.precision, others=len(found.covered)),
         "recall": share(found.real_in_fake, effects.recall, others=len(found.density)),
@@ -118,7 +118,7 @@ def _inside(points: Cloud, centres: Cloud, seen: Tile, squared_radii: Tensor) ->
 
 
 def _decide(seen: Tile, columns: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
-    """Who is within the limits by the lower bounds, and who of them is not by the upper ones: (n, c) flags each."""
+    """Flags (n, c) of rows within the limits by the lower bounds, and of those undecided by the upper bounds."""
     lower = seen.lower[:, columns]
     upper = lower + seen.row_slack[:, None] + seen.column_slack[columns]
     return lower <= limits, (lower <= limits) & (upper > limits)

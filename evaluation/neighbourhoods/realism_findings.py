@@ -1,4 +1,4 @@
-"""Images unlike real ones: far from all of them, too smooth or too rough, or told from those of the same classes."""
+"""Findings on realism: low precision, too little or too much fine detail, too far from reals of the same classes."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,1 +1,1 @@
-"""Scores that only some GANs have: codes, classifiers inside, features that transfer."""
+"""Scores that only some GANs have: InfoGAN's codes, semi-supervised classifiers, linear probes of features."""

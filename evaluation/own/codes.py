@@ -1,4 +1,4 @@
-"""What an InfoGAN's codes mean: whether its categorical code sorts real images into their classes, unasked."""
+"""InfoGAN's latent codes: agreement of the categorical code with classes, correlation of the continuous codes."""
 
 import math
 
@@ -29,8 +29,8 @@ def best_matching(values: Tensor, labels: Tensor) -> Tensor:
 def matched_accuracy(values: Tensor, labels: Tensor) -> Estimate:
     """Share of images whose code value is that of their class, with its Wilson interval; (N,) values, (N,) labels.
 
-    The assignment is chosen on the same images, so even values that know nothing score a little above 1 / K:
-    `random_values` gives the level.
+    The assignment is chosen on the same images, so even random values score a little above 1 / K: `random_values`
+    gives that baseline.
     """
     if not len(values):
         return Estimate(math.nan, *UNKNOWN)

@@ -1,4 +1,4 @@
-"""Transfer: what a linear classifier learns from few labels on features that a discriminator learnt without any.
+"""Linear probe: accuracy of a linear classifier trained with few labels on features of a discriminator.
 
 Radford et al. (2016), section 5.1, with logistic regression for their support vector machine.
 """

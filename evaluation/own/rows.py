@@ -1,6 +1,6 @@
-"""Scores that only some GANs have: of codes, of a classifier inside, of labels that they follow, of what they learnt.
+"""Rows on InfoGAN's codes, the classifier of a semi-supervised GAN, and linear probes of a discriminator.
 
-Each stands beside its control, the same number without what the GAN is meant to bring.
+Each has a control: the same number without what the GAN has learnt.
 """
 
 from collections.abc import Collection
@@ -34,7 +34,7 @@ POINT_METRICS = {
 MOST_TEST = 5_000
 """Test images, at most; more hardly narrow an interval."""
 LABELLED = 1_000
-"""Labels that a probe is told; also the most with which a control on pixels is fitted."""
+"""Labelled images that train a probe; also the most for which the control on pixels is fitted."""
 MOST_CLASSES = 100
 
 
@@ -48,7 +48,7 @@ def own_scores(
     name: str = "",
     seed: int = 0,
 ) -> list[Score]:
-    """Score what this GAN has beyond others; `fakes` are its samples 0, 1, ... of the seed."""
+    """Score this GAN by those of POINT_METRICS that apply to it; `fakes` are its samples 0, 1, ... of the seed."""
     rows = own_rows(gan, data, fakes, labels, POINT_METRICS, seed=seed)
     return score_rows(rows, subject=subject, data=name, setting="discriminator", seed=seed)
 
@@ -56,7 +56,7 @@ def own_scores(
 def own_rows(
     gan: TrainedGan, data: Data, fakes: Tensor, labels: Tensor | None, wanted: Collection[str], *, seed: int = 0
 ) -> list[Row]:
-    """The same as rows, of the words of POINT_METRICS that are wanted and their neighbours in a group."""
+    """The rows of `own_scores` for the wanted names of POINT_METRICS, and the others of their groups."""
     if gan.discriminator is None or data.train.are_points or not 2 <= data.num_classes <= MOST_CLASSES:
         return []
     rows: list[Row] = []
@@ -75,7 +75,7 @@ def _saw_no_labels(game: Game) -> bool:
 
 
 def _codes(gan: TrainedGan, data: Data, fakes: Tensor, seed: int) -> list[Row]:
-    """What the head that guesses codes says of real test images, and of generated ones."""
+    """Evaluate the code head on real test images (categorical) and on generated ones (continuous)."""
     network, space, rows = gan.game.discriminator, gan.generator.space, list[Row]()
     if space.categorical:
         test = data.test.draw(MOST_TEST, seed)
@@ -101,7 +101,7 @@ def _codes(gan: TrainedGan, data: Data, fakes: Tensor, seed: int) -> list[Row]:
 
 
 def _classifier(game: Game, data: Data, seed: int) -> list[Row]:
-    """The classifier of a semi-supervised GAN, and one of the pixels of the images whose labels it was told."""
+    """Accuracy of a semi-supervised GAN's classifier, and of a pixel classifier trained on the same labels."""
     test = data.test.draw(MOST_TEST, seed)
     features = hidden_features(game.discriminator, test.unit(), seed=seed)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The classifier inside a semi-supervised GAN: the discriminator's class logits on images it was never shown."""
+"""Accuracy of a semi-supervised GAN's classifier: the discriminator's class logits on unseen images."""
 
 from torch import Tensor
 

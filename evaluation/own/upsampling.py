@@ -1,4 +1,4 @@
-"""The control of a LAPGAN: the coarse images that it starts from, true ones, enlarged without a network."""
+"""The control of a LAPGAN: real coarse images enlarged by bicubic interpolation instead of its networks."""
 
 from torch import Tensor
 from torch.nn.functional import interpolate

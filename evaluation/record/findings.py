@@ -1,4 +1,4 @@
-"""What a reader of the numbers must know before trusting them."""
+"""`Finding`: a remark beside the scores on what they may not mean, or what was noticed on the way."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,5 +24,5 @@ class Finding:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it stands in the place of what could not be made."""
+        """Whether it reports something that could not be made."""
         return self.code in FAILURES

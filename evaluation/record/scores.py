@@ -1,4 +1,4 @@
-"""The one form in which a number leaves the project: a value with its sample size, interval, seed and protocol."""
+"""`Score`: every number of the project, with its sample size, interval, seed and protocol."""
 
 import math
 from collections.abc import Iterable
@@ -38,11 +38,11 @@ class Score:
     seed: int = 0
     protocol: str
     num_real: int = 0
-    """Real images that `samples` generated ones were held against; 0 where there are none."""
+    """Number of real images that `samples` generated ones were compared with; 0 where there are none."""
     extractor: str = ""
-    """What saw the images, with the digest of its weights; empty where nothing did."""
+    """The feature extractor with the digest of its weights; empty where none was used."""
     preparation: str = ""
-    """What was done to the images first: rounding, resize."""
+    """Preprocessing of the images: rounding, resize."""
     versions: str = ""
     """Packages that the value depends on."""
 

@@ -1,4 +1,4 @@
-"""What is kept of the features that stream by in one pass: all of them, or their moments alone."""
+"""Collectors of the features of one pass: keep all of them, or their moments alone."""
 
 from dataclasses import dataclass, field
 from functools import reduce

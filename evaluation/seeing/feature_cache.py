@@ -1,7 +1,7 @@
-"""Features that were seen before, kept by the content of everything that they depend on.
+"""A cache of features, keyed by the content of everything that they depend on.
 
-A name is never trusted: the key holds the digests of the images and of the weights, so other images or weights under an
-old name are another entry. The files hold tensors and JSON, no pickle, and are checked when they are read.
+The key holds digests of images and weights, not names, so other images or weights under an old name are another entry.
+The files hold tensors and JSON, no pickle, and are checked when they are read.
 """
 
 import json

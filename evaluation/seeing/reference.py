@@ -1,4 +1,4 @@
-"""The real images that a generator is held against, each seen once: training ones, and held-out ones as control."""
+"""The real images that a generator is compared with, each seen once: training images, and held-out ones as control."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""Sums of absolute values of means, such as a calibration error or a total variation, with their bias and interval."""
+"""Sums of absolute means (calibration error, total variation): estimates with their bias and interval."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ DRAWS = 2000
 
 
 class AbsoluteSum(NamedTuple):
-    """A sum of absolute values, and what it would be by chance alone."""
+    """A sum of absolute values, and its expectation by chance alone."""
 
     estimate: Estimate
     """The interval is about the sum's expectation at these sample sizes."""
@@ -24,10 +24,10 @@ class AbsoluteSum(NamedTuple):
 def absolute_sum(means: Tensor, covariance: Tensor, *, seed: int = 0) -> AbsoluteSum:
     """Sum |S_k| of nearly normal means S (K,) with the covariance (K, K) of these means, in float64.
 
-    An absolute value is not smooth where its mean is near 0, so neither the jackknife nor a t interval fits. What the
-    sum does under N(g, covariance) is simulated instead, a parametric bootstrap (Efron and Tibshirani, 1993), with
-    g the means shrunk to what exceeds their noise: measured means are larger than true ones. Its quantiles are turned
-    round the sum (the basic interval), so that the skewness near 0 is kept.
+    An absolute value is not smooth near 0, so neither the jackknife nor a t interval fits. The sum is simulated under
+    N(g, covariance) instead, a parametric bootstrap (Efron and Tibshirani, 1993), with g the means shrunk by their
+    noise, since measured means are larger in size than true ones. The quantiles are reflected about the sum (the basic
+    bootstrap interval), which keeps the skewness near 0.
     """
     means, covariance = means.double().cpu(), covariance.double().cpu()
     values, vectors = torch.linalg.eigh(covariance)

@@ -11,12 +11,12 @@ from evaluation.statistics.intervals import NORMAL, Interval
 
 
 def growing_interval(excess: float, *, second: float, raw_slope: float, first: float = 0.0) -> Interval:
-    """Every distance d with (excess - d)^2 <= z^2 (second + slope d), as Wilson's (1927) interval does for a rate.
+    """Invert the test (excess - d)^2 <= z^2 (second + slope d) for the distance d, as Wilson (1927) does for a rate.
 
-    `excess` is the statistic less its expectation at equal distributions, `second` its variance there, `raw_slope` the
-    first-order variance as observed per unit of the whole statistic, `first` the same variance without the noise in it.
-    The raw slope is too small where noise is part of the statistic, `first / excess` of no use where the excess is
-    noise itself: the larger one counts, the latter only where there is an excess. The interval holds the value.
+    `excess` is the statistic minus its expectation at equal distributions, `second` its variance there, `raw_slope` the
+    observed first-order variance per unit of the statistic, `first` that variance without the noise in it. The slope is
+    the larger of `raw_slope`, which noise in the statistic makes too small, and `first / excess`, which is used only
+    where the excess is significant. The interval always holds the value.
     """
     seen = excess > 2 * math.sqrt(second)
     slope = max(raw_slope, first / excess if seen else 0.0)

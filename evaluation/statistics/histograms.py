@@ -1,4 +1,4 @@
-"""Histograms over classes: how far two are apart, with intervals that hold at small counts.
+"""Divergences between two histograms over classes, with intervals that hold at small counts.
 
 Counts are (..., C) tensors, real first. A plug-in divergence of two samples of the same distribution is not 0: its
 expectation there is simulated, and the interval is about the expectation at these sample sizes.
@@ -26,7 +26,7 @@ Statistic = Callable[[Tensor, Tensor], Tensor]
 
 
 class Divergence(NamedTuple):
-    """A divergence with its interval, and what a perfect generator would score at these sample sizes."""
+    """A divergence with its interval; `null` is its expectation for a perfect generator at these sample sizes."""
 
     estimate: Estimate
     null: float
@@ -38,7 +38,7 @@ def reverse_divergence(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def forward_divergence(real: Tensor, fake: Tensor) -> Tensor:
-    """KL(real || fake) in nats, with half an image more in every class, so that a missing one leaves it finite."""
+    """KL(real || fake) in nats, with half an image added to every class, so that it is finite for missing classes."""
     return _kl(_shares(real + SMOOTHING), _shares(fake + SMOOTHING))
 
 
@@ -121,7 +121,7 @@ def _null(statistic: Statistic, real: Tensor, fake: Tensor, seed: int) -> tuple[
 
 
 def _multinomial(shares: Tensor, count: int, seed: int, *, stream: int) -> Tensor:
-    """Histograms of `count` draws each: (_DRAWS, C), class after class from what is left."""
+    """Draw _DRAWS multinomial histograms of `count` images each, (_DRAWS, C), by conditional binomials."""
     left = torch.full((_DRAWS,), float(count), dtype=torch.float64)
     rest = shares.flip(0).cumsum(0).flip(0)
     drawn = torch.zeros(_DRAWS, len(shares), dtype=torch.float64)
@@ -139,7 +139,7 @@ def _kl(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _kl_noise(first: Tensor, second: Tensor, smoothing: float = 0.0) -> float:
-    """Variance of the plug-in KL(first || second) in the first order, the histograms taken for the distributions."""
+    """First-order (delta method) variance of the plug-in KL(first || second)."""
     p, q = _shares(first + smoothing), _shares(second + smoothing)
     logarithm = torch.where((p > 0) & (q > 0), (p / q).log(), 0.0)
     return _variance(first, logarithm) + _variance(second, torch.where(q > 0, p / q, 0.0))

@@ -17,7 +17,7 @@ from attacks.random import permutation
 
 CONFIDENCE = 0.95
 NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-"""Standard deviations of a normal variable within which that share of it lies, on both sides of its mean."""
+"""The two-sided 95 % quantile of the normal distribution, 1.96."""
 NUM_GROUPS = 10
 
 
@@ -48,9 +48,9 @@ def wilson(successes: int, count: int) -> Interval:
 
 
 def wilson_at(share: float, count: float, *, quantile: float = NORMAL) -> Interval:
-    """The same of a share of a number of samples that need not be whole, such as an effective one.
+    """Wilson's interval for a share of `count` samples, which need not be whole (an effective sample size).
 
-    `quantile` replaces the normal one where the number itself is only estimated.
+    `quantile` replaces the normal one where the count itself is only estimated.
     """
     weight = quantile**2 / count
     middle = (share + weight / 2) / (1 + weight)
@@ -134,5 +134,5 @@ def _array_mean(values, axis):  # type: ignore[no-untyped-def]
 
 
 def student(degrees: float) -> float:
-    """The same as NORMAL of Student's t, for a variance that is known to so many degrees of freedom."""
+    """The two-sided 95 % quantile of Student's t with that many degrees of freedom."""
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))

@@ -1,4 +1,4 @@
-"""How many classes a sample of this size hits: an interval for the expectation, from one sample."""
+"""The number of classes that a sample covers: an interval for its expectation, from one sample."""
 
 import math
 
@@ -7,9 +7,9 @@ from torch import Tensor
 from evaluation.statistics.intervals import NORMAL, Interval
 
 _WEIGHTS = (15 / 16, -11 / 16, 5 / 16, -1 / 16)
-"""Of the classes hit once, twice, three and four times."""
+"""Weights of the numbers of classes hit once, twice, three and four times (smoothed Good-Toulmin)."""
 _CHANCE = -math.log(0.025)
-"""What must be expected at least of a thing that does not happen in 2.5 % of all cases."""
+"""The Poisson mean at which no event is seen with probability 2.5 %."""
 
 
 def covered_interval(counts: Tensor) -> Interval:
@@ -37,5 +37,5 @@ def covered_interval(counts: Tensor) -> Interval:
 
 
 def _unseen(classes: int) -> float:
-    """Events expected of so many classes at most, where none was seen."""
+    """Upper bound on the expected number of events among so many classes, where none was seen."""
     return classes * (1 - math.exp(-_CHANCE / classes)) if classes else 0.0

@@ -26,9 +26,9 @@ class Contrast(NamedTuple):
 
 
 def beats(robust_to_one: Tensor, robust_to_other: Tensor) -> bool:
-    """Whether the first attack breaks images that the second leaves so much more often that chance will not do.
+    """Test whether the first attack breaks significantly more images than the second: McNemar's exact test, one-sided.
 
-    McNemar's exact test on (N,) booleans of the same images: only those count at which the two differ.
+    Both are (N,) booleans of the same images; only images on which the two differ count.
     """
     only_one = int((~robust_to_one & robust_to_other).sum())
     only_other = int((robust_to_one & ~robust_to_other).sum())

@@ -1,4 +1,4 @@
-"""Means over two independent samples, added: the interval of Welch (1947), which assumes no equal variances."""
+"""Sums and differences of the means of two independent samples, with Welch's (1947) interval for unequal variances."""
 
 import math
 

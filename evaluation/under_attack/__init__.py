@@ -1,1 +1,1 @@
-"""The robustness of a classifier: attempts, searches, outcomes, and what speaks against them."""
+"""The robustness of a classifier: attacks run on many images, their outcomes, and checks that they can be trusted."""

@@ -1,4 +1,4 @@
-"""Adversarial sets on disk: what an attack made of each image, for other tools and for later.
+"""Adversarial sets on disk: the adversarial and clean images of an attack with labels and predictions.
 
 Four formats. `png`: a folder of pictures, one folder a class, with a table `metadata.csv`. `npz`: floats as they were
 attacked, with all that is known about them. `torchattacks`: what `torchattacks.attack.Attack.load` reads. `autoattack`:
@@ -47,17 +47,17 @@ class Batch(NamedTuple):
     adversarial: Tensor
     """(N, C, H, W) float in [0, 1]."""
     before: Tensor
-    """(N,) the classifier's answers to the clean images."""
+    """(N,) int64 predicted classes of the clean images."""
     after: Tensor
-    """(N,) its answers to the adversarial ones."""
+    """(N,) int64 predicted classes of the adversarial images."""
     after_8bit: Tensor
-    """(N,) its answers to those, rounded to 8 bits."""
+    """(N,) int64 predicted classes of the adversarial images rounded to 8 bits."""
 
 
 def outcome_batches(
     images: Tensor, outcome: Outcome, *, indices: Tensor | None = None, batch_size: int = 256
 ) -> Iterator[Batch]:
-    """Cut what an attack did to (N, C, H, W) images into batches; all are in the set, those it did not attack too."""
+    """Cut an attack's outcome on (N, C, H, W) images into batches, with the images that were not attacked."""
     numbers = torch.arange(len(images)) if indices is None else indices
     after, after_8bit = outcome.logits.argmax(dim=1), outcome.logits_8bit.argmax(dim=1)
     for rows in torch.arange(len(images)).split(batch_size):
@@ -91,7 +91,7 @@ def save_adversarial_set(
 
 
 def load_adversarial_set(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read an `npz` that was written here: tensors by name, images as (N, C, H, W) float32, and what is known."""
+    """Read an `npz` set: tensors by name, images as (N, C, H, W) float32, and its metadata."""
     with np.load(path, allow_pickle=False) as file:
         if "metadata" not in file or "clean_images" not in file:
             raise ValueError(f"{path} is no adversarial set (it lacks metadata or clean_images)")
@@ -106,7 +106,7 @@ def load_adversarial_set(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]) -> None:
-    """Pictures rounded to 8 bits, as <class>/<index>.png, and what a row of the table says about each."""
+    """Pictures rounded to 8 bits, as <class>/<index>.png, with a row each in `metadata.csv`."""
     with _folder(path) as temporary:
         (temporary / "metadata.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         with (temporary / "metadata.csv").open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Alarms about attacks that show no robustness, only their own failure (Carlini et al., 2019)."""
+"""Warnings that an attack failed, so that its robust accuracy is overestimated (Carlini et al., 2019)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,15 +17,15 @@ from evaluation.under_attack.outcomes import Outcome, bound
 from evaluation.under_attack.probes import FEWEST, enough
 
 WIDTH = 0.02
-"""Half width of an interval above which a second digit of a percentage says nothing."""
+"""Half width of a confidence interval above which it is reported that there are few images."""
 ROUNDED = 0.05
-"""Share of the attacked images above which it is said that rounding undoes an attack."""
+"""Share of the attacked images, undone by rounding to 8 bits, above which that is reported."""
 REJECTED = 0.2
 """Share of an attack's successes in one class that is neither a label nor a prediction on unchanged images."""
 
 
 def outcome_findings(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> list[Finding]:
-    """Question the attacks by what they did: do they stay in bounds, does more budget, knowledge or work help more?
+    """Check the outcomes: do images stay in [0, 1], and do larger budgets, gradients and more steps break more?
 
     Attacks are compared on the images that both were given; in a cascade those that come later get fewer.
     """
@@ -193,7 +193,7 @@ def _gradients_are_beaten(name: str, outcomes: Mapping[str, Outcome], attacks: M
 
 
 def _rejected(name: str, outcome: Outcome) -> Finding | None:
-    """Look for successes in a class that means a rejection, and for answers that prefer no class.
+    """Look for successes that end in a rejection class, and for logits that are all equal.
 
     Only where the images are of most classes: else a class that is missing among them is no wonder.
     """
@@ -218,7 +218,7 @@ def _rejected(name: str, outcome: Outcome) -> Finding | None:
 
 
 def _beats(one: Outcome, other: Outcome) -> bool:
-    """Whether the first attack breaks images that the second leaves so much more often that chance will not do."""
+    """Whether the first attack breaks significantly more of the images that both attacked than the second."""
     shared = one.attacked & other.attacked
     return beats(one.robust[shared], other.robust[shared])
 

@@ -1,4 +1,4 @@
-"""One call of an attack on some images, with all that surrounds it: room in memory, precision, counting, measuring."""
+"""One call of an attack on some images: batches that fit in memory, precision, passes counted, results classified."""
 
 import inspect
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +20,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one call made of (N, C, H, W) images, on the CPU, one row an image."""
+    """The results of one attack call on N images, all on the CPU: images, logits (N, classes) and passes (N,)."""
 
     images: Tensor
     logits: Tensor
@@ -41,11 +41,11 @@ def attempt(
     room: Room,
     precision: Precision = "float32",
 ) -> Attempt:
-    """Attack images and look at the results once, as they are and rounded to 8 bits, in float32.
+    """Attack images and classify the results in float32, as they are and rounded to 8 bits.
 
-    `aims` are the labels to leave or, for an attack bound so, to reach; `numbers` the samples' numbers in the whole
-    set; `eps` (N,) budgets for an attack that lacks them. The passes are those of the attack, not of the look. In
-    bfloat16 an image that fools only there is attacked again in float32, so that no success is one of precision.
+    `aims` (N,) are the true labels or, for a targeted attack, the target classes; `numbers` (N,) the images' indices in
+    the whole set; `eps` (N,) budgets for an attack without one. Only passes of the attack are counted. With bfloat16,
+    images that are adversarial in only one of the precisions are attacked again in float32.
     """
     run = partial(_attacked, classifier, attack, images, aims, numbers, eps, room)
     if precision == "float32":
@@ -70,7 +70,7 @@ def attempt(
 
 @true_float32()
 def looked_at(classifier: Classifier, images: Tensor, *, room: Room, forwards: int = 0) -> Attempt:
-    """What the classifier says of images (N, C, H, W) on the CPU; `forwards` is what each is charged with."""
+    """Classify images (N, C, H, W) on the CPU without attacking; `forwards` is the number of passes noted for each."""
     passes = torch.full((len(images),), forwards)
     rounded = to_unit(to_bytes(images))
     return Attempt(
@@ -95,7 +95,7 @@ def _attacked(
     forwards, backwards = (torch.zeros(len(rows), dtype=torch.int64) for _ in "fb")
 
     def call(size: int) -> Tensor:
-        """Attack the first of what is left, as many as there is room for; which those were."""
+        """Attack the first `size` of the remaining images; return their rows."""
         piece = left if _takes(attack, "batch_size") else left[:size]
         seats = rows[piece]
         bounded: Attack = attack if eps is None else partial(attack, eps=_budget(eps[seats]))  # type: ignore[call-arg]
@@ -112,7 +112,7 @@ def _attacked(
 
 
 def _groups(attack: Attack, eps: Tensor | None, count: int) -> list[Tensor]:
-    """All rows for an attack that takes a budget each; else those of each budget."""
+    """All rows in one group for an attack that takes a budget per image; else one group per budget."""
     everyone = torch.arange(count)
     if eps is None or _takes(attack, "batch_size"):
         return [everyone]
@@ -144,7 +144,7 @@ def _logits(classifier: Classifier, images: Tensor, room: Room) -> Tensor:
 
 
 def _whole(tally: Tensor, total: int) -> Tensor:
-    """Spread what nobody was charged with (an attack that is not ours says nothing of samples) evenly."""
+    """Spread passes not assigned to an image, as those of attacks from other libraries, evenly over all images."""
     rest = total - int(tally.sum())
     share = torch.full_like(tally, rest // len(tally))
     share[: rest % len(tally)] += 1
@@ -152,7 +152,7 @@ def _whole(tally: Tensor, total: int) -> Tensor:
 
 
 def _budget(eps: Tensor) -> float | Tensor:
-    """One number where all are the same: not every attack takes a tensor."""
+    """A float where all budgets (N,) are equal, since not every attack takes a tensor."""
     return float(eps[0]) if bool((eps == eps[0]).all()) else eps
 
 
