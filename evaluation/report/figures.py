@@ -5,14 +5,16 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from evaluation.report.axes import LOG, is_wide, mark_linear, mark_log, mark_percent, move_apart
 from evaluation.report.looks import DASHES, Look, looks
 from evaluation.report.palette import DARK, LIGHT, declarations
 from evaluation.report.panels import BarPanel, CurvePanel, Numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -76,10 +78,10 @@ def _figure(panel: CurvePanel | BarPanel, *, legend: bool) -> "Figure":
         _draw_curves(axes, panel, entries)
     else:
         _draw_bars(axes, panel, entries, upright=upright)
-    _dress(axes, panel, upright=upright)
     for line, look in zip(panel.lines, entries[len(panel.series) :], strict=True):
         draw = axes.axhline if upright else axes.axvline
         draw(line.y, color=LIGHT["muted"], linewidth=1.2, linestyle=_dash(look), zorder=2)
+    _dress(axes, panel, upright=upright)
     if legend:
         _add_legend(figure, entries)
     return figure
@@ -94,9 +96,9 @@ def _draw_curves(axes: "Axes", panel: CurvePanel, entries: Sequence[Look]) -> No
         axes.plot(
             series.x, series.y, color=color, linewidth=width, linestyle=_dash(look), marker=look.marker, markersize=5.5
         )
-    if panel.log_x and _any_positive([series.x for series in panel.series]):
+    if is_log(panel, "x"):
         axes.set_xscale("log")
-    if panel.log_y and _any_positive([series.y for series in panel.series]):
+    if is_log(panel, "y"):
         axes.set_yscale("log")
     if panel.percent and _within_unit([series.y for series in panel.series]):
         axes.set_ylim(-0.03, 1.03)
@@ -121,25 +123,20 @@ def _draw_bars(axes: "Axes", panel: BarPanel, entries: Sequence[Look], *, uprigh
     else:
         axes.set_yticks(list(places), names)
         axes.set_ylim(len(panel.categories) - 0.4, -0.6)
-    if panel.percent and _within_unit([bars.values for bars in panel.series]):
+    groups = [bars.values for bars in panel.series]
+    if panel.percent and _within_unit(groups) and not _share_out(groups):
         (axes.set_ylim if upright else axes.set_xlim)(0, 1.03)
 
 
 def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None:
     """Name the axes (the vertical one above, where it reads without turning the head) and leave out all ornament."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    values = axes.yaxis if upright else axes.xaxis
-    if panel.percent:
-        values.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
-    elif not (isinstance(panel, CurvePanel) and panel.log_y):
-        values.set_major_formatter(FuncFormatter(_tick))
-    if isinstance(panel, CurvePanel) and not panel.log_x:
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    across, above = (panel.x_label, panel.y_label) if upright else (panel.y_label, panel.x_label)
-    axes.set_xlabel(_name(across, 60))
-    axes.set_title(_name(above, 60), loc="left", pad=8)
+    _mark(axes.yaxis if upright else axes.xaxis, panel, "y")
+    if isinstance(panel, CurvePanel):
+        _mark(axes.xaxis, panel, "x")
+    x_label, y_label = (_label(panel, which) for which in ("x", "y"))
+    across, above = (x_label, y_label) if upright else (y_label, x_label)
+    axes.set_xlabel(across)
+    axes.set_title(above, loc="left", pad=8)
     for side in ("top", "right", "left" if upright else "bottom"):
         axes.spines[side].set_visible(False)
     axes.grid(axis="y" if upright else "x", linewidth=0.9)
@@ -147,8 +144,36 @@ def _dress(axes: "Axes", panel: CurvePanel | BarPanel, *, upright: bool) -> None
     axes.tick_params(length=0, pad=5)
 
 
-def _tick(value: float, _: int | None) -> str:
-    return f"{value:,.6g}".replace("-", "−")
+def is_log(panel: CurvePanel | BarPanel, which: Literal["x", "y"]) -> bool:
+    """Whether an axis is logarithmic: where that was asked for, and the values spread far enough."""
+    asked = isinstance(panel, CurvePanel) and (panel.log_x if which == "x" else panel.log_y)
+    return asked and is_wide(_values(panel, which))
+
+
+def _mark(axis: "Axis", panel: CurvePanel | BarPanel, which: Literal["x", "y"]) -> None:
+    values = _values(panel, which)
+    if is_log(panel, which):
+        mark_log(axis, values)
+        return
+    move_apart(axis)
+    if which == "y" and panel.percent:
+        mark_percent(axis)
+    else:
+        mark_linear(axis, values, most=6 if which == "x" else None)
+
+
+def _values(panel: CurvePanel | BarPanel, which: Literal["x", "y"]) -> list[float]:
+    """All that lies along an axis, with the reference lines."""
+    if isinstance(panel, BarPanel):
+        return [value for bars in panel.series for value in (*bars.values, *bars.low, *bars.high)]
+    if which == "x":
+        return [value for series in panel.series for value in series.x]
+    return [*(value for series in panel.series for value in series.y), *(line.y for line in panel.lines)]
+
+
+def _label(panel: CurvePanel | BarPanel, which: Literal["x", "y"]) -> str:
+    label = panel.x_label if which == "x" else panel.y_label
+    return f"{_name(label, 60)}{LOG if label and is_log(panel, which) else ''}"
 
 
 def _add_legend(figure: "Figure", entries: Sequence[Look]) -> None:
@@ -191,13 +216,13 @@ def _reach(values: Sequence[float], bounds: Numbers, sign: int) -> list[float]:
     ]
 
 
-def _any_positive(groups: Sequence[Numbers]) -> bool:
-    """Whether a logarithmic axis has anything to show."""
-    return any(value > 0 for values in groups for value in values)
-
-
 def _within_unit(groups: Sequence[Numbers]) -> bool:
     return all(0 <= value <= 1 for values in groups for value in values if not math.isnan(value))
+
+
+def _share_out(groups: Sequence[Numbers]) -> bool:
+    """Whether each series tells how one whole is shared out, whose bars would be short beside 100 %."""
+    return all(math.isclose(math.fsum(values), 1.0, abs_tol=1e-6) for values in groups)
 
 
 def _name(text: str, length: int) -> str:

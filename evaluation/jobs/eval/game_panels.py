@@ -60,6 +60,7 @@ def spectrum_panels(gan: TrainedGan, *, subject: str = "", section: str = "GAN")
                 "suddenly comes before collapse.",
                 categories=tuple(found),
                 series=(Bars(name=player, values=tuple(found.values())),),
+                x_label="layer",
                 y_label="largest singular value",
             )
         )

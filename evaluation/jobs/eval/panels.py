@@ -107,7 +107,8 @@ def _classes(scored: Scored, seen: Seen) -> Panel | None:
         caption=f"Share of images that {real.extractor} assigns to each class.",
         categories=seen.classes,
         series=tuple(Bars(name=name, values=_shares(count)) for name, count in counts.items()),
-        y_label="share",
+        x_label="class",
+        y_label="share of images",
         percent=True,
     )
 

@@ -12,7 +12,7 @@ from evaluation.jobs.train.loop import Row, looks
 from evaluation.report.panels import Cell, CurvePanel, ImagePanel, Line, Panel, Picture, Series, TablePanel
 from evaluation.report.text import format_rate
 from evaluation.watching.critic_curve import critic_correlation
-from evaluation.watching.followed_distance import followed_name
+from evaluation.watching.followed_distance import FRECHET, followed_name
 
 STRIP = 6  # sample grids of the report, spread evenly over training
 SHOWN_LOOKS = 12  # rows of the table of classes
@@ -96,7 +96,7 @@ def _distance(evaluations: Sequence[Row], name: str) -> Panel:
         caption=f"Of the averaged generator at each evaluation: {name}. The best checkpoint is that of step "
         f"{best['step']:,}.",
         x_label=STEPS,
-        y_label="distance",
+        y_label=name if name == FRECHET else "share of misplaced points",
         series=(_series("distance", evaluations, "distance"), _series("best", [best], "distance")),
         log_y=True,
     )
@@ -143,7 +143,7 @@ def _diversity(evaluations: Sequence[Row]) -> Panel:
         caption="Mean distance of two generated images over that of two real ones, in features; 1 is as varied as the "
         "data. Copies: share of fakes nearer to a training image than 99 % of held-out images are.",
         x_label=STEPS,
-        y_label="share of real",
+        y_label="ratio to real images",
         series=_known(
             _series("all images", evaluations, "generator", "diversity"),
             _series("within a class", evaluations, "generator", "class_diversity"),
@@ -159,7 +159,7 @@ def _gradients(rows: Sequence[Row]) -> Panel:
         section=SECTION,
         caption="Euclidean norm over all parameters of a player; a fall to 0 or a rise without end is the end.",
         x_label=STEPS,
-        y_label="norm",
+        y_label="gradient norm",
         series=(
             _series("discriminator", rows, "discriminator_gradient"),
             _series("generator", rows, "generator_gradient"),
@@ -180,7 +180,7 @@ def _slopes(evaluations: Sequence[Row]) -> Panel | None:
         section=SECTION,
         caption="Norm of the gradient with respect to one image; near 1 it makes a Wasserstein estimate valid.",
         x_label=STEPS,
-        y_label="norm",
+        y_label="gradient norm",
         series=series,
         lines=(Line("1-Lipschitz", 1.0),),
         log_y=True,
@@ -197,7 +197,7 @@ def _singular_values(evaluations: Sequence[Row]) -> Panel:
         section=SECTION,
         caption="Sudden growth in the generator comes before a collapse.",
         x_label=STEPS,
-        y_label="singular value",
+        y_label="largest singular value",
         series=(largest("discriminator"), largest("generator")),
         log_y=True,
     )
