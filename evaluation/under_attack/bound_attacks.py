@@ -1,4 +1,4 @@
-"""What an attack with its options bound by `functools.partial` is: its knowledge, norm, budget and steps."""
+"""Read the threat model of an attack bound by `functools.partial`: knowledge, norm, budget (eps) and steps."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from evaluation.under_attack.outcomes import Outcome, bound
 
 @dataclass(frozen=True)
 class Threat:
-    """The budget at which gradient attacks are questioned, and what they left of it."""
+    """The norm and budget at which gradient attacks are checked, and the images that survived them."""
 
     name: str
     """The setting of the strongest of those that are direct; "pgd" where none is."""
@@ -26,7 +26,7 @@ class Threat:
     survivors: Tensor
     """(N,) bool: correct, and broken by no untargeted gradient attack of this norm and budget."""
     stands_in: bool = False
-    """Whether `attack` is PGD for want of one of the evaluation's own."""
+    """Whether `attack` is PGD because the evaluation has no such attack."""
 
 
 def norm_of(attack: object) -> Norm | None:
@@ -59,7 +59,7 @@ def with_options(attack: Callable[..., Tensor], **options: Any) -> "partial[Tens
 
 
 def scaled(attack: Callable[..., Tensor], **options: Any) -> "partial[Tensor]":
-    """Bind options as `with_options` does, and leave the step size to the attack where it knows one by itself."""
+    """Bind options as `with_options` does, and reset the step size to None where that is its default."""
     step_size = _parameters(attack).get("step_size")
     if step_size is not None and step_size.default is None:
         options["step_size"] = None
@@ -67,9 +67,9 @@ def scaled(attack: Callable[..., Tensor], **options: Any) -> "partial[Tensor]":
 
 
 def uses_gradients(attack: object) -> bool:
-    """Whether the table says that an attack climbs gradients away from the label, within a budget of one number.
+    """Whether this is an untargeted gradient attack within a single budget `eps`, by the table of attacks.
 
-    One image at a time: a change shared by many images answers another question.
+    Universal perturbations, which many images share, do not count.
     """
     entry = entry_of(attack)
     if entry is None or entry.knowledge != "gradients" or not entry.per_sample:
@@ -94,7 +94,7 @@ def same_ball(one: object, other: object) -> bool:
 
 
 def hardest_threat(outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack]) -> Threat | None:
-    """Of all budgets of gradient attacks the one at which the survivors are nearest to half of the correct images.
+    """The budget at which the gradient attacks leave nearest to half of the correctly classified images.
 
     There, a stronger attack has the most to show. None where no gradient attack was made.
     """

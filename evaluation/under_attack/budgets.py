@@ -1,4 +1,4 @@
-"""How far an attack may go where nobody says."""
+"""Default budgets (eps) of attacks by norm and number of channels."""
 
 CONVENTIONAL_EPS = {
     ("linf", 1): 0.3,

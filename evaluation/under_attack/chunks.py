@@ -1,7 +1,7 @@
 """Trials on many images: in chunks of fixed samples, each kept on disk when it is done, shared out over processes.
 
-A chunk is attacked whole, whoever does it: so the table is the same bits for one process or many, and after any number
-of interruptions.
+A chunk is always attacked as a whole, so the results are bit for bit the same for one process or many, and after any
+number of interruptions.
 """
 
 import json
@@ -30,12 +30,12 @@ class Store:
 
     folder: Path
     identity: dict[str, Any]
-    """What must be the same for a result to be used again: model, data, settings; plain data."""
+    """Plain data (model, data, settings) that must be equal for a stored result to be used again."""
 
     def read(self, chunk: int, trial: Trial) -> list[Search] | None:
         """The searches of a trial on a chunk, or None; ValueError where they are of another model, data or settings.
 
-        What an earlier version kept, in which budgets were not yet searched each on its own, counts as not done.
+        Results of earlier versions, which searched several budgets in one call, are ignored.
         """
         file = self._file(chunk, trial)
         if not file.is_file():
@@ -73,11 +73,11 @@ def run_trials(
     processes: Processes | None = None,
     on_done: Callable[[str, int, int], None] = lambda name, images, passes: None,
 ) -> dict[str, list[Search]]:
-    """Search with every trial on all images of the task: its budgets in order; in other processes than the first none.
+    """Run every trial on all images of the task; a list of searches per trial, by budget, empty but in process 0.
 
-    With `cascade` each trial gets what those before it left, which needs them to have the same budgets. `on_done` hears
-    the name of each trial of each chunk, how many images it had, and how many passes they took, also where that was
-    known from before.
+    With `cascade` each trial gets only images that those before it left correct, so all must have the same budgets.
+    `on_done` is called with the trial's name, the chunk's number of images, and the passes they took, also for stored
+    results.
     """
     processes = processes or Processes()
     starts = range(0, len(task.numbers), chunk_size)
@@ -102,7 +102,7 @@ def run_trials(
 
 
 def num_images(count: int, num_trials: int, chunk_size: int, processes: Processes) -> int:
-    """Of how many images `on_done` hears in this process, each once a trial."""
+    """The number of images, counted once per trial, that `on_done` is told of in this process."""
     starts = processes.share(list(range(0, count, chunk_size)))
     return num_trials * sum(min(chunk_size, count - start) for start in starts)
 

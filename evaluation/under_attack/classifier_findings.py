@@ -1,4 +1,4 @@
-"""Alarms about a classifier whose robustness means nothing, because it is random, flat or fed with other images."""
+"""Warnings about classifiers whose robustness cannot be measured: random outputs, no gradients, wrong pixel range."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,9 +20,9 @@ from evaluation.under_attack.outcomes import Clean
 from evaluation.under_attack.probes import FEWEST, Probes, answers_apart, enough, is_alone, is_steady
 
 BATCH_DEPENDENT = "batch-dependent"
-"""The finding that silences all others."""
+"""Code of the finding which, where it applies, is the only one."""
 PROBES = 64
-"""Images for the questions that cost passes."""
+"""Images for the checks that cost passes through the network."""
 FAITHFUL = 0.9
 """Cosine between the gradients of cross-entropy and log-odds, which point the same way but for rounding."""
 
@@ -37,7 +37,7 @@ def classifier_findings(
     attacks: Mapping[str, Attack] = MappingProxyType({}),
     num_probes: int = PROBES,
 ) -> list[Finding]:
-    """Question the classifier itself: is it random, are its outputs logits, has it gradients, are pixels in [0, 1]?
+    """Check the classifier itself: is it deterministic, are its outputs logits, has it gradients, are pixels in [0, 1]?
 
     A finding that concerns only some of the `attacks` names those, by their settings.
     Costs two passes forwards of `num_probes` images, and two forwards and backwards of as many that are classified
@@ -166,7 +166,7 @@ def _chance(clean: Clean) -> Finding | None:
 
 
 def _rejects(clean: Clean) -> Finding | None:
-    """Look for a class of errors alone, where the images are of most classes: by mistake it gets a few at most."""
+    """Look for a rejection class: one that is predicted often but is the label of no image."""
     labels = torch.zeros(clean.logits.shape[1], dtype=torch.bool)
     labels[clean.labels] = True
     counts = clean.predictions.bincount(minlength=len(labels)).masked_fill(labels, 0)
@@ -199,7 +199,7 @@ def _no_gradient(probes: Probes) -> Finding | None:
 
 
 def _foreign(attacks: Mapping[str, Attack]) -> str:
-    """Which of the attacks may climb the cross-entropy: none of ours does."""
+    """Name the attacks from outside the table, which may maximise the cross-entropy; none of ours does."""
     names = [name for name, attack in attacks.items() if entry_of(attack) is None]
     return "none of the attacks here" if not names else f"of the attacks here {', '.join(names)}, unless they do too"
 

@@ -1,4 +1,4 @@
-"""Whether a network that is given pixels as they are was trained on normalised ones."""
+"""Check whether a network that is given raw pixels was trained on normalised ones."""
 
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 def normalisation_finding(
     classifier: Classifier, images: Tensor, labels: Tensor, clean: Clean, *, batch_size: int = TRIED
 ) -> Finding | None:
-    """Look whether one of the usual normalisations, forgotten, would make the classifier clearly more accurate.
+    """Check whether one of the usual normalisations of the input would make the classifier significantly more accurate.
 
     Costs four passes of some images, of a network that is given plain pixels and gets more than a few of them wrong.
     """

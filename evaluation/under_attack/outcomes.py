@@ -1,4 +1,4 @@
-"""What an attack did to each image: the facts that robustness is counted from and that reports show."""
+"""The outcome of an attack for each image, from which robust accuracy and all other rates are computed."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def broken(self) -> Tensor:
-        """(N,) bool: attacked, and the answer is no number. Counted as an error of the model, never as robust."""
+        """(N,) bool: attacked, and a logit is NaN. Counted as misclassified, never as robust."""
         return self.attacked & self.logits.isnan().any(dim=1)
 
     @property

@@ -1,4 +1,4 @@
-"""The images on which the trust panel spends passes, and how many of them make an alarm."""
+"""The probes, images on which the trust panel spends passes, and how many of them must fail for an alarm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,14 +13,14 @@ from attacks.random import permutation
 from evaluation.under_attack.outcomes import Clean
 
 FEWEST = 5
-"""Images that an alarm rests on at least: fewer happen to any sound network."""
+"""Images that an alarm takes at least: fewer occur with any sound network."""
 SHARE = 0.05
 """Share of the images that an alarm takes at least. A stronger attack breaks 1 to 3 % more of a sound robust network
 (TRADES on CIFAR-10: 56.6 % after PGD-20, 53.1 % after AutoAttack), which is worth knowing but no broken evaluation."""
 
 OTHERWISE = 1e-3
-"""Change of a logit, as share of the largest of the image, that other company makes: rounding in another batch is a
-hundredth of it in deep networks."""
+"""Change of a logit, relative to the image's largest, from which it counts as caused by other images of the batch;
+rounding in another batch changes it by a hundredth of that in deep networks."""
 
 C = TypeVar("C", bound=Classifier)
 
@@ -57,7 +57,7 @@ class Probes:
         return replace(self, images=self.images[flags], labels=self.labels[flags], indices=self.indices[flags])
 
     def objective(self, logits: Tensor) -> Tensor:
-        """What attacks climb: the log-odds of all other classes against the label."""
+        """The objective that attacks maximise: (n,) log-odds of all other classes against the label."""
         return log_odds(logits, self.labels)
 
     def broken_by(self, adversarial: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def is_steady(classifier: Classifier, images: Tensor) -> bool:
 
 
 def answers_apart(classifier: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of images among all of them, and in each of two batches: every other one, and the rest.
+    """Logits of the images in one batch, and of the same images in two batches (even and odd rows).
 
     None of these is one image alone, of which a batch norm without statistics of its own could say nothing.
     """
@@ -114,7 +114,7 @@ def answers_apart(classifier: Classifier, images: Tensor) -> tuple[Tensor, Tenso
 
 
 def sees_others(classifier: Classifier, images: Tensor) -> Tensor:
-    """(n,) bool: which images get other answers in other batches, beyond what rounding does. For steady networks."""
+    """(n,) bool: the logits depend on the batch beyond rounding. For deterministic networks (`is_steady`)."""
     flags = torch.zeros(len(images), dtype=torch.bool)
     if len(images) < 4:
         return flags
@@ -126,7 +126,7 @@ def sees_others(classifier: Classifier, images: Tensor) -> Tensor:
 
 
 def is_alone(classifier: Classifier, images: Tensor) -> bool:
-    """Whether images get the same answers in other batches; a few kinks of a staircase may round elsewhere."""
+    """Whether logits are independent of the batch, but for a few images at a jump of a piecewise constant network."""
     count = int(sees_others(classifier, images).sum())
     return count < min(FEWEST, len(images)) or count <= SHARE * len(images)
 

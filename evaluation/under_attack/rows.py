@@ -1,4 +1,4 @@
-"""The robustness of a classifier as scores: what is left of its accuracy, how much that took, and how sure we are.
+"""The robustness of a classifier as scores: robust accuracy, perturbation sizes and passes, with intervals.
 
 What needs torch is imported where it is used: `import evaluation` must stay quick for those who only read results.
 """

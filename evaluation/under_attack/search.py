@@ -1,4 +1,4 @@
-"""One attack tried at one budget on the images that are left, and what is known of all of them afterwards.
+"""Run one attack at one budget on the images that are still correct, alone or in a cascade, and keep the state of all.
 
 Every budget is a search of its own, with the very call that it would be alone: an attack that finds something at one
 budget may miss it at another, larger or smaller, and what it finds there survives rounding to 8 bits or does not. So
@@ -18,12 +18,12 @@ from evaluation.under_attack.outcomes import Clean, Outcome, bound, is_label
 
 @dataclass(frozen=True)
 class Search:
-    """What is known of N images after an attack, or a cascade of them, at one budget; on the CPU."""
+    """The state of N images after an attack, or a cascade of attacks, at one budget; on the CPU."""
 
     attacked: Tensor
-    """(N,) bool: given to this attack, since none before it had got the image where it wanted."""
+    """(N,) bool: given to this attack, as no attack before it had succeeded."""
     left: Tensor
-    """(N,) bool: correct as it is, and no attack has got it where it wanted."""
+    """(N,) bool: correct without attack, and no attack has succeeded."""
     images: Tensor
     """(N, C, H, W): what broke the image, else what was tried last."""
     logits: Tensor
@@ -42,7 +42,7 @@ class Search:
         return cls(clean.correct, clean.correct, pixels, clean.logits, clean.logits, nothing, nothing)
 
     def noted(self, rows: Tensor, found: Attempt, hit: Tensor, labels: Tensor) -> "Search":
-        """Take in an attempt of some rows: what `hit`, and else what was tried where nothing has left the label yet.
+        """Merge an attempt on some rows: images that `hit`, and the others where the label was not left before.
 
         So an image that a targeted attack has taken to a third class stays broken, whatever the next one makes of it.
         """
@@ -60,7 +60,7 @@ class Search:
         )
 
     def outcome(self, images: Tensor, clean: Clean, targets: Tensor | None) -> Outcome:
-        """The same as facts for each image."""
+        """The outcome of this attack, image by image."""
         delta = self.images - images.detach().cpu()
         return Outcome(
             clean=clean,
@@ -84,13 +84,13 @@ class Task:
     images: Tensor
     clean: Clean
     numbers: Tensor
-    """(N,) the samples' numbers in the whole set, which their randomness depends on."""
+    """(N,) the samples' indices in the whole set, to which their random numbers are bound."""
     targets: Tensor | None = None
     room: Room
     precision: Precision = "float32"
 
     def tried(self, attack: Attack, rows: Tensor, eps: float | None, *, targeted: bool) -> tuple[Attempt, Tensor]:
-        """Attack some rows; the attempt, and which of them the attack has got where it wanted."""
+        """Attack some rows; return the attempt and (n,) bool: it succeeded, which if targeted means at the target."""
         aims = self.targets if targeted and self.targets is not None else self.clean.labels
         found = attempt(
             self.classifier,

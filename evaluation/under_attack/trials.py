@@ -81,7 +81,7 @@ def cascade(
 ) -> dict[str, Outcome]:
     """Attack with one after the other, each only what those before it left; the attacks lack no option.
 
-    The robust accuracy of each is what is left after it, that of the last the result of the ensemble.
+    The robust accuracy of each is that under all attacks up to it; that of the last is the result of the ensemble.
     """
     task = _task(classifier, images, labels, attacks.values(), targets, clean, batch_size)
     outcomes: dict[str, Outcome] = {}
@@ -131,7 +131,7 @@ def _task(
 def checked_targets(attacks: Iterable[Attack], labels: Tensor, targets: Tensor | None) -> Tensor | None:
     """The targets on the CPU; ValueError where they and the attacks' `targeted` do not go together.
 
-    What is not in the table has to say whether it is targeted: else nobody knows which of the two it wants to be given.
+    An attack outside the table must bind `targeted`: whether it is passed labels or targets depends on it.
     """
     attacks = list(attacks)
     wanted = [bound(attack, "targeted") for attack in attacks]

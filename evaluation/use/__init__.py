@@ -1,1 +1,1 @@
-"""What generated images are worth as training data."""
+"""The use of generated images as training data: accuracy of classifiers trained on them."""

@@ -1,4 +1,4 @@
-"""What the use of generated images shows: classes without variety, wrong labels, robustness lost."""
+"""Findings on generated images as training data: low diversity within classes, wrong labels, lost robustness."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""Use: whether a classifier that learns from generated images knows real ones, and the reverse; also under attack."""
+"""Use: accuracy on real images of a classifier trained on generated ones, and the reverse; also under attack."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How the classifiers are trained and attacked that tell the use of generated images."""
+"""Training and attacking the classifiers that measure the use of generated images."""
 
 import math
 from collections.abc import Callable

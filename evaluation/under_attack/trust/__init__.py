@@ -1,4 +1,4 @@
-"""Questions to a robustness that cost passes through the network: is it the model's, or the attacks' failure?"""
+"""The trust panel: further attacks and measurements that show whether low attack success is due to failed attacks."""
 
 from evaluation.under_attack.trust.panel import Examined, examined
 

@@ -1,4 +1,4 @@
-"""Where inside a network the gradient ends, or is cut for part of the pixels: rectifiers, clamps, steps."""
+"""Find the operations inside a network that block gradients: dead rectifiers, clamps, step functions."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RECTIFIERS = {"relu", "threshold"}
 CLAMPS = {"clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "hardsigmoid"}
 STEPS = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide", "bucketize"}
 CUTS = {"detach", "argmax", "argmin", "gt", "ge", "lt", "le", "greater", "less", "searchsorted", "histc", "item"}
-"""Their results know no gradient. Masks are made with some of them, so they only explain a gradient that is wrong."""
+"""Functions without a gradient. Some also make harmless masks, so they only explain a gradient that is wrong."""
 CLAMPED = 0.05
 """Share of the input values that a clamp may change: it changes none where it only repeats the bounds of pixels."""
 
@@ -33,7 +33,7 @@ class Trace(TorchFunctionMode):
 
     images: Tensor
     ended: dict[Kind, Tensor] = field(default_factory=dict)
-    """(n,) bool a kind: a gradient came in from behind, and none went on."""
+    """For each kind, (n,) bool: a nonzero gradient arrived in the backward pass, and none was passed on."""
     names: dict[Kind | Literal["cut"], set[str]] = field(default_factory=lambda: defaultdict(set))
     clamped: float = 0.0
     """Largest share of an image-sized tensor's values that one clamp changed."""

@@ -1,4 +1,4 @@
-"""Do attacks get to the end of their way? Give them more steps, more room, and watch what they pass through."""
+"""Check that attacks converge: more steps, larger budgets, and the course of their loss (Carlini et al., 2019)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,28 +17,28 @@ from evaluation.under_attack.trust.ledger import Ledger
 from evaluation.under_attack.trust.watching import watch
 
 MORE = 4
-"""Times the steps of the longer attack. Sound ones gain a point or so from it (PGD-20 to PGD-1000 on TRADES: 0.2)."""
+"""Factor on the steps of the longer attack. Sound ones gain about a point by it (PGD-20 to PGD-1000 on TRADES: 0.2)."""
 MOST_STEPS = 160
 """Of the longer attack: four times the field's 40."""
 FREE_STEPS = 50
 """Of the attack without a bound: with 2.5 * eps / steps each, twice the whole range."""
 WATCHED = 200
-"""Passes an image for watching attacks in all; dearer attacks go unwatched."""
+"""Passes per image to repeat attacks while observing them, in all; more expensive attacks are not repeated."""
 LOST = 0.01
-"""Share of the images at which a success may be lost before it is said. Each is proof, but boundary cases round."""
+"""Share of images with a lost success, an adversarial iterate not returned, above which it is reported: rounding."""
 LAST = 0.25
-"""The part of an attack that should hardly matter."""
+"""The last part of an attack's steps, in which a converged attack's loss hardly rises."""
 UNFINISHED = 0.2
 """Rise of the loss in that part, as share of the whole. IoAF (Pintor et al., 2022) has 0.05 for the last ten steps of
 each image; PGD with 40 constant steps has up to 0.1 in the last ten on sound robust networks."""
 IDLE = 0.1
-"""Rise of the loss as share of what the gradient promises for the budget. Sound networks give 0.5 and more."""
+"""Rise of the loss over its first-order prediction for the budget. Sound networks give 0.5 and more."""
 
 
 def convergence_findings(
     probes: Probes, threat: Threat, outcomes: Mapping[str, Outcome], ledger: Ledger | None = None
 ) -> list[Finding]:
-    """Question the strongest gradient attack: more steps, more budget, no budget, and the course of its loss."""
+    """Check the strongest gradient attack: more steps, a larger budget, no budget, and the course of its loss."""
     found = [
         _not_converged(probes, threat, ledger or Ledger()),
         _larger_is_weaker(probes, threat, outcomes.get(threat.name)),
@@ -51,7 +51,7 @@ def convergence_findings(
 def silent_findings(
     probes: Probes, outcomes: Mapping[str, Outcome], attacks: Mapping[str, Attack], ledger: Ledger | None = None
 ) -> list[Finding]:
-    """Repeat the cheap attacks on the probes that they left, and see whether they passed by something that fools."""
+    """Repeat cheap attacks on probes they left; report those with an adversarial iterate that was not returned."""
     found, left, ledger = [], float(WATCHED), ledger or Ledger()
     for name, outcome in outcomes.items():
         attack = attacks.get(name)
@@ -110,7 +110,7 @@ def _unconverged(evidence: str) -> Finding:
 
 
 def plain_finding(survivors: Probes, total: int, threat: Threat, ledger: Ledger) -> Finding | None:
-    """Attack by plain PGD what is left: what it breaks is a weakness of the attacks, not a gradient that is masked."""
+    """Attack the survivors with plain PGD: if it succeeds, the attacks were weak, and the gradient is not masked."""
     if threat.stands_in or len(survivors) == 0:
         return None
     attack = with_options(pgd, norm=threat.norm, eps=threat.eps)
@@ -250,7 +250,7 @@ def _loss(probes: Probes, images: Tensor) -> Tensor:
 
 
 def _promised(probes: Probes, threat: Threat) -> Tensor:
-    """(n,) rise of the loss over the budget if it were linear."""
+    """(n,) first-order prediction of the rise of the loss by the steepest step within the budget and [0, 1]."""
     if probes.found is None:
         return torch.zeros(len(probes), dtype=torch.float64)
     gradient = torch.nan_to_num(probes.found.gradient)

@@ -1,4 +1,4 @@
-"""Count what the trust panel broke: at each budget, in the worst case."""
+"""Count the images that the trust panel broke, at each budget, in the worst-case robust accuracy."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from evaluation.under_attack.trust.ledger import Ledger
 def panel_outcome(task: Task, ledger: Ledger, *, norm: Norm, eps: float, left: Tensor) -> Outcome | None:
     """What the panel's attacks do at a budget to the images that those of the evaluation `left`, (N,) bool.
 
-    The panel has asked about some. Where it raised an alarm, the attack that broke most goes on to all others; each
-    image is looked at again, and counts if it still fools. None where nothing broke.
+    The panel has tried some of them. Where it raised an alarm, the attack that broke most is run on all others. Each
+    image is classified again, and counts if it is still misclassified. None where nothing broke.
     """
     found = _seen_again(task, ledger, norm=norm, eps=eps, left=left)
     if ledger.best_way is not None:

@@ -1,4 +1,4 @@
-"""What the trust panel breaks while it asks: images within the budget that fool, which no number may leave out."""
+"""Record of the adversarial images that the trust panel finds, so that they count in the robust accuracy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,14 +29,14 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """The attempts of a panel, and the attack to go on with where one of them showed that the evaluation failed."""
+    """The attempts of a panel, and the attacks that broke images which the evaluation's own had left."""
 
     entries: list[Entry] = field(default_factory=list)
     ways: list[tuple[int, Way]] = field(default_factory=list)
     """How many images each alarming attack broke, and the attack."""
 
     def take(self, probes: Probes, images: Tensor, *, norm: Norm, eps: float) -> Tensor:
-        """Write down what was made of some probes; (n,) bool on the CPU: which it broke. Costs one pass."""
+        """Record attacked images (n, C, H, W) of some probes; (n,) bool on the CPU: which broke. Costs one pass."""
         broken = probes.broken_by(images) & probes.within(images, norm, eps).cpu()
         self.entries.append(Entry(norm, eps, probes.indices.cpu(), images.detach().cpu(), broken))
         return broken

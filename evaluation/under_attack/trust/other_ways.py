@@ -1,4 +1,4 @@
-"""Is there a way round the gradient? Attack surrogates and transfer, and attack without gradients."""
+"""Attacks that do not use the network's own gradient: transfer from surrogates, and black-box attacks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from evaluation.under_attack.trust.surrogates import Smoothed, StraightThrough, 
 
 TRANSFER_STEPS = 20
 QUERIES = 400
-"""Of the attack without gradients. On sound networks PGD with 40 steps is stronger."""
+"""Queries (forward passes) per image of the black-box attack. On sound networks PGD with 40 steps is stronger."""
 
 
 def transfer_finding(

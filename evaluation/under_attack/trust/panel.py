@@ -1,4 +1,4 @@
-"""The trust panel: every question that costs passes, put to a few of the correctly classified images."""
+"""The trust panel: checks for gradient masking and weak attacks on a few correctly classified images."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from evaluation.under_attack.trust.smoothness import measure_smoothness, smoothn
 
 @dataclass(frozen=True)
 class Examined:
-    """What the panel has to say, and what it broke while it asked."""
+    """The findings of the panel, and the images that it broke."""
 
     findings: list[Finding]
     ledger: Ledger
@@ -38,15 +38,15 @@ def examined(
     seed: int = 0,
     num_probes: int = 64,
 ) -> Examined:
-    """Ask with passes of its own whether the robustness that was found is the model's or the attacks' failure.
+    """Check by further attacks and measurements whether the robustness found is real or due to failed attacks.
 
     `images` (N, C, H, W) and `labels` (N,) are those of `clean` and of the `outcomes` of the `attacks`. The questions
     are put to `num_probes` correctly classified images, drawn by the seed, at the budget where untargeted gradient
     attacks leave nearest to half of them. Costs at most about 2,000 passes (forwards and backwards) a probe where
     nothing succeeds, and some hundred on a sound network.
 
-    A random model, and one that lets the images of a batch see each other, is left to `classifier_findings`: on one,
-    every comparison is chance. Thresholds are those of the
+    Models with random outputs, or outputs that depend on the batch, are left to `classifier_findings`: comparisons on
+    them are noise. Thresholds are those of the
     modules, each with its reason; none of them fires on sound networks, trained normally or adversarially.
     """
     probes, ledger = Probes.of(classifier, images, labels, clean, count=num_probes, seed=seed), Ledger()
@@ -87,7 +87,7 @@ def _ways(
     ledger: Ledger,
     seed: int,
 ) -> Iterator[Finding]:
-    """Look for ways round the gradient; what PGD breaks directly is no merit of another way."""
+    """Try attacks without the network's own gradient, on images that plain PGD does not break."""
     total = len(probes)
 
     def left() -> Probes:

@@ -1,4 +1,4 @@
-"""Does the gradient tell what the network does? Compare it with the network's own answers to tiny changes."""
+"""Check the gradient against finite differences, and the network for steps (piecewise constant logits)."""
 
 from typing import NamedTuple
 
@@ -18,15 +18,15 @@ LEAST = 1e-4
 """A tenth of it: the same change of a smooth network is a tenth, too, that of a staircase is nothing or a whole step.
 Smaller ones drown in the rounding of float32."""
 AGREEING = (0.5, 2.0)
-"""Measured slope over promised slope. Trained networks, with and without adversarial training, keep within 0.8 to 1.2
-but for a few kinks; a gradient made up by a substitute, or masked, gives anything."""
+"""Accepted range of the finite difference over the gradient's prediction. Trained networks, with and without
+adversarial training, keep within 0.8 to 1.2 but for a few kinks; substituted or masked gradients do not."""
 DISAGREEING = 0.25
 """Share of the images at which a gradient may be wrong. Kinks make it a few per cent; masking nearly all."""
 ALIGNED = 0.5
 """Median cosine between the gradients at an image and at a TINY distance. Trained networks give 0.9 and more; where it
 is below, a step that is a hundred times longer follows chance."""
 MEASURABLE = 100.0
-"""A difference of logits counts from so many roundings of them on."""
+"""A difference of logits counts from so many units in the last place (rounding errors) on."""
 _DIRECTION, _NOISE = 1 << 40, (1 << 40) + 1  # streams, away from those of attacks
 
 
@@ -36,11 +36,11 @@ class Slopes(NamedTuple):
     promised: Tensor
     measured: Tensor
     measurable: Tensor
-    """bool: the difference stands out from rounding, and there is a gradient to speak of."""
+    """(n,) bool: the difference is well above rounding, and the gradient is not zero."""
 
     @property
     def belied(self) -> Tensor:
-        """(n,) bool: the network answers otherwise than its gradient says."""
+        """(n,) bool: the finite difference contradicts the gradient."""
         ratio = self.measured / torch.where(self.promised != 0, self.promised, 1)
         return self.measurable & ((ratio < AGREEING[0]) | (ratio > AGREEING[1]))
 
@@ -57,7 +57,7 @@ class Smoothness(NamedTuple):
 
     @property
     def wrong(self) -> Tensor:
-        """(n,) bool: the network answers tiny changes otherwise than a gradient can say."""
+        """(n,) bool: piecewise constant there, or the gradient contradicts the finite difference."""
         return self.stairs if self.slopes is None else self.stairs | self.slopes.belied
 
 
@@ -72,7 +72,7 @@ def measure_smoothness(probes: Probes, *, seed: int) -> Smoothness:
 
 
 def smoothness_findings(measured: Smoothness) -> list[Finding]:
-    """Question the gradient by the differences that were measured."""
+    """Report gradients that the measured differences contradict."""
     found = [_staircase(measured.stairs), _disagreement(measured.slopes), _instability(measured.cosine)]
     return [finding for finding in found if finding is not None]
 
@@ -91,7 +91,7 @@ def measure_slopes(probes: Probes) -> Slopes | None:
 
 
 def find_stairs(probes: Probes, *, seed: int) -> Tensor:
-    """(n,) bool: the logits keep still under a LEAST change of all pixels, or jump as far as under a TINY one."""
+    """(n,) bool: a LEAST change of all pixels leaves the logits constant, or changes them as much as a TINY one."""
     noise = 2 * uniform(seed, probes.indices, probes.images.shape[1:], stream=_NOISE, dtype=probes.images.dtype) - 1
     before = probes.classifier.logits(probes.images)
     near, far = (

@@ -1,4 +1,4 @@
-"""Copies of a classifier whose gradients show the way where its own do not: smoothed, straight-through, distilled."""
+"""Surrogates of a classifier with useful gradients: smoothed, straight-through (BPDA), and distilled."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Watch an attack at work: what it tried, whether something that it passed through fooled, how its loss rose."""
+"""Observe an attack's queries: whether any of its iterates was adversarial, and how its loss rose."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ CLEARLY = 1e-3
 
 
 class Watched(Classifier):
-    """A classifier that shows each answer that it gives to a note."""
+    """A classifier that records each query and its logits in a `Note`."""
 
     note: "Note | None" = None
 
@@ -44,7 +44,7 @@ class Watched(Classifier):
 
 @dataclass
 class Note:
-    """What the network was asked about each of n probes within a ball, and what it answered."""
+    """The record of an attack's queries on n probes, as far as they lie in the ball and in [0, 1]."""
 
     probes: Probes
     norm: Norm
@@ -60,7 +60,7 @@ class Note:
         """Calls of (n,): the best log-odds in ball and bounds until then."""
 
     def take(self, images: Tensor, logits: Tensor, rows: Tensor | None) -> None:
-        """Note one call; images of which nobody says whose they are are passed over."""
+        """Record one call; images that cannot be assigned to a probe (no `rows`) are skipped."""
         if rows is None:
             if len(images) != len(self.probes):
                 return
