@@ -19,6 +19,7 @@ from advgan.storage.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.augmented import read_extra
+from evaluation.jobs.begun_with import as_begun
 from evaluation.jobs.fit.beginning import begin, with_weights
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.fitting_threads import fitting_threads
@@ -81,7 +82,7 @@ def _not_by_name(name: str) -> str:
 
 
 def _read(config: FitConfig, setup: Setup) -> tuple[Data, ImageSet | None]:
-    data = load_data(config.data, workers=setup.workers, use=FIT)
+    data = as_begun(load_data(config.data, workers=setup.workers, use=FIT), setup.resume)
     return data, read_extra(Path(config.extra), data) if config.extra else None
 
 

@@ -23,6 +23,7 @@ from evaluation.features.features import extract
 from evaluation.game.look_history import by_one_judge
 from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
+from evaluation.jobs.begun_with import as_begun
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
@@ -66,7 +67,7 @@ def plan(config: BaselineConfig, setup: Setup) -> list[str]:
 
 def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
     """Fit, evaluate on the way, score the best checkpoint; a vae goes on exactly where an earlier run stopped."""
-    data = load_data(config.data, workers=setup.workers, use=IMAGES)
+    data = as_begun(load_data(config.data, workers=setup.workers, use=IMAGES), setup.resume)
     log.info("%s", data.summary())
     baseline = config.baseline
     reference = Reference(data, choose_extractor(config.features, data, setup), seed=baseline.seed)

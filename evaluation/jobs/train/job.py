@@ -17,6 +17,7 @@ from advgan.storage.runs import Run
 from evaluation.features.features import Extractor, check_features
 from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
+from evaluation.jobs.begun_with import as_begun
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
@@ -60,6 +61,7 @@ def plan(config: TrainConfig, setup: Setup) -> list[str]:
         return baselines.plan(_baseline(config, setup), setup)
     check_recordable(config, setup)
     data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
+    data = as_begun(data, setup.resume)
     training = config.training
     used = training.steps * training.batches_per_step
     epochs = used / batches_per_epoch(data.train, training.batch_size)
@@ -98,13 +100,14 @@ def _baseline(config: TrainConfig, setup: Setup) -> baselines.BaselineConfig:
 
 def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained | None:
     check_recordable(config, setup)
+    setup, device = replace(setup, resume=setup.resume or restarted_run(setup)), setup.torch_device()
     data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
+    data = as_begun(data, setup.resume)
     _check_batch(config, data)
     extractor = None
     if processes.is_first:
         log.info("%s", data.summary())
         extractor = choose_extractor(config.features, data, setup)
-    setup, device = replace(setup, resume=setup.resume or restarted_run(setup)), setup.torch_device()
     with training_threads(config, data, device, resumed=setup.resume, processes=processes):
         return _watched(config, setup, data, extractor, device, processes)
 
