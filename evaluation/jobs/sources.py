@@ -1,5 +1,7 @@
-"""Which data a command means: those that it was given, or else those of the run that it works on."""
+"""Which data a command means: those that it was given, or else those that what it works on has learnt from."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,22 +9,38 @@ from advgan.config import DataConfig
 from advgan.config.resolve import read_yaml, validate
 from evaluation.jobs.places import read_back
 
+DIGITS = DataConfig().source
+SIDE = 8
+"""Of the embedded digits, which are grey."""
+
 
 def data_of(given: DataConfig | None, *sources: str) -> DataConfig:
+    """The same as `known_data`, or the embedded digits where nothing says anything of data."""
+    return known_data(given, *sources) or validate(DataConfig, {"source": DIGITS, **_said(given)})
+
+
+def known_data(given: DataConfig | None, *sources: str) -> DataConfig | None:
     """The given configuration; what it leaves open is that of the first source that is a run of ours.
 
-    Without any it is the embedded digits. A configuration without a source, such as one of `--resize` alone, changes
-    how the run's data are read.
+    A configuration without a source, such as one of `--resize` alone, changes how the run's data are read. None where
+    no source is ours. Raises ValueError where one learnt from other images than the digits, and nothing says where
+    those lie: a checkpoint that was copied out of its run, or an export.
     """
     if given is not None and given.names_source:
         return given
-    said: dict[str, Any] = given.model_dump(include=given.model_fields_set - {"source"}) if given else {}
     for source in sources:
         file = _configuration_of(Path(source))
         section = read_yaml(file).get("data") if file else None
         if file and section:
-            return read_back(validate(DataConfig, {**section, **said}, source=str(file)), file.parent)
-    return validate(DataConfig, {"source": DataConfig().source, **said})
+            return read_back(validate(DataConfig, {**section, **_said(given)}, source=str(file)), file.parent)
+    for source in sources:
+        if learnt := _learnt_from(Path(source)):
+            return _digits_of(source, learnt, _said(given))
+    return None
+
+
+def _said(given: DataConfig | None) -> dict[str, Any]:
+    return given.model_dump(include=given.model_fields_set - {"source"}) if given else {}
 
 
 def _configuration_of(source: Path) -> Path | None:
@@ -31,3 +49,41 @@ def _configuration_of(source: Path) -> Path | None:
         if source.exists() and (folder / "config.yaml").is_file():
             return folder / "config.yaml"
     return None
+
+
+def _digits_of(source: str, learnt: Mapping[str, Any], said: Mapping[str, Any]) -> DataConfig:
+    """The digits, in the form in which the source learnt them; ValueError where it learnt something else."""
+    from advgan.data import load_data
+
+    form = {"resize": learnt["size"]} if learnt["size"] != SIDE else {}
+    form |= {"channels": learnt["channels"]} if learnt["channels"] != 1 else {}
+    if learnt["name"] == DIGITS:
+        digits = DataConfig(source=DIGITS, **form)
+        if load_data(digits).digest == learnt["digest"]:
+            return validate(DataConfig, {"source": DIGITS, **form, **said})
+    classes = f", {len(learnt['classes'])} classes" if learnt["classes"] else ""
+    raise ValueError(
+        f"{source}: learnt from {learnt['name']} ({learnt['channels']}x{learnt['size']}x{learnt['size']}{classes}), "
+        "and lies in no run that says where those images are: name them with --data"
+    )
+
+
+def _learnt_from(source: Path) -> dict[str, Any] | None:
+    """Name, digest, classes, size and channels of the data of a checkpoint or an export of ours; None of others."""
+    from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
+
+    try:
+        about = json.loads(((source if source.is_dir() else source.parent) / "config.json").read_text(encoding="utf-8"))
+        return {"name": about["data"], "digest": about["data_digest"], **{key: about[key] for key in _FORM}}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no export of ours
+    if source.suffix != SUFFIX and not (source / "checkpoints").is_dir():
+        return None
+    try:
+        found: dict[str, Any] = load_checkpoint(find_checkpoint(source)).config["data"]
+    except (ValueError, KeyError):
+        return None  # damaged, or somebody else's: whoever loads it says so
+    return found
+
+
+_FORM = ("classes", "size", "channels")

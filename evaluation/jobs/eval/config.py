@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from advgan.config import Place, ReadData, Section
 from advgan.config.mistakes import nearest
 from evaluation.features.defaults import NUM_REAL, PROTOCOL
-from evaluation.jobs.sources import data_of
+from evaluation.jobs.sources import known_data
 
 
 class EvalConfig(Section):
@@ -65,7 +65,11 @@ class EvalConfig(Section):
         return self
 
     def complete(self) -> "EvalConfig":
-        """The same with the data that the subjects were trained on, where it names none and no reference."""
+        """The same with the data that the subjects were trained on, where it names none and no reference.
+
+        Without data where nothing says which those are.
+        """
         if self.reference:
             return self
-        return self.model_copy(update={"data": data_of(self.data, *self.subjects)})
+        found = known_data(self.data, *self.subjects)
+        return self.model_copy(update={"data": found}) if found else self

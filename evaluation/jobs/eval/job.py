@@ -181,6 +181,10 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
         elif data is not None:
             _check_asked(found, data)
         sources.append(found)
+    if data is None and real is None:
+        raise ValueError(
+            f"nothing says which images {', '.join(config.subjects)} should be held against: give --data or --reference"
+        )
     return sources, data, real
 
 

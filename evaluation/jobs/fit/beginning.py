@@ -19,10 +19,14 @@ from advgan.storage.checkpoints import SUFFIX
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
+from evaluation.jobs.sources import data_of
 
 
 def with_weights(config: FitConfig) -> FitConfig:
-    """The same, where the network is named by a run: its architecture, to be trained from its weights on."""
+    """The same, where the network is named by a run: its architecture, to be trained on from its weights.
+
+    Its data are the run's too, where no others are named.
+    """
     name, start = config.network.name, config.start_from
     is_source = name in CLASSIFIERS or is_catalogued(name) or is_python_source(name) or not Path(name).exists()
     if is_source and start is None:
@@ -34,7 +38,8 @@ def with_weights(config: FitConfig) -> FitConfig:
         raise ValueError(
             f"network.depth, width and stages are those of {start or name}, which is trained on: leave them out"
         )
-    return config.model_copy(update={"network": found.network, "start_from": start or name})
+    update = {"network": found.network, "start_from": start or name, "data": data_of(config.data, start or name)}
+    return config.model_copy(update=update)
 
 
 def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, device: torch.device) -> State:

@@ -13,7 +13,7 @@ from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.sample.config import SampleConfig
 from evaluation.jobs.sample.files import Drawing
 from evaluation.jobs.setup import Setup
-from evaluation.jobs.sources import data_of
+from evaluation.jobs.sources import known_data
 from evaluation.jobs.uses import ARITHMETIC
 from evaluation.report.panels import TablePanel
 from evaluation.report.text import format_rate
@@ -65,7 +65,9 @@ def check_arithmetic(config: SampleConfig, gan: TrainedGan) -> tuple[Term, ...]:
 
 
 def _judge(config: SampleConfig, gan: TrainedGan, setup: Setup) -> tuple[Data, Classifier]:
-    given = data_of(config.data, config.checkpoint or "")
+    given = known_data(config.data, config.checkpoint or "")
+    if given is None:
+        raise ValueError(f"--arithmetic: nothing says which classes {config.checkpoint} draws: add --data")
     data = load_data(given, workers=setup.workers, use=ARITHMETIC)
     if (data.size, data.channels) != (gan.size, gan.channels):
         raise ValueError(

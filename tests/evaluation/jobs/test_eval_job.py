@@ -97,6 +97,8 @@ def write_pngs(folder: Path, images: Tensor, names: Sequence[str] = ()) -> Path:
 
 def evaluated(out: Path, *subjects: Path | str, **options: Any) -> Outcome:
     values = {"num_samples": COUNT, "num_real": 150, "features": ("pixels",), "metrics": FEW, **options}
+    if "reference" not in values:
+        values.setdefault("data", DataConfig(source="digits"))
     outcome = run(EvalConfig(subjects=tuple(map(str, subjects)), **values), Setup(device="cpu", out=out))
     assert outcome is not None
     return outcome

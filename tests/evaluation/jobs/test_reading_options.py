@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +104,62 @@ def test_a_written_configuration_without_a_source_reads_as_one(tmp_path: Path) -
     assert again == config
     assert again.data is not None
     assert not again.data.names_source
+
+
+LEARNT = "learnt from mine (1x8x8"
+
+
+@pytest.fixture
+def bare(advgan: Advgan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A classifier's and a GAN's checkpoints out of their runs, the exports of both, and what they learnt from."""
+    monkeypatch.setattr("evaluation.jobs.setup.write_report", lambda folder: folder / "report.html")
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 1), dtype=np.uint8)
+    np.savez("mine.npz", images=pixels, labels=np.arange(80) % 2, classes=np.array(["cat", "dog"]))
+    quick = ["--features", "random", "-n", "20", "--set", "log_every=1", "--set", "evaluate_every=1", "-b", "8"]
+    assert advgan("fit", "--data", "mine.npz", "--model", "mlp", "--epochs", "1", "-o", "fitted")[0] == 0
+    assert advgan("train", "--data", "mine.npz", "--family", "mlp", "--steps", "1", "-o", "gan", *quick)[0] == 0
+    for run in ("fitted", "gan"):
+        shutil.copy(f"{run}/checkpoints/best.safetensors", f"{run}.safetensors")
+        assert advgan("export", "--ckpt", run, "--format", "pt2", "-o", f"exports/{run}")[0] == 0
+    return tmp_path
+
+
+def test_data_that_nobody_names_are_never_taken_to_be_the_digits(bare: Path, advgan: Advgan) -> None:
+    """Each is refused in words, and works once the data are named as those say."""
+    attack = ["--attack", "fgsm", "--dry-run"]
+    commands = {
+        "attack --model fitted.safetensors": attack,
+        "attack --model exports/fitted/model.pt2": attack,
+        "augment --attack fgsm --model fitted.safetensors": ["--dry-run"],
+        "augment --attack fgsm --model exports/fitted/model.pt2": ["--dry-run"],
+        "eval --ckpt gan.safetensors": ["--dry-run"],
+        "eval exports/gan": ["--dry-run"],
+        "eval exports/gan/model.pt2": ["--dry-run"],
+        "eval mine.npz": ["--dry-run"],
+        "fit --epochs 1 --model fitted.safetensors": ["--dry-run"],
+        "sample --model fitted --ckpt gan.safetensors --arithmetic": ["cat - dog", "-q"],
+    }
+    for command, options in commands.items():
+        code, _, err = advgan(*command.split(), *options)
+        assert (code, err.count("\n")) == (2, 1), command
+        assert "--data" in err, command
+        assert (LEARNT in err) == ("mine.npz" not in command), command
+        code, out, err = advgan(*command.split(), *options, "--data", "mine.npz")
+        assert (code, err) == (0, ""), command
+        assert "digits" not in out
+
+
+def test_a_fit_from_a_run_goes_on_with_the_data_of_that_run(bare: Path, advgan: Advgan) -> None:
+    for start in (["--model", "fitted"], ["--set", "start_from=fitted"]):
+        code, out, _ = advgan("fit", "--epochs", "1", *start, "--dry-run")
+        assert code == 0
+        assert "# mine: " in out
+    assert "# digits: " in advgan("fit", "--epochs", "1", "--model", "fitted", "--data", "digits", "--dry-run")[1]
+
+
+def test_a_checkpoint_of_the_digits_alone_is_known_by_what_it_learnt(advgan: Advgan) -> None:
+    assert advgan("fit", "--model", "mlp", "--epochs", "1", "--resize", "10", "-o", "fitted")[0] == 0
+    shutil.copy("fitted/checkpoints/best.safetensors", "bare.safetensors")
+    code, out, err = advgan("attack", "--model", "bare.safetensors", "--attack", "fgsm", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "images of 10x10 pixels" in out
