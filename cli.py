@@ -373,6 +373,10 @@ def _verbosity(arguments: Sequence[str]) -> int:
     return short + arguments.count("--verbose")
 
 
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What click raises where a group is given nothing: its message is the help. Before 8.2 it showed that itself."""
+
+
 def _guarded(call: Callable[[], object], trace: bool) -> int:
     """Run the command; turn every way of ending into an exit code and at most one line."""
     try:
@@ -380,6 +384,9 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
+    except _NO_ARGUMENTS as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" ({context.command_path} --help says more)" if context and context.parent else ""

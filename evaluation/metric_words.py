@@ -1,8 +1,8 @@
 """Every metric of a generator by its word, in the groups in which they are computed, and which of them a user means."""
 
-import difflib
 from collections.abc import Collection, Mapping
 
+from advgan.config.mistakes import alike
 from evaluation.diversity.rows import DIVERSITY_METRICS
 from evaluation.fidelity.inception_score import INCEPTION_METRICS
 from evaluation.fidelity.kernel import KERNEL_METRICS
@@ -45,8 +45,8 @@ def wanted_metrics(names: Collection[str]) -> frozenset[str]:
         return frozenset(METRICS) - COSTLY
     for name in names:
         if name not in METRICS and name not in GROUPS and name != ALL:
-            near = difflib.get_close_matches(name, (*METRICS, *GROUPS, ALL), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"groups: {', '.join(GROUPS)}; advgan ls metrics has all"
+            meant = alike(name, (*METRICS, *GROUPS, ALL))
+            hint = f"did you mean {meant}?" if meant else f"groups: {', '.join(GROUPS)}; advgan ls metrics has all"
             raise ValueError(f"no metric {name!r} ({hint})")
     if ALL in names:
         return frozenset(METRICS)

@@ -227,3 +227,11 @@ def test_every_help_is_complete(advgan: Advgan, verb: str) -> None:
     for parameter in cli.cli.commands[verb].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{verb} {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("group", [(), ("config",)], ids=["advgan", "config"])
+def test_a_group_alone_shows_its_help_line_by_line(group: tuple[str, ...], advgan: Advgan) -> None:
+    ended = advgan(*group)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: advgan")
+    assert "\nCommands:\n" in ended.err

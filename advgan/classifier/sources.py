@@ -1,6 +1,5 @@
 """Load a classifier from a string: our checkpoints, other libraries' networks, a user's code, exported files."""
 
-import difflib
 import json
 import zipfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from torch import nn
 
 from advgan.classifier.stored import KIND, load_trained
 from advgan.config import NetworkConfig
+from advgan.config.mistakes import alike
 from advgan.config.places import is_python_source
 from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
 from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random, with_library
@@ -74,6 +74,7 @@ def load_classifier(
 
     Raises ValueError in one line where the source is unknown, cannot be had, may not be run, or does not fit the data.
     """
+    _check_ours(source, mean, layout, input_size)
     wanted = _Wanted(num_classes, size, channels, device)
     with seeded(0):
         loaded = _load(source, wanted, input_size)
@@ -168,11 +169,22 @@ def _meant(source: str) -> str | None:
     file = f"{module.replace('.', '/')}.py"
     if Path(file).is_file():
         return f"{file}:{attribute if colon else 'OBJECT'}"
-    return with_library(source) or next(iter(difflib.get_close_matches(source, CLASSIFIERS, n=1)), None)
+    return with_library(source) or alike(source, CLASSIFIERS)
 
 
 def _other(side: int, size: int) -> int | None:
     return None if side == size else side
+
+
+def _check_ours(source: str, mean: Sequence[float] | None, layout: Layout | None, side: int | None) -> None:
+    """Refuse to say of a classifier of ours what its run says already."""
+    path = Path(source)
+    if not (path.is_dir() or path.suffix == SUFFIX):
+        return
+    said = {"--mean and --std": mean, "layout": layout, "input_size": side}
+    option = next((name for name, value in said.items() if value is not None), None)
+    if option:
+        raise ValueError(f"{option}: nothing uses it here: the classifier is of advgan fit and brings its own")
 
 
 def _trained(path: Path, wanted: _Wanted) -> _Loaded:
@@ -217,10 +229,15 @@ def holds_weights(path: Path) -> bool:
     return any(isinstance(value, dict) or "." in str(key) for key, value in content.items())
 
 
+_OF_IMAGES = (".npz", ".npy", ".zip", ".png", ".jpg", ".jpeg", ".csv", ".parquet")
+
+
 def no_architecture(path: Path) -> ValueError:
     """The error for a file of `torch.save` given as a model, with the way out; found without unpickling objects."""
     if path.stat().st_size == 0:
         return ValueError(f"{path} is empty: give {FORMS}")
+    if path.suffix.lower() in _OF_IMAGES:
+        return ValueError(f"{path} holds images, or what can be made of them, and no network: give {FORMS}")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):

@@ -1,7 +1,7 @@
 """Turn pydantic's validation errors into one-line messages for users."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -44,8 +44,15 @@ def mistakes_in_words(
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """`did you mean ...?`, or the known words where none is near."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    meant = alike(word, known)
+    return f"did you mean {meant}?" if meant else f"known: {', '.join(known)}"
+
+
+def alike(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is spelt most like this one, in whatever case; None where none is."""
+    spelt = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower(), spelt, n=1)
+    return spelt[near[0]] if near else None
 
 
 def _line(kind: type[BaseModel], key: str, group: list[Any], origins: Mapping[str, str], source: str | None) -> str:

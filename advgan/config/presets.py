@@ -1,9 +1,9 @@
 """The configurations that come with the project: YAML files beside the packages, in a checkout and in a wheel alike."""
 
-import difflib
 from pathlib import Path
 
 import advgan
+from advgan.config.mistakes import alike
 
 FOLDER = Path(advgan.__file__).resolve().parent.parent / "configs"
 
@@ -20,6 +20,6 @@ def preset_file(verb: str, name: str) -> Path:
     names = preset_names(verb)
     if name in names:
         return FOLDER / verb / f"{name}.yaml"
-    near = [known for known in names if name in known] or difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
+    meant = next((known for known in names if name in known), None) or alike(name, names)
+    hint = f"did you mean {meant}?" if meant else f"known: {', '.join(names) or 'none'}"
     raise ValueError(f"no {verb} preset {name!r} ({hint})")

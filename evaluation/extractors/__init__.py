@@ -36,6 +36,13 @@ def is_extractor(name: str) -> bool:
     return name in EXTRACTORS or name in ALIASES or is_python_source(name)
 
 
+def check_extractor(name: str) -> None:
+    """Raise ValueError, with the nearest name, for an extractor that there is not."""
+    if not is_extractor(name):
+        hint = nearest(name, (*EXTRACTORS, *ALIASES))
+        raise ValueError(f"no extractor {name!r}: give the run of a classifier, file.py:object or a name ({hint})")
+
+
 def named_extractor(name: str, *, device: torch.device | str = "cpu", protocol: str = DEFAULT) -> Extractor:
     """Build the extractor that a string names: one of EXTRACTORS, a short name, or `file.py:object`.
 
@@ -49,8 +56,5 @@ def named_extractor(name: str, *, device: torch.device | str = "cpu", protocol: 
         name = PROTOCOLS[protocol].extractor
     if is_python_source(name):
         return python_extractor(name, device=device)
-    known = EXTRACTORS.get(ALIASES.get(name, name))
-    if known is None:
-        hint = nearest(name, (*EXTRACTORS, *ALIASES))
-        raise ValueError(f"no extractor {name!r}: give the run of a classifier, file.py:object or a name ({hint})")
-    return known(device=device)
+    check_extractor(name)
+    return EXTRACTORS[ALIASES.get(name, name)](device=device)

@@ -16,7 +16,7 @@ from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.models.classifiers.image_forms import Layout
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
-from evaluation.extractors import is_extractor, named_extractor
+from evaluation.extractors import check_extractor, is_extractor, named_extractor
 from evaluation.extractors.random_network import RANDOM
 from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.features.protocols import DEFAULT
@@ -66,6 +66,12 @@ def choose_classifier(
     )
     classifier.name = Path(source).name
     return classifier, data.numbered_as(names, of=source) if names else data
+
+
+def check_extractor_name(features: str) -> None:
+    """Refuse, before the work, a name that is neither an extractor nor a run."""
+    if features != "auto" and not Path(features).exists():
+        check_extractor(features)
 
 
 def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str = DEFAULT) -> Extractor:

@@ -1,6 +1,5 @@
 """Attacks by name, bound to a budget: what `--attack fgsm,pgd --eps 0.1,0.2` means."""
 
-import difflib
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from advgan.config import Budget, Positive, Section
+from advgan.config.mistakes import alike
 from evaluation.under_attack.budgets import CONVENTIONAL_EPS
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def attack_entry(name: str) -> "Entry":
     from attacks.table import TABLE
 
     if name not in TABLE:
-        near = difflib.get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean {near[0]}?" if near else "advgan ls attacks names them"
+        meant = alike(name, TABLE)
+        hint = f"did you mean {meant}?" if meant else "advgan ls attacks names them"
         raise ValueError(f"no attack {name!r} ({hint})")
     return TABLE[name]
 

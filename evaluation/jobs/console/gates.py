@@ -43,6 +43,11 @@ def check_gates(gates: Sequence[Gate], verb: str, config: Section) -> None:
         word = _word(gate.metric)
         if word not in known:
             raise ValueError(f"{gate.option} {gate.metric}: advgan {verb} makes no such score ({_hint(gate, known)})")
+        if wanted is not None and gate.metric.startswith("fid") and not _looks_through_inception(config):
+            raise ValueError(
+                f"{gate.option} {gate.metric}: the FID is of Inception's features, which this call does not look at: "
+                f"{_distance(gate.metric)} is the distance of others, or add --features inception"
+            )
         if wanted is not None and word not in wanted:
             way = f"add --metrics {word}" if verb == "eval" else f"advgan eval --metrics {word} makes it"
             raise ValueError(f"{gate.option} {gate.metric}: this call does not make this score; {way}")
@@ -84,6 +89,16 @@ def _parse(option: str, text: str) -> Gate:
         )
         raise ValueError(f"{option} {text}: {metric} is a share between 0 and 1: write, say, {way}")
     return Gate(option, metric, bound)
+
+
+def _looks_through_inception(config: Section) -> bool:
+    features = getattr(config, "features", ())
+    return any(name.startswith("inception") for name in ([features] if isinstance(features, str) else features))
+
+
+def _distance(metric: str) -> str:
+    """`fd` for `fid`, `fd_infinity` for `fid_infinity`."""
+    return f"fd{metric.removeprefix('fid')}"
 
 
 def _word(metric: str) -> str:

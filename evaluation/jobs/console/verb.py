@@ -91,6 +91,7 @@ class Verb(click.Command):
         if options["dry_run"]:
             from advgan.config.resolve import dump_yaml
 
+            setup.torch_device()
             click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
             return
         outcome = job.run(config, setup)
@@ -132,6 +133,8 @@ class Verb(click.Command):
             return read_back(config, run.folder), replace(setup, resume=run)
         if options.get("preset") and options["config"]:
             raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
+        if options.get("preset") and "attacks" in origins:
+            raise ValueError(f"{origins['attacks']} and --suite: give one of them; a suite says which attacks it has")
         file = preset_file(str(self.name), options["preset"]) if options.get("preset") else options["config"]
         return resolve(config_class(self), file=file, overrides=overrides, origins=origins), setup
 

@@ -27,7 +27,7 @@ from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval.config import EvalConfig
 from evaluation.jobs.eval.panels import comparison_panel, scored_parts
 from evaluation.jobs.eval.statistics import against_statistics
-from evaluation.jobs.judges import choose_extractor, labelling_judge
+from evaluation.jobs.judges import check_extractor_name, choose_extractor, labelling_judge
 from evaluation.jobs.looking_threads import looking_threads
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
 from evaluation.metric_words import wanted_metrics
@@ -57,6 +57,8 @@ def evaluate_gan(
 
 def plan(config: EvalConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
+    for name in config.features:
+        check_extractor_name(name)
     sources, data, real = _read(config, setup)
     against = [data.summary()] if data else []
     against += [f"against {real.name}"] if real else []

@@ -7,6 +7,7 @@ import torch
 
 from advgan.config import GanTraining
 from advgan.data import Data, batches_per_epoch, load_data
+from advgan.gan.training import start
 from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
 from advgan.machine.processes import Processes, joined
@@ -20,7 +21,7 @@ from evaluation.jobs.afterwards import with_panels
 from evaluation.jobs.begun_with import as_begun
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
-from evaluation.jobs.judges import choose_extractor
+from evaluation.jobs.judges import check_extractor_name, choose_extractor
 from evaluation.jobs.longer import longer_findings
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, versions
 from evaluation.jobs.train import baselines
@@ -60,9 +61,11 @@ def plan(config: TrainConfig, setup: Setup) -> list[str]:
     if config.baseline:
         return baselines.plan(_baseline(config, setup), setup)
     check_recordable(config, setup)
+    check_extractor_name(config.features)
     data = load_data(config.data, workers=setup.workers, use=use_of_training(config.networks, config.training))
     data = as_begun(data, setup.resume)
     training = config.training
+    start(config.networks, training, size=data.size, channels=data.channels, num_classes=data.num_classes)
     used = training.steps * training.batches_per_step
     epochs = used / batches_per_epoch(data.train, training.batch_size)
     evaluations = math.ceil(training.steps / config.evaluate_every)

@@ -144,6 +144,14 @@ def test_our_own_runs_come_with_their_normalisation(tmp_path: Path) -> None:
     message = r"trained on 1x8x8 images \(noise\), the data have 3x9x9: add --resize 8 and --set data\.channels=1"
     refused(tmp_path, message, size=9, channels=3)
     refused(tmp_path, "knows 4 classes, the data have 5", num_classes=5)
+    refused(tmp_path, "--mean and --std: nothing uses it here", mean=[0.5], std=[0.5])
+    refused(tmp_path, "input_size: nothing uses it here", input_size=9)
+
+
+def test_images_are_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "images.npz"
+    path.write_bytes(b"PK")
+    refused(path, r"images\.npz holds images, or what can be made of them, and no network")
 
 
 def test_a_name_that_is_only_an_architecture_says_how_to_train_one() -> None:

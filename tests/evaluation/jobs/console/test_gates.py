@@ -64,6 +64,9 @@ def test_gates_on_scores_that_are_not_made_are_refused_before_the_work() -> None
         check("fid=3", "attack", AttackConfig())
     with pytest.raises(ValueError, match="did you mean robust_accuracy"):
         check("robust_acuracy=3", "attack", AttackConfig())
+    check("fid=3", "eval", EvalConfig(features=("pixels", "inception")))
+    with pytest.raises(ValueError, match="fd_infinity is the distance of others, or add --features inception"):
+        check("fid_infinity=3", "train", TrainConfig())
     with pytest.raises(ValueError, match="add --metrics recall"):
         check("recall=0.3", "eval", EvalConfig(metrics=("fid",)))
     with pytest.raises(ValueError, match="advgan eval --metrics gan_test"):
