@@ -19,6 +19,8 @@ from evaluation.report.text import format_count, format_interval, format_value
 from evaluation.report.views import card, metric_name, score_sheet, sections
 
 REPORT = "report.html"
+CHECKED = frozenset({"attack", "train", "eval", "demo"})
+"""Commands that look for reasons to doubt their numbers: of the others no warning says nothing."""
 
 
 def write_report(run_folder: Path) -> Path:
@@ -36,6 +38,7 @@ def write_report(run_folder: Path) -> Path:
         cards=[card(headline, results.scores) for headline in results.headline],
         findings=[one for one in results.findings if one.level == "warning"],
         folded=[one for one in results.findings if one.level != "warning"],
+        checked=results.command in CHECKED,
         sections=sections(results.panels, lambda file: (run_folder, file)),
         sheet=score_sheet(results.scores),
         columns=_columns(len(results.headline)),

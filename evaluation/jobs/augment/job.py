@@ -86,7 +86,11 @@ def _written(
             ("files", f"images/ with {METADATA} and {FLOATS}; train on it: advgan fit --extra {folder}"),
             ("seed", str(config.seed)),
         ),
-        headline=tuple(Headline(f"accuracy, {score.setting}", score) for score in scores if _is_headline(score)),
+        headline=tuple(
+            Headline(f"accuracy, {score.setting}", score, _note(score, config))
+            for score in scores
+            if _is_headline(score)
+        ),
         scores=tuple(scores),
         findings=tuple(_findings(parts, data, config)),
         versions=versions(),
@@ -255,6 +259,15 @@ def _findings(parts: list[Part], data: Data, config: AugmentConfig) -> list[Find
 def _panels(folder: Path, parts: list[Part]) -> list[Panel]:
     groups = {part.name: part.images[:: max(1, len(part.images) // SHOWN)][:SHOWN] for part in parts}
     return [grids_panel(folder, groups, title="What each part looks like", name="parts", columns=8)]
+
+
+def _note(score: Score, config: AugmentConfig) -> str:
+    """What a reader must know of a part's accuracy, which is no praise of the images where it chose them."""
+    notes = {
+        REAL: "training images",
+        GENERATED: f"high by choice: kept are images to whose label it gives {config.min_confidence:g} or more",
+    }
+    return notes.get(score.setting, "attacked training images")
 
 
 def _is_headline(score: Score) -> bool:

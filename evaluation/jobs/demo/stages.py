@@ -47,13 +47,16 @@ class Stage:
 
 
 def verdict(before: Stage, hardened: Stage, augmented: Stage) -> str:
-    """The loop in one sentence, of the worst case as the numbers below it."""
+    """The loop in one sentence, of the worst case as the numbers below it; a gain that may be chance is called so."""
     clean, worst, real, extra = (
         format_value(score) for score in (before.score("clean_accuracy"), before.worst, hardened.worst, augmented.worst)
     )
+    first, second = hardened.worst, augmented.worst
+    may_be_chance = first.low <= second.high and second.low <= first.high
     return (
         f"In the worst case attacks take the classifier from {clean} to {worst}; "
-        f"hardened, {real} stay, and {extra} with the augmented set."
+        f"hardened, {real} stay, and {extra} with the augmented set"
+        f"{', a difference within the 95 % intervals.' if may_be_chance else '.'}"
     )
 
 

@@ -1,6 +1,7 @@
 """The generated part of an augmented set: each class has its quota, or it is said which has not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from torch import Tensor
 
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan, load_gan
+from evaluation.jobs.augment.config import AugmentConfig
 from evaluation.jobs.augment.generated import confirmed, quotas, shortfall_findings
+from evaluation.jobs.augment.job import _note
+from evaluation.record.scores import Score
 
 WriteGan = Callable[..., Path]
 CLASSES = tuple("abcd")
@@ -54,6 +58,12 @@ def test_a_class_that_never_succeeds_takes_nothing_from_the_others_and_is_named(
     (finding,) = shortfall_findings(counts, wanted, CLASSES, min_confidence=0.5)
     assert "50 of 80: d 0 of 30 reach confidence 0.5" in finding.evidence
     assert not shortfall_findings(wanted, wanted, CLASSES, min_confidence=0.5)
+
+
+def test_an_accuracy_that_the_choice_of_images_made_is_not_shown_as_theirs() -> None:
+    score = Score(subject="cnn", data="d", setting="generated", metric="accuracy", value=1, samples=9, protocol="p")
+    assert _note(score, AugmentConfig()).startswith("high by choice: kept are images to whose label it gives 0.")
+    assert _note(replace(score, setting="real"), AugmentConfig()) == "training images"
 
 
 def test_none_at_all_is_an_error(gan: TrainedGan) -> None:

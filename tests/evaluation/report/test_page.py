@@ -201,6 +201,13 @@ def test_without_findings_the_page_says_so_calmly(tmp_path: Path) -> None:
     assert "Nothing to report" in _report(tmp_path).text
 
 
+@pytest.mark.parametrize("command", ["fit", "augment", "sample", "export"])
+def test_a_command_that_checks_nothing_is_not_cleared_by_its_silence(command: str, tmp_path: Path) -> None:
+    text = _report(tmp_path, command=command).text
+    assert "Nothing to report" not in text
+    assert "No warning. This command measures" in text
+
+
 def test_an_interrupted_run_is_marked(tmp_path: Path) -> None:
     assert "This run is not complete (interrupted)" in _report(tmp_path, status="interrupted").text
     assert "not complete" not in _report(tmp_path, status="done").text
