@@ -156,7 +156,7 @@ SAMPLE = Verb(
         Setting("-n", "--num-samples", key="num_samples", type=int, help="How many images, paths or rows."),
         Setting("--indices", key="indices", metavar="3,17,200-210", help="These samples of the seed, not the first."),
         Setting("--label", key="label", help="Only this class, of a conditional generator."),
-        Setting("--truncation", key="truncation", metavar="PSI", help="Draw noise beyond this threshold again."),
+        Setting("--truncation", key="truncation", metavar="PSI", help="Truncate the noise at this threshold (BigGAN)."),
         Setting("--grid", key="grid", type=click.Choice(["images", "class"]), help="class: z by row, class by column."),
         Setting(
             "--interpolate", key="interpolate", type=click.Choice(["lerp", "slerp"]), help="Paths between latents."

@@ -34,15 +34,15 @@ def evaluate(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Score generated images, or what draws them, against real ones.
+    """Score generated images, or a generator, against real images.
 
     `generated` is whatever `evaluation.inputs.open_source` takes: a function of (indices, seed) that gives images
     (N, C, H, W), float in [0, 1] or uint8; a module with `latent_dim`; a tensor; a path. `real` is the same, or `Data`,
     of which the training images are taken, and the others as held-out control. `extractor` is a name of
     `evaluation.extractors`, or an `Extractor`, such as `classifier_extractor` makes of your own network. `metrics` are
     words or groups of `advgan ls metrics`; none: all but those for which networks are trained.
-    A metric that cannot be made of these images is left out, which the log says with the reason. Raises ValueError in
-    one line where none can, and for anything that cannot be looked at or compared.
+    A metric that cannot be computed for these images is left out, and the reason is logged. Raises ValueError with a
+    one-line message where none can, and for images that cannot be read or compared.
     """
     if isinstance(extractor, str):
         seer = named_extractor(extractor, device=device)

@@ -1,4 +1,4 @@
-"""What to know about a generator's scores before trusting them, and the failures that they show."""
+"""Findings on a generator's scores: limits of their validity, and failures such as mode collapse and copies."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ REPEATED = 0.01
 
 
 def seen_findings(seen: Seen, rows: Sequence[Row]) -> list[Finding]:
-    """Judge rows of `generator_rows` and the features that they were made of; healthy ones give nothing."""
+    """Findings on rows of `generator_rows` and on the features that they were computed from."""
     real, fake = seen.real.features, seen.fake.features
     values = {metric: estimate for metric, estimate, *_ in rows}
     if broken := _broken_features(seen):

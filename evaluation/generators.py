@@ -1,4 +1,4 @@
-"""Scores of a generator: every metric that one look at real and generated images allows."""
+"""Scores of a generator: every metric that can be computed from one set of real and one of generated features."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -28,7 +28,7 @@ ROWS: tuple[tuple[Callable[[Seen, Collection[str]], list[Row]], Mapping[str, str
     (diversity_rows, DIVERSITY_METRICS),
     (memorisation_rows, MEMORISATION_METRICS),
 )
-"""In the order of the table; each gives those of its words that are wanted and that the images have."""
+"""Functions and the metrics they compute, in the order of the table; each returns only wanted, computable rows."""
 _FEWEST = DENSITY_NEIGHBOURS + 1
 
 
@@ -46,7 +46,7 @@ def generator_rows(seen: Seen, wanted: Collection[str]) -> Made:
 
 
 def seen_scores(rows: Sequence[Row], seen: Seen, *, subject: str = "", data: str = "") -> list[Score]:
-    """Scores of rows that were made of these images, each with what saw them and how many there were."""
+    """Turn rows into scores, each with its extractor and the numbers of images."""
     real, fake = seen.real.features, seen.fake.features
     about = "; ".join(filter(None, (f"{len(real)} real, {len(fake)} fake", seen.fake.asked, real.protocol)))
     return score_rows(
@@ -72,7 +72,7 @@ def score_generator(
     data: str = "",
     seed: int = 0,
 ) -> list[Score]:
-    """Score features that are there already; `labels` (M,) are the classes that the fakes were asked for.
+    """Score given features; `labels` (M,) are the classes that the generator was conditioned on.
 
     `metrics` are words or groups of `evaluation.metric_words`; `seed` is of everything random in them. What cannot be
     made of these features is left out. Raises ValueError as `generator_rows` does, and for too few images of either.

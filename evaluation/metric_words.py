@@ -1,4 +1,4 @@
-"""Every metric of a generator by its word, in the groups in which they are computed, and which of them a user means."""
+"""All metrics of generators by name, the groups in which they are computed, and the choice of metrics by a user."""
 
 from collections.abc import Collection, Mapping
 
@@ -36,7 +36,7 @@ ALL = "all"
 
 
 def wanted_metrics(names: Collection[str]) -> frozenset[str]:
-    """The metrics that names of metrics and groups mean; none: all but the costly ones; `all`: those too.
+    """Resolve names of metrics and groups to metrics; no name: all but the costly ones; `all`: those too.
 
     A group means its words without the costly ones, or all where all are costly. Raises ValueError for a name that is
     neither.
@@ -54,6 +54,6 @@ def wanted_metrics(names: Collection[str]) -> frozenset[str]:
 
 
 def _meant(name: str) -> Collection[str]:
-    """A word itself; of a group what is not costly, unless all of it is."""
+    """The metric itself; for a group, its metrics that are not costly, or all where all are."""
     words = GROUPS.get(name)
     return (name,) if words is None else words.keys() - COSTLY or words

@@ -1,7 +1,7 @@
-"""The numbers that another tool would print for these features, by its protocol's rules and under its names.
+"""Scores as another tool computes them: its protocol's rules and key names.
 
-For holding our results against published ones. Our own scores differ by intention: every pair instead of subsets,
-float64 throughout, and an interval instead of a spread that is no standard error.
+For comparison with published results. Our own scores differ on purpose: all pairs instead of subsets, float64
+throughout, and a confidence interval instead of the spread over subsets, which is no standard error.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def protocol_scores(real: Features, fake: Features) -> dict[str, float]:
 def frechet_under(rules: Protocol, real: Tensor, fake: Tensor) -> float:
     """The Fréchet distance with a protocol's ddof and dtype of the means.
 
-    Both act on its parts apart: the gap of the means is another number, and the three traces scale.
+    The dtype affects only the squared distance of the means, and ddof scales the three traces.
     """
     gap = float((as_double(real).mean(dim=0) - as_double(fake).mean(dim=0)).square().sum())
     traces = [float(as_double(features).var(dim=0).sum()) for features in (real, fake)]

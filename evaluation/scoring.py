@@ -1,4 +1,4 @@
-"""One generator, or one set of images, scored: drawn once, seen once by each extractor, every number made from that."""
+"""Score one generator or set of images: images are drawn once, and pass once through each extractor."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -51,12 +51,12 @@ HEADLINE = (
     "label_agreement",
 )
 MOST_KEPT = 1 << 30
-"""Bytes of images that are kept beside their features; of more, what needs the images themselves is left out."""
+"""Bytes of images that are kept beside their features; above it, metrics that need the images are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Everything that one generator's evaluation found."""
+    """The result of one generator's evaluation: images, features, scores and findings."""
 
     subject: str
     source: Source
@@ -65,7 +65,7 @@ class Scored:
     seen: tuple[Seen, ...]
     """By each extractor."""
     match: Match | None
-    """What the discriminator says, where there is one."""
+    """The discriminator's evaluation; None where there is no discriminator."""
 
     @property
     def headline(self) -> tuple[Score, ...]:
@@ -92,12 +92,12 @@ def score_source(
     processes: Processes | None = None,
     advance: Advance = lambda count: None,
 ) -> Scored | None:
-    """Score what a source gives against real images, by each reference's extractor; None but in the first process.
+    """Score a source's images against real ones by each reference's extractor; None in all but the first process.
 
     The scores of a latent space, of a discriminator, of use, and of what only some GANs have are made for the first
     reference. For use, `classifier` names the class of images that have no label.
-    A metric that cannot be made of these images is left out, and a finding says why. Raises ValueError where images
-    cannot be looked at or compared.
+    A metric that cannot be computed is left out, and a finding gives the reason. Raises ValueError where images
+    cannot be read or compared.
     """
     keep = source.count * source.channels * source.size**2 <= MOST_KEPT
     first = references[0]
@@ -191,7 +191,7 @@ def _of_images(source: Source, reference: Reference, seen: Seen) -> list[Finding
 def _of_use(
     reference: Reference, seen: Seen, wanted: Collection[str], subject: str, classifier: Classifier | None
 ) -> tuple[list[Score], list[Finding]]:
-    """What the images teach a classifier; costly."""
+    """Scores of the images as training data of classifiers; costly."""
     data, device = reference.data, seen.fake.features.values.device
 
     def rows_of(words: Collection[str]) -> list[Row]:
@@ -206,7 +206,7 @@ def _of_use(
 def _of_gan(
     gan: TrainedGan, reference: Reference, seen: Seen, labels: Tensor | None, wanted: Collection[str], subject: str
 ) -> tuple[list[Score], list[Finding], Match | None]:
-    """Scores of what is behind the images: points of its own, the latent space, the discriminator.
+    """Scores of a GAN beyond its images: codes and classifiers, the latent space, the discriminator.
 
     Its networks number classes as its training data did; so do `labels`, those that it was asked for, and the data
     here.
@@ -271,7 +271,7 @@ def _of_game(match: Match, wanted: Collection[str], subject: str, data: str) -> 
 
 
 def _data_of_gan(gan: TrainedGan, data: Data) -> Data | None:
-    """The data with the GAN's class numbers; None where it would be told classes that it does not know."""
+    """The data with the GAN's class numbers; None where they have classes that the GAN does not know."""
     judge = gan.discriminator
     told = gan.generator.num_classes or (judge is not None and (judge.num_classes or judge.head.names_classes))
     if not told or not data.classes:

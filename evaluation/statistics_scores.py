@@ -1,4 +1,4 @@
-"""Fréchet distances to statistics that another tool saved: mean and covariance, and nothing else to hold against."""
+"""Fréchet distances to saved statistics (mean and covariance of features), as other tools write them."""
 
 from collections.abc import Collection
 
@@ -19,7 +19,7 @@ NO_INTERVAL = "no interval: of the real images only the moments are known"
 
 
 def check_enough(real: Statistics, *, features: Collection[str], metrics: Collection[str], compare: bool) -> None:
-    """Refuse, in one line, to leave out silently what moments cannot give: ValueError."""
+    """Raise ValueError for metrics and options that mean and covariance cannot give."""
     if len(features) > 1:
         words = f"one extractor, and --features {','.join(features)} are {len(features)}: name the one"
     elif wanted_metrics(metrics).isdisjoint(("fid", "fid_floor")):
@@ -42,7 +42,7 @@ def score_against_statistics(
     seed: int = 0,
     advance: Advance = lambda count: None,
 ) -> tuple[list[Score], list[Finding]]:
-    """The distance of images that stream by from saved moments, and its floor where their number is known.
+    """The Fréchet distance of a stream of images to saved moments, and its floor where their sample size is known.
 
     The features are not kept. Raises ValueError where the extractor gives another number of features than the file.
     """

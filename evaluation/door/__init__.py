@@ -1,1 +1,1 @@
-"""What `import advgan` offers to scripts and notebooks beside the verbs of the command line."""
+"""The Python API of `import advgan` for scripts and notebooks: attack, load_run, compare."""

@@ -1,4 +1,4 @@
-"""A suite of attacks on a classifier in one call, with what speaks against its numbers."""
+"""Attack a classifier with a suite of attacks in one call, with findings on the validity of the results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from evaluation.under_attack.search import Task
 
 @dataclass(frozen=True)
 class Attacked:
-    """What a suite left of a classifier. A notebook shows it as a table with the warnings below."""
+    """The scores of a classifier under a suite of attacks. A notebook shows a table with the warnings below."""
 
     numbers: Scores
     findings: tuple[Finding, ...]
-    """What speaks against the numbers, and what explains them."""
+    """Findings on the validity of the scores, and explanations."""
     outcomes: Mapping[str, Outcome]
-    """By setting, the facts for each image."""
+    """Outcomes for each image, by setting."""
     config: dict[str, Any]
     answers: Answers
     """By metric and setting, for each image whether it counts."""
@@ -70,12 +70,12 @@ def attack(
     probes: int = 64,
     seed: int = 0,
 ) -> Attacked:
-    """Attack a classifier with a suite, such as `quick` or `standard` (AutoAttack), and question the result.
+    """Attack a classifier with a suite, such as `quick` or `standard` (AutoAttack), and check the result's validity.
 
     `model` takes images in [0, 1]; one that wants them normalised is given as `Classifier(network, mean=..., std=...)`.
     `images` are (N, C, H, W), float in [0, 1], `labels` (N,); tensors, arrays or lists. `suite` is a preset of
     `advgan ls presets`; `eps` is one budget or several, by default the one that the field quotes for this norm and
-    kind of image. `probes` images are spent on the question whether the numbers can be trusted; 0 leaves that out.
+    kind of image. `probes` is the number of images for the checks for masked gradients and weak attacks; 0: no checks.
     Raises ValueError in one line for what cannot be attacked.
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)

@@ -1,4 +1,4 @@
-"""How results show themselves in a notebook."""
+"""HTML of results for notebooks."""
 
 from collections.abc import Iterable
 from html import escape

@@ -39,7 +39,7 @@ class StoredRun:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What a reader of the numbers must know."""
+        """Findings on the validity of the scores, and other remarks."""
         return self.results.findings
 
     @property

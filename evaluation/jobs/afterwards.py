@@ -1,4 +1,4 @@
-"""What comes after the measurements must not cost them: a panel that fails becomes a finding."""
+"""Build report panels after the scores: a panel that fails becomes a finding, and the scores are kept."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ Part = Callable[[], Iterable[Panel]]
 
 
 def with_panels(results: Results, *parts: Mapping[str, Part]) -> Results:
-    """The same with the panels of all parts that could be made, in order, and a finding for each other one."""
+    """The results with the panels of each part, in order; a part that fails adds a finding instead."""
     for name, make in (part for some in parts for part in some.items()):
         panels, failed = spared(name, make)
         results = replace(results, panels=(*results.panels, *panels), findings=(*results.findings, *failed))
@@ -24,7 +24,7 @@ def with_panels(results: Results, *parts: Mapping[str, Part]) -> Results:
 
 
 def spared(what: str, make: Callable[[], Iterable[T]]) -> tuple[list[T], list[Finding]]:
-    """What a call gives, and no finding; or nothing, and a finding that says why. An interruption goes through.
+    """Return a call's results and no finding, or, where it raises, no result and a finding; interruptions pass through.
 
     For work whose input has been checked, and whose failure leaves every score as it is.
     """

@@ -1,4 +1,4 @@
-"""What a verb answers to a program: its outcome as plain data, and the findings that a gate stops at."""
+"""A verb's outcome as JSON data (`--json`), and the findings at which `--fail-on` fails it."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,11 +11,11 @@ from evaluation.record.findings import Finding
 from evaluation.record.scores import score_to_json
 
 LEVELS = ("warning", "failure")
-"""What `--fail-on` stops at: every warning, or only what could not be made."""
+"""Values of `--fail-on`: fail at every warning, or only at scores and panels that could not be computed."""
 
 
 def plain_answer(outcome: Outcome, config: Section) -> dict[str, Any]:
-    """What was asked and found, as JSON can hold it; `config` is the run's own where there is a run."""
+    """Settings and results as JSON data; `config` is the run's own where there is a run."""
     results, folder = outcome.results, outcome.folder
     file = folder / "config.yaml" if folder else None
     return {

@@ -1,4 +1,4 @@
-"""How many threads fit a classifier: a step of the same recipe tells, on a copy."""
+"""The number of CPU threads for training a classifier, measured by a training step on a copy."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ from advgan.storage.runs import Run
 from evaluation.jobs.threads import threads_for
 
 UNCHANGED = {"seed": 0, "epochs": 1}
-"""What changes no step's cost."""
+"""Settings that do not change a step's cost, replaced by these values in the key of the measurement."""
 
 
 def fitting_threads(

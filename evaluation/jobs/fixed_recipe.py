@@ -1,6 +1,6 @@
-"""Classifiers by one fixed recipe: of the same images always the same network, whatever was trained before or since.
+"""Classifiers trained by one fixed recipe, so that the same images always give the same network.
 
-They judge generators where the user names nothing else, and are what a bare `--model cnn` means on the embedded digits.
+They are the default feature extractors for generators, and what a bare `--model cnn` means on the embedded digits.
 `advgan fit` neither reads nor writes them.
 """
 
@@ -49,7 +49,7 @@ _AT_ONCE = 256
 
 
 class Fixed(NamedTuple):
-    """A classifier by the fixed recipe: its checkpoint, and how well it knows images that it has not learnt from."""
+    """A classifier by the fixed recipe: its checkpoint, and its accuracy on held-out images."""
 
     path: Path
     held_out: HeldOut
@@ -73,7 +73,7 @@ def place(name: str, data_digest: str, device: torch.device) -> Path:
 
 
 def tried(classifier: Classifier, images: ImageSet, *, called: str = "held-out images") -> HeldOut:
-    """How many of some images a classifier names right."""
+    """The accuracy of a classifier on some images."""
     answers = [
         measured_logits(classifier, images.unit(some)).argmax(dim=1)
         for some in torch.arange(len(images)).split(_AT_ONCE)

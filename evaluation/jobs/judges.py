@@ -1,4 +1,4 @@
-"""Who judges: the classifier or extractor that a user names, or the one that the fixed recipe makes of the data."""
+"""Choose the classifier or feature extractor: one that the user names, or one trained by the fixed recipe."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +27,11 @@ from evaluation.modes.stacked import stacked_extractor
 
 EMBEDDED = "digits"
 JUDGE = "cnn"
-"""The architecture that scores generators where the user names none."""
+"""Default architecture of the classifier whose features score generators."""
 
 
 class Preparation(NamedTuple):
-    """What a user says of the images that a foreign model wants; None: nothing."""
+    """The input that an external model expects, as far as the user gives it; None: not given."""
 
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -97,7 +97,7 @@ def choose_extractor(features: str, data: Data, setup: Setup, *, protocol: str =
 
 
 def labelling_judge(data: Data, setup: Setup) -> Classifier:
-    """The judge of the data, to name the classes of images without labels; its own name says which it is."""
+    """The fixed-recipe classifier of the data, to label images without labels."""
     path, held_out = fixed_classifier(JUDGE, data, setup)
     classifier, info = load_trained(path, device=setup.torch_device())
     classifier.name = f"{info.name} {info.digest}, {held_out.words},"
@@ -153,7 +153,7 @@ def _numbered(extractor: Extractor, numbers: tuple[int, ...]) -> Extractor:
 
 
 def _by_name(source: str, data: Data, setup: Setup, given: str) -> Path:
-    """What a bare name means; said each time, since a network that the user fitted may be meant."""
+    """The checkpoint that a bare name means; it is logged each time, since the user may mean a network fitted here."""
     own = own_run(source, data)
     if (given or data.name).lower() != EMBEDDED:
         way_out = (

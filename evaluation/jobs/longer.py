@@ -1,4 +1,4 @@
-"""Training a run for longer than it was meant for: what that does to its schedule is said, and kept with the run."""
+"""Extend a run beyond its planned length: the jump of its learning rate schedule is logged and stored in the run."""
 
 import json
 from collections.abc import Callable
@@ -28,8 +28,8 @@ def lengthen(
 ) -> None:
     """Let a run that was to take `before` units take `now`, after `done` steps; nothing where they are the same.
 
-    `rate` gives the learning rate, as a share of its peak, of a step under a length; it is held against itself at the
-    step where the two lengths meet. The run's configuration is written anew. Raises ValueError for a shorter length.
+    `rate` gives the learning rate, as a share of its peak, from a step and a length; its values under both lengths are
+    compared at step `done`. The run's configuration is rewritten. Raises ValueError for a shorter length.
     """
     if now < before:
         raise ValueError(

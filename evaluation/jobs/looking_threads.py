@@ -1,4 +1,4 @@
-"""How many threads look at images: one batch of each, drawn, seen and compared, tells."""
+"""The number of CPU threads for an evaluation, measured by one batch of each source and extractor."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext

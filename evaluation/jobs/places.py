@@ -1,4 +1,4 @@
-"""What a run's settings name: written down so that it is found from any working folder, and looked for in older runs.
+"""Paths in a run's settings: stored as absolute paths; relative ones of older runs are looked up.
 
 Which settings may be paths stands beside each of them, as a `Place`.
 """

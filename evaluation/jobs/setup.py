@@ -1,4 +1,4 @@
-"""What every job takes beside its configuration, and what it gives back."""
+"""The arguments of a job beside its configuration (device, output folder), and its outcome."""
 
 import logging
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job leaves: its folder and its results; `summary` is what the console shows where that is less."""
+    """The outcome of a job: its run folder and results; `summary` are the scores for the console, if not all."""
 
     folder: Path | None
     results: Results

@@ -1,4 +1,4 @@
-"""Which data a command means: those that it was given, or else those that what it works on has learnt from."""
+"""Resolve the data of a command: those given, else those that the network it works on was trained on."""
 
 import json
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ class AttackOptions(Section):
     attacks: tuple[str, ...] = Field(default=("uniform", "fgsm", "pgd"), min_length=1)
     norm: Literal["linf", "l2", "l1", "l0"] = "linf"
     eps: tuple[Budget, ...] | None = Field(default=None, min_length=1)
-    """None: the budget that the field quotes for this norm and number of channels."""
+    """None: the conventional budget for this norm and number of channels."""
     steps: int | None = Field(default=None, ge=1)
     """Here and below None is each attack's own default."""
     step_size: Positive | None = None

@@ -1,4 +1,4 @@
-"""The number of threads that a job computes with: measured once for its kind of work, and the same ever after.
+"""The number of CPU threads of a job: measured once for each kind of work on a machine, and then kept.
 
 Last bits depend on it, since threads add up parts of a sum: in gradients of weights nearly always. So it must not
 follow the load of the moment, and the measure does not; what is close to a tie could still fall either way, so the

@@ -1,4 +1,4 @@
-"""What each verb wants of its images: only one that needs classes asks for them, and says what for."""
+"""Whether each verb needs class labels of its images, and what for."""
 
 from advgan.config import GanNetworks, GanTraining
 from advgan.data import IMAGES, Use

@@ -1,4 +1,4 @@
-"""What every training that is looked at on its way is told."""
+"""Settings of every training that is evaluated at intervals (GANs and baselines)."""
 
 from typing import Annotated, Self
 
@@ -12,13 +12,13 @@ class Watched(Section):
 
     data: DataConfig = DataConfig()
     features: Annotated[str, Place.EXTRACTOR] = "auto"
-    """What sees the images for the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
+    """Feature extractor of the scores: `auto` (a classifier of this data), `inception`, or a classifier's run."""
     num_samples: int = Field(default=1000, ge=2)
     """Generated images for each evaluation."""
     log_every: int = Field(default=50, ge=1)
-    """Steps."""
+    """Training steps between two rows of the log."""
     evaluate_every: int = Field(default=500, ge=1)
-    """Steps; each evaluation also writes a sample grid and a checkpoint."""
+    """Training steps between two evaluations; each also writes a sample grid and a checkpoint."""
 
     @model_validator(mode="after")
     def _evaluations_end_a_log_row(self) -> Self:

@@ -1,1 +1,1 @@
-"""A GAN while it trains: looks, the distance that is followed, alarms."""
+"""Monitoring of a GAN's training: periodic evaluations (looks), the Fréchet distance over training, and alarms."""

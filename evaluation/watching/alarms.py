@@ -1,8 +1,8 @@
 """Alarms of a GAN's training: pure functions of the looks at it, so that a resumed run raises the same ones.
 
-A single look may be luck, and the first ones see a generator that has learnt nothing yet; so each alarm wants its
-signal in several looks on end. An alarm warns and never stops a run: of the published logs of nine runs that ended at
-twice their best distance, two had a saturated discriminator before their best.
+A single look is noisy, and the first ones see an untrained generator; so each alarm needs its signal in several
+consecutive looks. An alarm warns and never stops a run: of the published logs of nine runs that ended at twice their
+best distance, two had a saturated discriminator before their best.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,24 +15,24 @@ from evaluation.game.look_history import CERTAIN, LASTING, History, Row, value_o
 from evaluation.record.findings import Finding
 
 WON = 0.05
-"""Share of its equilibrium value below which a discriminator's loss counts as won: 0.07 of the cross-entropy's 1.39."""
+"""Share of its equilibrium value below which the discriminator counts as saturated: a loss of 0.07 instead of 1.39."""
 COLLAPSED = 0.5
-"""Mean distance of two fakes over that of two real images."""
+"""Mean distance of two fakes over that of two real images, below which the generator counts as collapsed."""
 REPEATED = 0.25
 """The same within a class; lower, since it is noisier."""
 GROWING = 1.2
-"""Factor over the looks in question by which diversity must rise to count as climbing."""
+"""Factor by which diversity must rise over the last looks to count as still increasing."""
 NONE = 0.02
-"""Diversity up to which nothing climbs: rounding makes a constant generator's 0 grow by any factor, or by none."""
+"""Diversity up to which a rise does not count: for a constant generator it is only rounding."""
 STRAYS = 0.02
-"""Share of the images that may fall into any class: each is one that the classifier took for something else, or no
-digit at all. Without it two modes count as seven, for one stray image covers a class."""
+"""Share of all images that is ignored where covered classes are counted: images that are misclassified or of no class.
+Otherwise a generator of two modes would count as covering seven classes."""
 MISSING = 0.5
 """Share of the classes that real images fall into, but for as many strays, below which a generator counts as stuck."""
 COPIED = 0.2
-"""Share of fakes nearer to a training image than all but a hundredth of held-out ones are."""
+"""Share of fakes nearer to a training image than 99 % of held-out images are, above which fakes count as copies."""
 EXPLODED = 100.0
-"""Growth of a gradient norm over its median so far; Adam hides it from the weights for a while."""
+"""Ratio of a gradient norm to its median so far; Adam's normalisation delays the effect on the weights."""
 UNCHANGED = 1e-5
 """Change of an image's mean pixel in [0, 1] from look to look, 1/400 of a grey level."""
 
@@ -40,7 +40,7 @@ Alarm = Callable[[History], Finding | None]
 
 
 def alarms(looks: Sequence[Row], *, loss: str) -> list[Finding]:
-    """Every alarm that the last look gives cause for; `loss` names the entry of LOSSES."""
+    """The alarms that the last look raises; `loss` is the adversarial loss (a name of LOSSES)."""
     found = [alarm(History(looks, loss)) for alarm in ALARMS]
     return [finding for finding in found if finding is not None]
 
@@ -248,7 +248,7 @@ ALARMS: tuple[Alarm, ...] = (
 
 
 def _climbs(diversities: Sequence[float]) -> bool:
-    """Whether a generator is still learning to vary."""
+    """Whether the generator's diversity is still increasing."""
     return diversities[-1] > max(NONE, GROWING * diversities[0])
 
 

@@ -1,4 +1,4 @@
-"""Whether a critic's loss tells how good the images are, which is what a Wasserstein GAN promises."""
+"""Rank correlation of a Wasserstein critic's loss with the Fréchet distance over training."""
 
 import math
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def critic_correlation(losses: Sequence[float], distances: Sequence[float], *, s
     """Rank correlation of minus the critic's loss with the Fréchet distance, look by look (Arjovsky et al., 2017).
 
     Minus the loss estimates the Wasserstein distance, so both should fall together. The p-value is the share of
-    permutations that correlate as well: all of them up to 7 looks, else 9,999 drawn ones. Looks at one training follow
-    each other and are not exchangeable; two curves that both merely fall correlate too, so read it as a check that they
-    do. NaN where one of the two never changes, or there are fewer than three looks.
+    permutations with as large a correlation: all of them up to 7 looks, else 9,999 drawn ones. Looks at one training
+    are not exchangeable, and any two decreasing curves correlate, so the p-value is only a check that both decrease.
+    NaN where one of the two never changes, or there are fewer than three looks.
     """
     if len(losses) != len(distances):
         raise ValueError(f"{len(losses)} losses and {len(distances)} distances: one of each is needed for every look")

@@ -1,4 +1,4 @@
-"""How closely a training is looked at."""
+"""Sample sizes of the diagnostics of a GAN's training."""
 
 from pydantic import Field
 
@@ -11,8 +11,8 @@ class Diagnostics(Section):
     judged: int = Field(default=500, ge=2)
     """Training, held-out and generated images each that the discriminator judges."""
     gradients: int = Field(default=64, ge=2)
-    """Of these, images at which its gradient is taken."""
+    """Of these, images at which the discriminator's gradient is computed."""
     redrawn: int = Field(default=128, ge=64)
-    """Latents that are drawn once more in train mode, and by the generator before averaging."""
+    """Latents that are decoded again in train mode, and by the generator without weight averaging."""
     brightness: int = Field(default=32, ge=1)
-    """Images whose mean pixel is logged, to see whether they still change."""
+    """Images of fixed latents whose mean pixel value is logged, to detect a generator that no longer changes."""

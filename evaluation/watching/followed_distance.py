@@ -1,4 +1,4 @@
-"""The distance by which a training is followed, and its best checkpoint chosen."""
+"""The distance that is logged during a GAN's training and selects its best checkpoint."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ MISPLACED = "share of points that are of another mode than they should be, or of
 
 
 def followed_distance(reference: Reference, fake: Features) -> float:
-    """What `followed_name` says, of generated images as the reference's extractor saw them; 0 for the data themselves.
+    """The distance named by `followed_name` between generated features and the reference's; 0 for equal distributions.
 
     The Fréchet distance of points sees no more than the mean and the covariance of their coordinates, which points that
     fill the square evenly have too. So of points with several modes it is the total variation between the real and the
@@ -41,7 +41,7 @@ def looked_at(reference: Reference, fake: Features) -> dict[str, Any]:
 
 
 def unmade_findings(looks: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """What could not be made in the looks at a training, each with the first reason and the steps it was missing at."""
+    """Findings on values that could not be computed during a training, with the first reason and the steps."""
     steps: dict[str, list[int]] = {}
     reasons: dict[str, str] = {}
     for row in looks:

@@ -1,4 +1,4 @@
-"""A look at a GAN while it trains: how near its images are, how varied, and how its discriminator stands.
+"""The evaluation (look) of a GAN during training: distance, diversity and diagnostics of the discriminator.
 
 A look is a function of the state and of the log alone, so that a resumed run repeats it. Every image passes each
 network once; what is cheap is measured on all of them, what needs gradients or further images on a few.
@@ -47,7 +47,7 @@ Row = dict[str, Any]
 
 
 class Look(NamedTuple):
-    """What one look gives: numbers for the log, and a grid of the same latents as in every other look."""
+    """The result of one look: a row for the log, and a grid of images of fixed latents."""
 
     row: Row
     grid: bytes
@@ -57,7 +57,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Monitor:
-    """What all looks at one training have in common."""
+    """Evaluates a GAN at intervals of its training, always with the same real images, latents and extractor."""
 
     reference: Reference
     loss: str
@@ -67,7 +67,7 @@ class Monitor:
 
     @true_float32()
     def look(self, state: State, before: Mapping[str, Any] | None = None) -> Look:
-        """Draw from the averaged generator and compare; `before` is the row of the look before this one.
+        """Evaluate the averaged generator and the discriminator; `before` is the row of the previous look.
 
         Raises ValueError where the generator draws NaN.
         """
@@ -116,7 +116,7 @@ class Monitor:
 
     @cached_property
     def _train(self) -> ImageSet:
-        """Training images in a random order: a discriminator with batch norm must not see a class at a time."""
+        """Training images in a random order: with batch norm, a batch of a single class would change the logits."""
         return self.reference.data.train.draw(self.diagnostics.judged, self.seed)
 
     @cached_property
@@ -218,7 +218,7 @@ class Monitor:
 
 
 def _spared(name: str, make: Callable[[], Row]) -> tuple[Row, dict[str, str]]:
-    """A part of a look without what is no number, and no reason; or nothing of it, and why: training goes on."""
+    """A part of a look without its NaN values, and no error; or an empty row and the error: training goes on."""
     try:
         row = make()
     except DEGENERATE as error:

@@ -1,1 +1,1 @@
-"""What the command line completes, checks and says around a verb's work; nothing here loads torch on its own."""
+"""The command line around a verb's job: options, completion, gates and printed tables; none of it imports torch."""

@@ -1,4 +1,4 @@
-"""The table of an attack on the console: a row for each attack and budget, a column for each question."""
+"""The table of an attack on the console: a row for each attack and budget, a column for each metric."""
 
 from collections.abc import Sequence
 from typing import TextIO
@@ -12,9 +12,9 @@ _SHOWN = (*_LEFT, "robust_accuracy_8bit", "success_rate")
 
 
 def print_attacks(scores: Sequence[Score], *, cascade: bool = False, file: TextIO | None = None) -> None:
-    """Print what each attack left, with its interval, and what it broke of those that it was given.
+    """Print each attack's robust accuracy with its interval, and its success rate on the attacked images.
 
-    In a cascade that is what was left after it and all before it. Other scores follow in a table of their own.
+    In a cascade that is the accuracy under it and all attacks before it. Other scores follow in a second table.
     """
     left = "left after" if cascade else "left"
     table = Columns(("attack", left, "95 % interval", "8 bits", "broke", "of"), file=file)

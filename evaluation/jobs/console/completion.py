@@ -1,4 +1,4 @@
-"""What a shell offers for the value of an option: names, presets, runs and files, without loading torch."""
+"""Shell completion of option values: names, presets, runs and files, without loading torch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a command that could not do its work ends: the exit code and one line."""
+"""The exit code and one-line message of a command that failed."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,8 @@ _PACKAGES = ("attacks", "advgan", "evaluation", "configs")
 def ending(error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error: 2 where the command or its input must change, else 1.
 
-    A ValueError that our own code raises is of the first kind, for that is how it refuses. All else was foreseen by
-    nobody, and says so by its type.
+    A ValueError raised by our own code means wrong input (2). Any other error is unexpected, and the line names its
+    type.
     """
     text = " ".join(str(error).split())
     if isinstance(error, OSError):
@@ -28,7 +28,7 @@ def ending(error: Exception) -> tuple[int, str]:
 
 
 def _file_error(error: OSError) -> str:
-    """What is wrong with which file, without the number that the system gives it."""
+    """The file and the system's message, without errno."""
     if error.strerror is None or error.filename is None:
         return error.strerror or ""
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]

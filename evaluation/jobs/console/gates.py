@@ -1,4 +1,4 @@
-"""Gates: bounds on scores, read and checked before the work and held after it."""
+"""Gates: bounds on scores that fail a command; parsed and checked before the work, applied after it."""
 
 import difflib
 import math
@@ -28,12 +28,12 @@ class Gate(NamedTuple):
 
 
 def parse_gates(option: str, texts: Iterable[str]) -> list[Gate]:
-    """Read `metric=0.4`, or `metric=40%` of a share; ValueError for all that could only hold or fail by mistake."""
+    """Parse `metric=0.4`, or `metric=40%` for a rate; ValueError for a malformed or impossible bound."""
     return [_parse(option, text) for text in texts]
 
 
 def check_gates(gates: Sequence[Gate], verb: str, config: Section) -> None:
-    """Refuse, before the work, gates on scores that this call does not make."""
+    """Raise ValueError, before the work, for gates on scores that this call does not compute."""
     known, wanted = MADE[verb], None
     if gates and verb in ("train", "eval"):
         from evaluation.metric_words import wanted_metrics

@@ -1,4 +1,4 @@
-"""The table of generators on the console: a few scores of each that say most, in their groups."""
+"""The table of generators on the console: the headline scores of each, in their groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
@@ -15,7 +15,7 @@ FIRST = (
     *("high_quality", "reverse_kl", "class_accuracy", "code_accuracy", "kid", "coverage", "label_agreement"),
     *("train_preference", "real_fake_separation"),
 )
-"""The words that say most, the first ones first."""
+"""Headline metrics in order of priority."""
 _COMPARED = "difference/"
 
 

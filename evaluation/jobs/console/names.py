@@ -1,6 +1,6 @@
-"""What a shell completes and a gate may name, without torch: the tables that it stands for are slow to load.
+"""Names for completion and gates, copied from tables whose import loads torch and is slow.
 
-A test holds each list to its table.
+A test compares each list with its table.
 """
 
 from collections.abc import Sequence
@@ -215,9 +215,9 @@ EXTRACTORS = [
     "pixels",
     "random",
 ]
-"""What sees images, by name."""
+"""Names of feature extractors."""
 PROTOCOLS = ["torch-fidelity", "pytorch-fid", "clean", "stylegan3"]
-"""Whose rules Inception follows."""
+"""Names of the protocols of Inception features."""
 
 _ATTACKED = (
     "clean_accuracy",

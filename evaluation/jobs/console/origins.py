@@ -1,4 +1,4 @@
-"""Where the settings of a call were written: as an option, or in a variable of the environment."""
+"""The origin of each setting of a call: a command line option or an environment variable."""
 
 import os
 from collections.abc import Mapping

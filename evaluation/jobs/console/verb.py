@@ -1,4 +1,4 @@
-"""A verb of the command line: from its options to a configuration, its run and what is printed of it."""
+"""A verb of the command line: resolve its options to a configuration, run its job, print the outcome."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -153,7 +153,7 @@ def _run_to_resume(verb: str, name: str) -> Any:
 
 
 class Plain(click.Command):
-    """A command without a run: it takes -q and -v as every other, and hands them to nobody."""
+    """A command without a run: it accepts -q and -v like every other, and does not pass them on."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)

@@ -1,4 +1,4 @@
-"""How much of each stage `advgan demo` runs."""
+"""The settings of `advgan demo`."""
 
 from pydantic import Field
 

@@ -92,7 +92,7 @@ def run(config: DemoConfig, setup: Setup) -> Outcome:
 
 @contextmanager
 def _warnings_only() -> Iterator[None]:
-    """Silence the notes of a stage: the demo says what matters itself. Progress bars stay."""
+    """Log only warnings inside a stage, as the demo logs its own summary; progress bars stay."""
 
     def serious(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING
@@ -123,7 +123,7 @@ def _eps(config: DemoConfig, data: Data) -> float:
 def _fit_config(
     config: DemoConfig, data: Data, *, defense: DefenseConfig | None = None, extra: Path | None = None
 ) -> fit.FitConfig:
-    """The same recipe for all three classifiers but for what is compared: the defense and the images."""
+    """The recipe of the three classifiers, which differ only in the defense and the training images."""
     steps = config.hardening_steps if defense else config.classifier_steps
     batch_size = min(128, len(data.train))
     training = ClassifierTraining(

@@ -1,4 +1,4 @@
-"""The stages of the demo: what each has left, and what they say together."""
+"""The results of the demo's stages, and its verdict over all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from evaluation.under_attack.rows import WORST_CASE
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the loop: its folder in the run, what it left."""
+    """One stage of the loop: its folder in the run, and its results."""
 
     name: str
     outcome: Outcome
@@ -37,7 +37,7 @@ class Stage:
 
     @property
     def worst(self) -> Score:
-        """What all attacks together leave."""
+        """The robust accuracy in the worst case over all attacks."""
         return self.score("robust_accuracy", WORST_CASE)
 
     def panels(self, kind: type[Panel], *, section: str, limit: int = 1) -> list[Panel]:
@@ -61,7 +61,7 @@ def verdict(before: Stage, hardened: Stage, augmented: Stage) -> str:
 
 
 def why_struck(score: Score, stages: Sequence[Stage]) -> str:
-    """Why the stage that a score is of has struck it; empty where it has not."""
+    """The reason for which a score's stage struck it out; empty where it did not."""
     top = [each for stage in stages for each in stage.outcome.results.headline]
     return next((each.struck for each in top if each.value is score or each.value == score), "")
 

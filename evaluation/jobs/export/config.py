@@ -1,4 +1,4 @@
-"""What `advgan export` writes, and how."""
+"""The settings of `advgan export`."""
 
 import re
 from typing import Annotated, Literal

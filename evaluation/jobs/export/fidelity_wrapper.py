@@ -1,4 +1,4 @@
-"""A generator as torch-fidelity's own `fidelity` command reads it: standard normal values in, colour bytes out."""
+"""A generator for torch-fidelity's `fidelity` command: standard normal noise in, uint8 RGB images out."""
 
 from pathlib import Path
 from typing import cast
@@ -41,7 +41,7 @@ class FidelityGenerator(nn.Module):
 
     @property
     def z_size(self) -> int:
-        """Values that an image is made of."""
+        """Number of normal values that an image is generated from."""
         space = self.space
         return (self.num_classes > 0) + (space.categorical > 0) + space.continuous + space.noise_dim
 

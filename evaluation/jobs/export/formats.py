@@ -1,4 +1,4 @@
-"""The files that `advgan export` writes, each read back and held against the network it was made of."""
+"""The file formats of `advgan export`; each file is read back and its output compared with the network's."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from evaluation.jobs.export.networks import Exportable, ExportedGenerator
 Call = Callable[..., Tensor]
 TOLERANCE = 1e-4
 LEVELS = 1.0
-"""The same for images as bytes, which rounding may push over to the next level."""
+"""Tolerance for uint8 images: one grey level, by rounding."""
 
 
 def write_safetensors(found: Exportable, folder: Path) -> Path:
@@ -102,7 +102,7 @@ FORMATS: dict[str, Callable[[Exportable, Path], Path]] = {
 
 
 def check_format(name: str, found: Exportable) -> None:
-    """Refuse, before anything is written, what cannot be."""
+    """Raise ValueError, before anything is written, for a network that the format cannot hold."""
     if name == "fidelity":
         fidelity_generator(found)
     if name == "safetensors" and "foreign" in found.about:
@@ -128,7 +128,7 @@ def _batches(found: Exportable) -> tuple[dict[int, torch.export.Dim], ...]:
 def _hold_against(
     module: nn.Module, example: tuple[Tensor, ...], call: Call, file: Path, *, tolerance: float = TOLERANCE
 ) -> None:
-    """Refuse a file that does not compute what the network does, at another batch size than it was traced with."""
+    """Raise ValueError where a file's output differs from the network's, also at another batch size than traced."""
     inputs = tuple(torch.cat([tensor.flip(0), tensor[:1]]) for tensor in example)
     with torch.no_grad():
         error = float((call(*inputs).float() - module(*inputs).float()).abs().max())

@@ -1,4 +1,4 @@
-"""An exported network on the Hugging Face hub, with a card that says what it is worth; only if a user asks for it."""
+"""Upload an exported network to the Hugging Face hub with a model card of its scores; only if a user asks for it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`advgan export`: a trained network for other tools, read back and compared; if asked for also on the hub."""
+"""`advgan export`: write a trained network for other tools, read it back and compare; upload it if asked to."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def plan(config: ExportConfig, setup: Setup) -> list[str]:
 
 
 def run(config: ExportConfig, setup: Setup) -> Outcome:
-    """Write the files into a run folder; read the exported file back and hold it against the original."""
+    """Write the files into a run folder; read the exported file back and compare it with the original."""
     found = _read(config)
     run = setup.create_run("export", f"{found.about['kind']}-{config.format}", config)
     file = _written(config, found, run.folder)
@@ -57,7 +57,7 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
 
 
 def _written(config: ExportConfig, found: Exportable, folder: Path) -> Path:
-    """The file; whatever goes wrong in somebody else's code becomes a line."""
+    """Write the file; any error while tracing an external generator becomes a ValueError with a one-line message."""
     try:
         return FORMATS[config.format](found, folder)
     except (ValueError, OSError):
@@ -81,7 +81,7 @@ def _read(config: ExportConfig) -> Exportable:
 
 
 def _describe(found: Exportable, file: Path, folder: Path, repository: str) -> list[str]:
-    """Write the model card, with a picture of a generator; give the names of all that belongs on the hub."""
+    """Write the model card, with a sample grid of a generator; return the names of the files to upload."""
     picture = PICTURE if found.about["kind"] == "generator" else ""
     if picture:
         generator = cast(Generator, cast(ExportedGenerator, found.module).generator)

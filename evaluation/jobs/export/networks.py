@@ -1,4 +1,4 @@
-"""Trained networks as modules that stand alone: images in [0, 1], everything else inside."""
+"""Trained networks as self-contained modules: images in [0, 1], with all scaling and normalisation inside."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from evaluation.inputs.foreign import generator_of
 
 
 class ExportedGenerator(nn.Module):
-    """Latents (and labels) to images in [0, 1]: what a user of the file expects, rather than signed images."""
+    """Latents (N, dim) and labels (N,), if any, to images (N, C, H, W) in [0, 1]; the network itself gives [-1, 1]."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ class ExportedClassifier(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Exportable:
-    """A module in eval mode on the CPU, and what is to be known of it."""
+    """A module in eval mode on the CPU, with an example input and its metadata."""
 
     module: nn.Module
     example: tuple[Tensor, ...]
-    """Its input, a batch of two that varies."""
+    """Example input: a batch of two different samples."""
     inputs: tuple[str, ...]
     output: str
     about: dict[str, Any]
@@ -66,7 +66,7 @@ class Exportable:
 def read_exportable(source: str) -> Exportable:
     """Read a run or a checkpoint of a GAN, whose averaged generator is taken, or of a classifier.
 
-    Or somebody else's generator, as `evaluation.inputs.foreign` reads it.
+    Or an external generator, as `evaluation.inputs.foreign` reads it.
     """
     given = Path(source)
     is_foreign = is_python_source(source) or (given.is_file() and given.suffix != SUFFIX)

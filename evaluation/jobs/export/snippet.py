@@ -1,4 +1,4 @@
-"""Lines to copy from a model card, which load the file and run it as they stand."""
+"""The example code of a model card, which loads the exported file and runs it."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ _HUB = "from huggingface_hub import hf_hub_download"
 
 
 def _inputs(found: Exportable, repository: str) -> str:
-    """Sixteen of each input."""
+    """Code that draws a batch of 16 inputs: images, or latents and, if conditional, labels."""
     about = found.about
     if about["kind"] != "generator":
         return f"images = torch.rand(16, {about['channels']}, {about['size']}, {about['size']})\n"

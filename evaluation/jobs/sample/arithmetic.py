@@ -1,4 +1,4 @@
-"""`advgan sample --arithmetic`: sums of mean latents of classes, as a classifier tells them."""
+"""`advgan sample --arithmetic`: sums of mean latents of classes (Radford et al., 2016), classes by a classifier."""
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ LATENTS = 2000
 
 
 def arithmetic(config: SampleConfig, gan: TrainedGan, setup: Setup) -> Drawing:
-    """Draw the mean of each class of the sum, then the sum, and say what the classifier sees in each."""
+    """Decode the mean latent of each class of the sum, then the sum, with the classifier's prediction for each."""
     terms = check_arithmetic(config, gan)
     data, classifier = _judge(config, gan, setup)
     indices = config.chosen(LATENTS)

@@ -1,4 +1,4 @@
-"""What `advgan sample` can be asked for."""
+"""The settings of `advgan sample`."""
 
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,7 +26,7 @@ class SampleConfig(Section):
     label: str | None = None
     """Name of the only class to draw; None: classes at random, in the shares of the training data."""
     truncation: float | None = None
-    """Draw noise beyond this threshold again (BigGAN); None: none."""
+    """Truncate the noise distribution at this threshold (truncation trick, BigGAN); None: no truncation."""
     grid: Literal["images", "class"] = "images"
     """`class`: a row a latent vector, a column a class."""
     interpolate: Literal["lerp", "slerp"] | None = None
@@ -37,11 +37,11 @@ class SampleConfig(Section):
     arithmetic: str | None = None
     """Add up mean latents of classes, such as `7 - 1 + 0`."""
     model: Annotated[str, Place.CLASSIFIER] = "cnn"
-    """The classifier that tells the classes for arithmetic."""
+    """The classifier that assigns latents to classes for arithmetic."""
     data: ReadData | None = None
-    """What that classifier knows; None: the data of the GAN's run."""
+    """The data with that classifier's classes; None: the data of the GAN's run."""
     reject: bool = False
-    """Keep images as the discriminator's odds say."""
+    """Discriminator rejection sampling: keep images with probabilities from the discriminator's density ratio."""
     reject_percentile: float | None = Field(default=80.0, gt=0, lt=100)
     """Share of the burn-in, in percent, that is kept with probability below a half: higher rejects more (80 is the
     paper's on ImageNet); None: no shift, exact and slow."""

@@ -1,4 +1,4 @@
-"""What `advgan sample` leaves on disk: PNG folders, one .npz and a grid."""
+"""The files that `advgan sample` writes: PNG folders, one .npz and a grid."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ GRID_ROWS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """Images with what is to be said of them."""
+    """Images with their file names, labels and the texts of the report."""
 
     images: Tensor
     """(N, C, H, W) in [0, 1], on the CPU, row by row of the grid."""

@@ -1,4 +1,4 @@
-"""Which class each sample is drawn of."""
+"""The class label of each sample of a conditional generator."""
 
 import torch
 from torch import Tensor

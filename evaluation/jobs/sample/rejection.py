@@ -1,4 +1,4 @@
-"""`advgan sample --reject`: images that the discriminator's odds let pass."""
+"""`advgan sample --reject`: discriminator rejection sampling (Azadi et al., 2019)."""
 
 import torch
 from torch import Tensor
@@ -29,8 +29,8 @@ def rejections(config: SampleConfig, gan: TrainedGan) -> Drawing:
     """Draw until enough images are kept; each keeps its index.
 
     The discriminator sees whole batches, as in training, always the same: batch k holds the samples k * b to
-    (k + 1) * b - 1. So its verdict on a sample is a function of (seed, index), even where batch norm or minibatch
-    features let the images of a batch see each other.
+    (k + 1) * b - 1. So its logit of a sample is a function of (seed, index), even where batch norm or minibatch
+    features make it depend on the other images of the batch.
     """
     check_rejection(gan)
     block, wanted = gan.game.training.batch_size, config.num_samples or IMAGES
@@ -75,7 +75,7 @@ def rejections(config: SampleConfig, gan: TrainedGan) -> Drawing:
 
 
 def check_rejection(gan: TrainedGan) -> None:
-    """Refuse GANs whose discriminator does not judge single images."""
+    """Raise ValueError for GANs whose discriminator gives no logit for whole single images."""
     if gan.game.networks.packing > 1:
         raise ValueError(
             f"--reject needs a verdict on each image, this discriminator judges {gan.game.networks.packing} together "
@@ -100,7 +100,7 @@ def _says(config: SampleConfig, rejection: Rejection, burnt: int) -> str:
 
 
 def _findings(gan: TrainedGan) -> list[Finding]:
-    """Rejection is only as good as the odds."""
+    """Warn where the discriminator's odds are no density ratio, on which rejection sampling relies."""
     loss, smoothing = gan.game.training.loss, gan.game.training.label_smoothing
     if loss in CROSS_ENTROPY and not smoothing:
         return []

@@ -1,4 +1,4 @@
-"""Drawings with a meaning by row and column: interpolations, traversals, classes."""
+"""Tables of images: interpolations, traversals of one latent coordinate, and classes by column."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ ROWS = 8
 
 
 def interpolations(config: SampleConfig, gan: TrainedGan) -> Drawing:
-    """A path a row, between the latents of two samples. The class is that of the first: labels have no between."""
+    """A row for each path between the latents of two samples, all of the first one's class."""
     assert config.interpolate
     indices = config.chosen(ROWS, each=2)
     if len(indices) % 2:
