@@ -1,4 +1,4 @@
-"""What attacks leave of each class, and which class its broken images became."""
+"""Robust accuracy by class, and the classes that adversarial images of each class are predicted as."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ MOST = 20
 BUDGETS = 3
 """Budgets beside the clean accuracy, at most."""
 NAMED = 4
-"""Classes that broken images became, named in a row."""
+"""Predicted classes of adversarial images named in a row, at most."""
 
 
 def classes_panel(budgets: Mapping[str, Sequence[Outcome]], classes: Sequence[str]) -> BarPanel | None:

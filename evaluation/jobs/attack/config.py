@@ -1,4 +1,4 @@
-"""What `advgan attack` attacks, and with what."""
+"""The settings of `advgan attack`."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from advgan.config import Number, Place, ReadData
 from evaluation.jobs.suites import AttackOptions
 
 Format = Literal["png", "npz", "torchattacks", "autoattack"]
-"""In which adversarial images are kept."""
+"""File formats of adversarial images, see `evaluation.under_attack.adversarial_sets`."""
 
 
 class AttackConfig(AttackOptions):
@@ -22,24 +22,24 @@ class AttackConfig(AttackOptions):
     curve_points: int = Field(default=8, ge=0)
     """Budgets on the curve of accuracy against eps; 0 leaves it out."""
     probes: int = Field(default=64, ge=0)
-    """Images on which the numbers themselves are questioned, with passes of their own; 0 leaves that out."""
+    """Images for the trust panel, which checks for masked gradients by further passes; 0 leaves it out."""
     save: tuple[Format, ...] = ()
     """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
     mean: tuple[Number, ...] | None = None
     std: tuple[Number, ...] | None = None
     input_size: int | None = Field(default=None, ge=1)
-    """Pixels a side that a foreign model wants: images are resized inside it, and attacked as they are; None: its own,
-    or what the data have."""
+    """Side in pixels of an external model's input: images are resized inside the model, and attacked at their own size;
+    None: the model's own side, or that of the data."""
     layout: Literal["NCHW", "NHWC", "flat"] | None = None
-    """Order of the axes of images for a foreign model; None: tried."""
+    """Order of the axes of images for an external model; None: determined by trying."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
     """`auto` begins large and halves when memory runs out."""
     chunk_size: int | None = Field(default=None, ge=1)
-    """Images that are attacked, kept and shared out together; None: a sixteenth of all, at least a batch."""
+    """Images in a chunk, which is attacked by one process and stored; None: a sixteenth of all, at least a batch."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
     channels_last: bool = False
-    """Order the network's values so; pays off on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
+    """Use the channels_last memory format; faster on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
     compile: bool = False
     """Let torch.compile make the network faster; pays off where an attack takes minutes."""
 

@@ -1,4 +1,4 @@
-"""What stands beside the scores of an attack: what speaks against them, and what fooled the classifier, in pictures."""
+"""The report of an attack beside its scores: findings on their validity, and pictures of adversarial images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,24 +23,24 @@ from evaluation.under_attack.search import Task
 
 @dataclass(frozen=True)
 class Show:
-    """What was tried, and how much is shown of it."""
+    """The attacks that were run, and the images for the panels of the report."""
 
     tried: Tried
     some: ImageSet
     """For the curve over eps."""
     targets: Tensor | None
-    """Theirs."""
+    """(N,) target classes of `some` for targeted attacks, else None."""
     points: int
 
 
 Measured = Callable[[Mapping[str, Outcome], Sequence[Finding]], Results]
-"""What the trust panel broke, by setting, and all that was found, to what was measured."""
+"""Make the results from the trust panel's outcomes, by setting, and from all findings."""
 
 
 def explained(measured: Measured, show: Show, task: Task, folder: Path) -> Results:
     """What was measured with findings and panels, made in the room that the attacks had.
 
-    What fails becomes a finding. What the trust panel breaks counts, and is shown as every other attack is.
+    A panel that fails becomes a finding. Images that the trust panel breaks count and are shown like other attacks'.
     """
     findings, panel, failed = questioned(show.tried, task)
     for finding in findings:

@@ -1,4 +1,4 @@
-"""`advgan attack`: how much of a classifier's accuracy is left under attack, with pictures of what fooled it."""
+"""`advgan attack`: the robust accuracy of a classifier, with findings and pictures of adversarial images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ CURVE_SAMPLES = 500
 """Images for the curve over eps, at most."""
 TARGETS_STREAM = 1 << 32
 NO_MATTER = {"model", "data", "save", "curve_points", "probes", "batch_size", "layout", "input_size"}
-"""Settings that say nothing of how images are attacked."""
+"""Settings that do not change the attacks' results."""
 SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success_rate")
 
 
@@ -59,7 +59,7 @@ def plan(config: AttackConfig, setup: Setup) -> list[str]:
 
 @true_float32()
 def run(config: AttackConfig, setup: Setup) -> Outcome | None:
-    """Attack the test images that the classifier gets right; score, question the numbers, and show what fooled it.
+    """Attack the correctly classified test images; score the outcome, check its validity, and write the report.
 
     Started by torchrun, each process attacks its share; the first has the outcome, the others None.
     """
@@ -139,7 +139,7 @@ def _preparation(config: AttackConfig) -> Preparation:
 
 
 def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Task:
-    """The images with the classifier's answers; the network in the shape that computes fastest."""
+    """The images with the classifier's predictions; the network compiled or in channels_last format if configured."""
     if config.channels_last:
         classifier.network.to(memory_format=torch.channels_last)
     if config.compile:

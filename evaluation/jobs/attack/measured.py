@@ -1,4 +1,4 @@
-"""From what trials found to outcomes by the names of their settings, and to scores, for the command and the door."""
+"""Turn searches into outcomes by setting, and outcomes into scores, for `advgan attack` and `advgan.attack`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ from evaluation.under_attack.trials import Trial, outcomes_of
 def outcomes_by_setting(
     options: AttackOptions, trials: Sequence[Trial], found: Mapping[str, Sequence[Search]], task: Task
 ) -> dict[str, Outcome]:
-    """The outcome of every trial at every budget; of trials that were not made none."""
+    """The outcome of every trial at every budget; trials without searches are left out."""
     settings = options.settings(task.images.shape[1])
     return {
         setting: outcome
@@ -38,7 +38,7 @@ def attack_scores(
     subject: str,
     data: str = "",
 ) -> list[Score]:
-    """Count outcomes, with what the trust panel broke in the worst case, and mark them by the warnings against them."""
+    """Score outcomes, with the trust panel's in the worst case, and note warnings in the scores' protocol."""
     scores = outcome_scores(
         task.clean,
         outcomes,

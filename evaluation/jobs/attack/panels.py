@@ -1,4 +1,4 @@
-"""What the report of an attack shows beside its scores: its stages, the curve over eps, and what fooled."""
+"""Panels of an attack's report: the table of attacks, accuracy over eps, and adversarial images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,7 +124,7 @@ def triplet_panels(
 
 
 def stages_panel(outcomes: Mapping[str, Outcome], *, cascade: bool) -> TablePanel:
-    """What each attack was given, broke and cost."""
+    """A table of each attack's images, successes and passes."""
     rows = []
     for setting, outcome in outcomes.items():
         attacked, broken = int(outcome.attacked.sum()), int(outcome.success.sum())

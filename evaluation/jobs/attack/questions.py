@@ -1,4 +1,4 @@
-"""Questions to the numbers of an attack: to the classifier, to the attacks, and to both under a closer look."""
+"""Checks of an attack's results: of the classifier, of the outcomes, and by the trust panel."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from evaluation.under_attack.trust.ledger import Ledger
 
 @dataclass(frozen=True)
 class Tried:
-    """What was tried, what came of it, and how many images the closer look may spend passes on."""
+    """Trials, their outcomes, and the number of images for the trust panel."""
 
     options: AttackOptions
     trials: Sequence[Trial]
@@ -33,9 +33,9 @@ class Tried:
 
 
 def questioned(tried: Tried, task: Task) -> tuple[list[Finding], dict[str, Outcome], list[Finding]]:
-    """What speaks against the numbers, what was broken to find it out, and which question could not be asked.
+    """Return findings on the results, the outcomes of the trust panel's attacks, and findings on checks that failed.
 
-    The classifier is asked first, then the attacks, then both under a closer look.
+    The classifier is checked first, then the attacks' outcomes, then the trust panel is run.
     """
     attacks, known = bound_attacks(tried, task), (task.classifier, task.images, task.clean.labels, task.clean)
 
@@ -70,7 +70,7 @@ def questioned(tried: Tried, task: Task) -> tuple[list[Finding], dict[str, Outco
 
 
 def _counted(tried: Tried, task: Task, ledger: Ledger) -> Iterator[tuple[str, Outcome]]:
-    """What the panel broke of what the attacks left, at each budget."""
+    """The panel's outcome on the images that the attacks left, at each budget."""
     channels, norm = task.images.shape[1], named_norm(tried.options.norm)
     settings = in_ball(tried, channels)
     for number, (name, eps) in enumerate(

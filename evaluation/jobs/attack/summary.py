@@ -1,4 +1,4 @@
-"""The words and big numbers at the top of an attack's report."""
+"""The verdict, header and headline numbers of an attack's report."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -32,7 +32,7 @@ def panel_settings(config: AttackOptions, channels: int) -> list[str]:
 
 
 def struck(findings: Iterable[Finding]) -> str:
-    """Why a robust accuracy is not to be quoted: the warnings against it in a few words; empty without any."""
+    """The warnings against a robust accuracy in a few words, for which it is struck out; empty without any."""
     titles = [found.title for found in findings if found.level == "warning" and not found.is_failure]
     if not titles:
         return ""

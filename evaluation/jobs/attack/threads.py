@@ -1,4 +1,4 @@
-"""How many threads attack a classifier: its passes tell, on a copy."""
+"""The number of CPU threads for attacking a classifier, measured by passes on a copy."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -37,7 +37,7 @@ def attacking_threads(
 
 
 def _pass(classifier: Classifier, images: Tensor) -> Callable[[], object]:
-    """Forward and back to the pixels, or forward alone where there is no way back."""
+    """A forward and backward pass to the pixels, or forward alone for networks without gradients."""
     copied = deepcopy(classifier)
     if not copied.differentiable:
         return lambda: copied.logits(images)

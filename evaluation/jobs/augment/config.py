@@ -1,4 +1,4 @@
-"""What `advgan augment` adds to the training images."""
+"""The settings of `advgan augment`."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ class AugmentConfig(AttackOptions):
     """The settings of an augmented training set."""
 
     model: Annotated[str, Place.CLASSIFIER] = "cnn"
-    """The classifier that is attacked, and that judges generated images."""
+    """The classifier that is attacked, and that labels or confirms generated images."""
     data: ReadData | None = None
     """None: the data of the model's or the generator's run, else the embedded digits."""
     attacks: tuple[str, ...] = Field(default=("pgd",), min_length=1)
@@ -23,7 +23,7 @@ class AugmentConfig(AttackOptions):
     num_generated: int | None = Field(default=None, ge=1)
     """None: as many as there are training images."""
     min_confidence: Share = 0.5
-    """Probability of its label, by the classifier, from which a generated image is kept."""
+    """Keep generated images whose label has at least this probability by the classifier."""
     batch_size: int = Field(default=256, ge=1)
 
     def idle(self) -> dict[str, str]:

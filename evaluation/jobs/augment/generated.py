@@ -11,7 +11,7 @@ from advgan.sampling.stored import TrainedGan
 from evaluation.record.findings import Finding
 
 DRAWS = 20
-"""A class is given up once so many times its quota has been drawn."""
+"""Draws of a class, in multiples of its quota, after which it stays incomplete."""
 Judge = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) to logits (N, K)."""
 
@@ -37,10 +37,10 @@ def quotas(counts: Sequence[int], total: int) -> list[int]:
 def confirmed(
     gan: TrainedGan, judge: Judge, wanted: Sequence[int], *, min_confidence: float, seed: int, batch_size: int
 ) -> Kept:
-    """Draw until each class has as many images as are `wanted`, or 20 times as many were drawn for nothing more.
+    """Draw until each class has as many images as are `wanted`, or 20 times as many were drawn.
 
-    An image is kept where the judge gives its label `min_confidence` or more. The label is the class that was asked
-    for, each time as many of each class as are still missing, or without condition the judge's own answer.
+    An image is kept where the judge gives its label a probability of at least `min_confidence`. The label is the class
+    that a conditional generator was given, in numbers as are still missing, else the judge's prediction.
     Raises ValueError where no image at all is kept.
     """
     missing, left = torch.tensor(wanted), DRAWS * torch.tensor(wanted)
@@ -70,7 +70,7 @@ def confirmed(
 def shortfall_findings(
     kept: Sequence[int], wanted: Sequence[int], classes: Sequence[str], *, min_confidence: float
 ) -> list[Finding]:
-    """Name the classes whose quota was not filled, with what there is of each."""
+    """Name the classes whose quota was not filled, with the number of images of each."""
     short = [number for number in range(len(wanted)) if kept[number] < wanted[number]]
     if not short:
         return []

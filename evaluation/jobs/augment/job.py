@@ -118,7 +118,7 @@ def _read(config: AugmentConfig, setup: Setup) -> tuple[Data, TrainedGan | None]
 
 
 def _numbered(gan: TrainedGan, data: Data, config: AugmentConfig) -> TrainedGan:
-    """The same, told classes by the numbers of the data; ValueError where it draws other ones."""
+    """The GAN with the data's class numbers; ValueError where it draws other classes."""
     # One that was trained on images alone has no classes: the classifier names what it draws.
     numbers = numbers_among(gan.classes, data.classes)
     told = gan.generator.num_classes
@@ -206,7 +206,7 @@ def _rows(
 def _with_predictions(
     rows: pd.DataFrame, classifier: Classifier, before: Tensor, after: Tensor, batch_size: int
 ) -> pd.DataFrame:
-    """Add what the classifier says of the image it came from, of the image, and of the image rounded to 8 bits."""
+    """Add the predictions for the original image, for the image, and for the image rounded to 8 bits."""
     logits = _logits(classifier, after, batch_size)
     return rows.assign(
         prediction_before=_logits(classifier, before, batch_size).argmax(dim=1).numpy(),

@@ -19,11 +19,11 @@ class EvalConfig(Section):
     """None: the data that the first generator was trained on. Size, channels and leniency also hold for subjects and
     reference that are stored."""
     reference: Annotated[str, Place.DATA] = ""
-    """Images, or statistics of another tool, to hold the subjects against instead of the data's training images."""
+    """Images, or saved feature statistics, to compare the subjects with instead of the data's training images."""
     features: Annotated[tuple[str, ...], Place.EXTRACTOR] = ("auto",)
-    """What sees the images: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
+    """Feature extractors: `auto` (a classifier of this data), a name of EXTRACTORS, a classifier's run."""
     protocol: str = PROTOCOL
-    """Whose rules Inception follows."""
+    """Protocol (resizing, weights, sample statistics) of Inception features, by the name of the tool it follows."""
     metrics: tuple[str, ...] = ()
     """Names or groups of METRICS; empty: all but the costly ones."""
     compare: bool = False

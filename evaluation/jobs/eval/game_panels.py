@@ -1,4 +1,4 @@
-"""Pictures of a GAN's game for the report: the reliability of its discriminator, and the spectra of its layers."""
+"""Charts of a GAN for the report: reliability diagram of its discriminator, and spectral norms of its layers."""
 
 import math
 
@@ -26,7 +26,7 @@ def game_panels(gan: TrainedGan, judged: Judgements | None, *, subject: str = ""
 def reliability_panel(
     real_logits: Tensor, fake_logits: Tensor, *, subject: str = "", section: str = "GAN"
 ) -> CurvePanel:
-    """The share of real images over what the discriminator said, bin by bin; empty bins are left out."""
+    """Reliability diagram: share of real images over the discriminator's probability, in bins; empty bins left out."""
     curve = reliability(real_logits, fake_logits)
     said, so, mass = (values[curve.mass > 0].tolist() for values in curve)
     return CurvePanel(

@@ -47,7 +47,7 @@ __all__ = ["EvalConfig", "evaluate_gan", "plan", "run"]
 def evaluate_gan(
     gan: TrainedGan, reference: Reference, *, num_samples: int, seed: int = 0, metrics: Sequence[str] = ()
 ) -> Scored:
-    """Draw from a GAN once, look once, and compute every score and finding from that."""
+    """Draw images from a GAN once, extract their features once, and compute all scores and findings."""
     like = Shares.of(reference.data) if reference.data.num_classes else None
     source = gan_source(gan, num_samples=num_samples, seed=seed, device="cpu", like=like)
     found = score_source(source, [reference], wanted=wanted_metrics(metrics), seed=seed)
@@ -67,7 +67,7 @@ def plan(config: EvalConfig, setup: Setup) -> list[str]:
 
 @true_float32()
 def run(config: EvalConfig, setup: Setup) -> Outcome | None:
-    """Score every subject by the same images and the same features; only the first process has the outcome."""
+    """Score every subject against the same real images by the same extractors; None in all but the first process."""
     with joined(setup.device) as processes:
         setup = replace(setup, device=processes.device(setup.device))
         sources, data, real = _read(config, setup)
@@ -191,7 +191,7 @@ def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, 
 
 
 def _check_asked(source: Source, data: Data) -> None:
-    """Refuse to ask a conditional discriminator about images whose classes nobody knows: ValueError."""
+    """Raise ValueError where a conditional discriminator would have to score images without labels."""
     if source.gan and source.gan.discriminator and source.gan.discriminator.num_classes and not data.has_classes:
         raise ValueError(
             f"{source.name} is class-conditional: its discriminator is asked about an image and its class, which the "
@@ -201,7 +201,7 @@ def _check_asked(source: Source, data: Data) -> None:
 
 
 def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -> Extractor:
-    """What sees the images; without data there is no classifier of them."""
+    """The feature extractor of a name; without data there is no classifier for `auto`."""
     protocol = config.protocol if name == INCEPTION else DEFAULT
     if config.protocol != DEFAULT and INCEPTION not in config.features:
         raise ValueError(f"--protocol {config.protocol} is a rule for Inception: add --features inception")
@@ -216,7 +216,7 @@ def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -
 
 
 def _room(config: EvalConfig, processes: Processes) -> Room:
-    """Processes share every batch, so none of them can halve its own."""
+    """The batch size; with several processes it is fixed, as they share every batch."""
     if config.batch_size == "auto" and processes.count > 1:
         raise ValueError("--batch-size auto: the processes of torchrun share every batch; give a number")
     return Room.of(config.batch_size)
@@ -231,7 +231,7 @@ def _references(
     room: Room,
     processes: Processes,
 ) -> list[Reference]:
-    """The real images through each extractor, looked at by all processes together."""
+    """Features of the real images by each extractor, computed by all processes together."""
     references = [
         Reference(
             data,
@@ -251,7 +251,7 @@ def _references(
 
 
 def _labeller(source: Source, data: Data | None, wanted: Collection[str], setup: Setup) -> Classifier | None:
-    """A classifier of the data, where images without labels are to be learnt from."""
+    """A classifier of the data to label images without labels, where metrics of use are wanted."""
     if source.labels is not None or data is None or not data.has_classes or data.train.are_points:
         return None
     if USE_METRICS.keys().isdisjoint(wanted):

@@ -1,4 +1,4 @@
-"""What a report of `advgan eval` shows beside the scores."""
+"""Panels of the report of `advgan eval`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ SECTION = "Generator"
 
 
 def scored_parts(folder: Path, scored: Scored, reference: Reference) -> dict[str, Part]:
-    """Real images beside generated ones, their classes, their nearest neighbours, and what the scores hide, by name."""
+    """Panels by name: real and generated images, shares of classes, nearest neighbours, and what the scores hide."""
     seen = scored.seen[0]
     return {
         f"Real beside generated, {scored.subject}": lambda: _known(_grids(folder, scored, seen)),
@@ -114,7 +114,7 @@ def _classes(scored: Scored, seen: Seen) -> Panel | None:
 
 
 def _neighbours(folder: Path, scored: Scored, seen: Seen) -> Panel | None:
-    """The fakes nearest to a training image, above their neighbours: what a copy would look like."""
+    """The fakes nearest to a training image, above those neighbours, to check for copies by eye."""
     real, fake = seen.real.images, seen.fake.images
     if real is None or fake is None or scored.source.points or seen.held_out is None:
         return None

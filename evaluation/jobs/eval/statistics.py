@@ -1,4 +1,4 @@
-"""`advgan eval --reference STATISTICS`: Fréchet distances from the moments that another tool left."""
+"""`advgan eval --reference STATISTICS`: Fréchet distances to the moments saved by another tool."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from evaluation.statistics_scores import score_against_statistics
 def against_statistics(
     config: EvalConfig, setup: Setup, sources: Sequence[Source], extractor: Extractor, real: Statistics
 ) -> Outcome:
-    """Only Fréchet distances can be made of the moments that another tool left."""
+    """Score sources by the Fréchet distance to saved moments, the only metric that can be computed from them."""
     scores, findings, verdicts = list[Score](), list[Finding](), dict[str, str]()
     room = Room.of(config.batch_size)
     for source in sources:

@@ -1,4 +1,4 @@
-"""Where a fit begins: fresh weights, those of another run, or where it was left."""
+"""The initial state of `advgan fit`: new weights, those of another run, or a checkpoint of a resumed run."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from evaluation.jobs.sources import data_of
 
 
 def with_weights(config: FitConfig) -> FitConfig:
-    """The same, where the network is named by a run: its architecture, to be trained on from its weights.
+    """Where the network is named by a run, take that run's architecture, and start from its weights.
 
-    Its data are the run's too, where no others are named.
+    Its data are taken too, where no others are named.
     """
     name, start = config.network.name, config.start_from
     is_source = name in CLASSIFIERS or is_catalogued(name) or is_python_source(name) or not Path(name).exists()

@@ -1,4 +1,4 @@
-"""What `advgan fit` trains, on what and how."""
+"""The settings of `advgan fit`."""
 
 from typing import Annotated
 

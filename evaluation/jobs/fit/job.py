@@ -77,7 +77,7 @@ def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None,
 
 
 def _not_by_name(name: str) -> str:
-    """A bare name means the network of the fixed recipe, before and after every fit."""
+    """Advice to name the run: a bare architecture name keeps meaning the classifier of the fixed recipe."""
     return f" (--model {name} alone is the one of the fixed recipe, not this one)" if name in CLASSIFIERS else ""
 
 

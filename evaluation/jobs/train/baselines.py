@@ -1,4 +1,4 @@
-"""Fit a baseline (variational autoencoder, Gaussian mixture), watch it, and score it as a GAN is scored."""
+"""Fit a baseline (variational autoencoder, Gaussian mixture), evaluate it at intervals, and score it like a GAN."""
 
 import math
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ from evaluation.watching.followed_distance import looked_at, unmade_findings
 
 
 class BaselineConfig(Watched):
-    """What is fitted, to what, and how often it is looked at: a mixture is logged each iteration, scored at its end."""
+    """The settings of a baseline's fit and its evaluations: a mixture is logged each iteration, scored at its end."""
 
     baseline: Baseline = Baseline()
 
@@ -193,7 +193,7 @@ def _mean_row(step: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 @true_float32()
 def _look(run: Run, step: Progress, config: BaselineConfig, reference: Reference) -> dict[str, Any]:
-    """Draw and compare, as a GAN is looked at while it trains, and write a grid of the same latents."""
+    """Evaluate generated images as in a GAN's training, and write a grid of images of fixed latents."""
     seed = config.baseline.seed
     fakes = sample(step.generator, config.num_samples, seed=seed, batch_size=reference.batch_size, device="cpu")
     fake = extract(reference.extractor, fakes, batch_size=reference.batch_size)
@@ -213,7 +213,7 @@ def _recipe(baseline: Baseline) -> str:
 
 
 def _curve(run: Run, baseline: Baseline) -> Panel:
-    """What is minimised, or raised, over the steps."""
+    """A curve of the objective over the steps: the loss of a vae, the likelihood of a mixture."""
     rows = run.rows()
     names = ("bound", "reconstruction", "divergence") if baseline.kind == "vae" else ("log_likelihood",)
 

@@ -1,4 +1,4 @@
-"""What is logged, for TensorBoard: scalars and the sample grid."""
+"""Write a run's log for TensorBoard: scalars and the sample grid."""
 
 import io
 from collections.abc import Iterator, Mapping

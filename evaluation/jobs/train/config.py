@@ -1,4 +1,4 @@
-"""What `advgan train` trains, on what and how, and how often it looks."""
+"""The settings of `advgan train`."""
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ class TrainConfig(Watched):
     networks: GanNetworks = GanNetworks()
     training: GanTraining = GanTraining()
     baseline: Baseline | None = None
-    """Fit this instead of a GAN; networks, training and what watches them then say nothing."""
+    """Fit this instead of a GAN; networks, training (but its seed), patience and tensorboard then have no effect."""
     patience: int | None = Field(default=10, ge=1)
     """Evaluations without a better distance after which training stops; None: never."""
     diagnostics: Diagnostics = Diagnostics()

@@ -1,4 +1,4 @@
-"""`advgan train`: train a GAN, watch it while it trains, keep its best checkpoint, score it at the end."""
+"""`advgan train`: train a GAN, evaluate it at intervals, keep its best checkpoint, score it at the end."""
 
 import math
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class _Trained:
     reference: Reference
     threads: int
     parted: list[Finding]
-    """What saw a part of a batch at a time."""
+    """Findings on layers and losses that saw only a part of each batch."""
 
 
 def plan(config: TrainConfig, setup: Setup) -> list[str]:
@@ -123,7 +123,7 @@ def _watched(
     device: torch.device,
     processes: Processes,
 ) -> _Trained | None:
-    """Train; what there is to score, in the first process."""
+    """Train; return what is needed for scoring in the first process, None in the others."""
     state, run = begin(config, setup, data, device, processes)
     parted = part_findings(state, config.training)
     for finding in parted if processes.is_first else []:
@@ -189,7 +189,7 @@ def _score(config: TrainConfig, setup: Setup, trained: _Trained) -> Outcome:
 
 
 def _alarms(evaluations: list[Row], config: TrainConfig) -> list[Finding]:
-    """Alarms with the step at which each was raised, an early stop, and what could not be looked at."""
+    """Findings: alarms with the step at which each was raised, an early stop, and values that were not computed."""
     found = [
         replace(finding, title=f"{finding.title} (from step {step:,})")
         for step, finding in raised(evaluations, loss=config.training.loss)
@@ -210,7 +210,7 @@ def _alarms(evaluations: list[Row], config: TrainConfig) -> list[Finding]:
 
 
 def _two_judges(rows: list[Row]) -> list[Finding]:
-    """Say so where earlier looks were left out, since another network judged them."""
+    """A finding where earlier looks were left out because they used another extractor."""
     judged, kept = [row for row in rows if "distance" in row], looks(rows)
     if len(judged) == len(kept):
         return []

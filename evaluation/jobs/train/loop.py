@@ -1,4 +1,4 @@
-"""The watch over a GAN's training: log, look, warn, keep checkpoints, stop."""
+"""The loop of a GAN's training: log, evaluate, raise alarms, write checkpoints, stop early."""
 
 import math
 import time
@@ -38,7 +38,7 @@ AVERAGED = (
     "augmentation",
 )
 OF_PROBABILITIES = ("real_probability", "fake_probability", "real_accuracy", "fake_accuracy")
-"""What a Wasserstein critic does not have: its scores have no zero, so no probability and no right side."""
+"""Columns that a Wasserstein critic lacks: its scores have no zero, so no probability and no accuracy."""
 Row = dict[str, Any]
 
 
@@ -58,7 +58,7 @@ class Times:
 def train_watched(
     run: Run, state: State, data: Data, config: TrainConfig, monitor: Monitor | None, processes: Processes
 ) -> Times:
-    """Train to the last step or until patience ends; the first process, which has the monitor, writes it all down.
+    """Train to the last step or until patience ends; the first process, which has the monitor, writes all files.
 
     Everything that is decided here is a function of the log, so that a resumed run decides the same. Raises ValueError
     where a loss or a gradient is no longer finite; the checkpoints from before stay.
@@ -121,12 +121,12 @@ def looks(rows: Sequence[Row]) -> list[Row]:
 
 
 def out_of_patience(evaluations: Sequence[Row], patience: int | None) -> bool:
-    """Whether training ends here for want of a better distance."""
+    """Whether training stops early because the distance has not improved; False without `patience`."""
     return exhausted([row["distance"] for row in evaluations], patience)
 
 
 def first_broken(row: Row) -> str | None:
-    """The name of the first value that is NaN or infinite; nothing is replaced on the way here that would hide it."""
+    """The name of the first value that is NaN or infinite; None if all are finite."""
     values = {**{name: row[name] for name in AVERAGED}, **row["terms"]}
     return next((name for name, value in values.items() if not math.isfinite(value)), None)
 
@@ -206,7 +206,7 @@ def _give_up(run: Run, row: Row, broken: str, processes: Processes) -> None:
 
 
 def _standing(rows: Sequence[Row]) -> dict[str, str]:
-    """What the progress bar says of the last evaluation."""
+    """The values of the last evaluation that the progress bar shows."""
     last, alarms = looks(rows)[-1], sum(len(row.get("alarms", ())) for row in rows)
     found = {"distance": f"{last['distance']:.3g}"}
     found |= {} if last["modes_covered"] is None else {"modes": str(last["modes_covered"])}

@@ -1,4 +1,4 @@
-"""The training of a GAN as a person wants to see it, from the rows of its log."""
+"""Panels of a GAN's training for the report: curves and sample grids from the rows of its log."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ STEPS = "generator steps"
 
 
 def training_panels(run: Run, rows: Sequence[Row], config: TrainConfig, data: Data) -> list[Panel]:
-    """Losses, probabilities, distance, then what tells a healthy game from a sick one; at last the same latents."""
+    """Curves of losses, probabilities and distance, then of the diagnostics; last the samples of fixed latents."""
     evaluations = looks(rows)
     critic = config.training.loss == "wasserstein"  # whose scores have no zero, so no probability and no right side
     panels: list[Panel | None] = [
@@ -64,7 +64,7 @@ def _losses(rows: Sequence[Row], config: TrainConfig) -> Panel:
 
 
 def _promise(evaluations: Sequence[Row], config: TrainConfig) -> str:
-    """Whether a critic's loss tells how good the images are."""
+    """A caption on the rank correlation of a critic's loss with the distance."""
     known = [row for row in evaluations if math.isfinite(row["distance"])]
     losses, distances = ([row[name] for row in known] for name in ("discriminator_loss", "distance"))
     found = critic_correlation(losses, distances, seed=config.training.seed)
@@ -261,7 +261,7 @@ def _alarms(evaluations: Sequence[Row]) -> Panel | None:
 
 
 def _strip(run: Run) -> ImagePanel:
-    """The same latents through training."""
+    """Images of the same latents at several steps of training."""
     chosen = _spread_out(sorted(run.samples.glob("step-*.png")), STRIP)
     items = tuple(Picture(f"samples/{file.name}", f"step {int(file.stem[5:]):,}") for file in chosen)
     return ImagePanel(title="The same latents through training", section=SECTION, items=items, layout="wide")

@@ -1,4 +1,4 @@
-"""What a run says of a batch that passes in parts."""
+"""Findings on layers and losses that see only a part of a batch (gradient accumulation)."""
 
 from advgan.config import GanTraining
 from advgan.gan.parts import seen_in_parts
@@ -7,7 +7,7 @@ from evaluation.record.findings import Finding
 
 
 def part_findings(state: State, training: GanTraining) -> list[Finding]:
-    """Name what sees a part of a batch where the recipe means the whole."""
+    """Name layers and losses that see only a part of a batch, while the recipe assumes the whole."""
     found = seen_in_parts(state, training)
     if not found:
         return []

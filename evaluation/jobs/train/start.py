@@ -1,4 +1,4 @@
-"""Where a GAN's training begins: a new run, one that is resumed, or one that torchrun started again."""
+"""The initial state of a GAN's training: a new run, a resumed one, or one restarted by torchrun."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How many threads train a generator: a step of the same recipe tells, on players of its own."""
+"""The number of CPU threads for training a generator, measured by a step on networks of its own."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from evaluation.jobs.threads import threads_for
 from evaluation.jobs.train.config import TrainConfig
 
 UNCHANGED = {"seed": 0, "steps": 1}
-"""What changes no step's cost."""
+"""Settings that do not change a step's cost, replaced by these values in the key of the measurement."""
 
 
 def training_threads(
