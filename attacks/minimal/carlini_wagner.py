@@ -9,7 +9,7 @@ from torch import Tensor
 from attacks.classifier import Classifier
 from attacks.minimal.adam import Adam
 from attacks.minimal.nearest import Nearest, conclude, margins, reached
-from attacks.minimal.tradeoff import Progress, Weight, start_over
+from attacks.minimal.tradeoff import Progress, Weight, start_over, unit
 from attacks.norms import L2, Budget, Norm, finite, named_norm, per_sample, rows
 from attacks.queue import drive
 from attacks.samples import Samples
@@ -107,6 +107,8 @@ class _State:
     """(N, C, H, W): the image in the unbounded space of atanh."""
     adam: Adam
     weight: Weight
+    unit: Tensor
+    """(N,): of the margin; see `tradeoff.unit`."""
     limit: Tensor
     """(N,): in linf, the paper's tau: changes of a pixel up to it cost nothing."""
     floor: Tensor
@@ -123,6 +125,7 @@ class _State:
             point=start,
             adam=Adam.of(start),
             weight=Weight.of(samples, weight),
+            unit=torch.ones_like(samples.eps),
             limit=torch.ones_like(samples.eps),
             floor=torch.zeros_like(samples.eps),
             progress=progress,
@@ -149,18 +152,20 @@ def _advance(plan: _Plan, state: _State) -> _State:
     )
 
     # Descend: the gradient of the loss in the pixels, then through tanh.
-    delta, lacking = current - images, (plan.confidence - found.values).clamp(min=0)
+    units = torch.where(first, unit(found.logits, found.gradient), state.unit) if bool(first.any()) else state.unit
+    delta, lacking = current - images, (plan.confidence - found.values).clamp(min=0) / units
     over = (delta.abs() - per_sample(state.limit, images)).clamp(min=0)
     cost, slope = (sizes**2, 2 * delta) if plan.norm is L2 else (rows(over).sum(dim=1), delta.sign() * (over > 0))
     loss = cost + state.weight.value * lacking
-    push = per_sample(torch.where(lacking > 0, state.weight.value, 0), images) * finite(found.gradient)
+    weight = torch.where(lacking > 0, state.weight.value, 0)
+    push = per_sample(weight, images) * finite(found.gradient / per_sample(units, images))
     length = torch.full_like(sizes, plan.step_size)
     if plan.norm is not L2:  # steps beyond the limit could not tell what is within it
         length = length * (10 * state.limit).clamp(max=1)
     adam, move = state.adam.move(finite((slope - push) * (1 - tangent * tangent) / 2), before.step, length)
 
     # End the descents that have converged or used up their steps.
-    advanced = replace(state, point=state.point + move, adam=adam, nearest=nearest)
+    advanced = replace(state, point=state.point + move, adam=adam, unit=units, nearest=nearest)
     end = _end_in_l2 if plan.norm is L2 else _end_in_linf
     settling = rows(move).abs().mean(dim=1) < length / 2 if plan.abort_early else torch.zeros_like(success)
     return end(plan, advanced, loss, success, sizes, settling)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attacks.classifier import Classifier
 from attacks.minimal.nearest import Nearest, conclude, margins, reached
-from attacks.minimal.tradeoff import Progress, Weight, start_over
+from attacks.minimal.tradeoff import Progress, Weight, start_over, unit
 from attacks.norms import L1, L2, Budget, Norm, finite, named_norm, per_sample
 from attacks.queue import drive
 from attacks.samples import Samples
@@ -95,6 +95,8 @@ class _State:
     ahead: Tensor
     """(N, C, H, W): FISTA's extrapolated point, where the next gradient is taken; may lie outside [0, 1]."""
     weight: Weight
+    unit: Tensor
+    """(N,): of the margin; see `tradeoff.unit`."""
     progress: Progress
     nearest: Nearest
     done: Tensor
@@ -103,7 +105,8 @@ class _State:
     def of(cls, samples: Samples, weight: float) -> "_State":
         progress, images = Progress.of(samples), samples.images
         weights, nearest = Weight.of(samples, weight), Nearest.of(samples)
-        return cls(samples, images, images, weights, progress, nearest, progress.reached)
+        units = torch.ones_like(samples.eps)
+        return cls(samples, images, images, weights, units, progress, nearest, progress.reached)
 
 
 def _advance(plan: _Plan, state: _State) -> _State:
@@ -111,8 +114,11 @@ def _advance(plan: _Plan, state: _State) -> _State:
 
     # Descend from the extrapolated point.
     found = plan.classifier.gradient(state.ahead, partial(margins, samples), rows=samples.rows)
-    delta, lacking = state.ahead - images, (plan.confidence - found.values).clamp(min=0)
-    push = per_sample(torch.where(lacking > 0, state.weight.value, 0), images) * finite(found.gradient)
+    new = (step == 0) & (state.progress.search == 0)
+    units = torch.where(new, unit(found.logits, found.gradient), state.unit) if bool(new.any()) else state.unit
+    delta, lacking = state.ahead - images, (plan.confidence - found.values).clamp(min=0) / units
+    weight = torch.where(lacking > 0, state.weight.value, 0)
+    push = per_sample(weight, images) * finite(found.gradient / per_sample(units, images))
     length = plan.step_size * (1 - step.to(images.dtype) / plan.steps).clamp(min=0).sqrt()
     moved = finite(delta - per_sample(length, images) * (2 * delta - push))
     current = (images + moved.sign() * (moved.abs() - plan.beta).clamp(min=0)).clamp(0, 1)
@@ -135,6 +141,7 @@ def _advance(plan: _Plan, state: _State) -> _State:
         current=start_over(ended, current, images),
         ahead=start_over(ended, ahead, images),
         weight=state.weight.tried(reached_now, ended),
+        unit=units,
         progress=progress,
         nearest=nearest,
         done=nearest.settled | (progress.search >= plan.search_steps),

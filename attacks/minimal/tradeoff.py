@@ -8,10 +8,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attacks.norms import L2, finite
+from attacks.objectives import contenders
 from attacks.samples import Samples
 
 _GROWTH = 10.0
 _HIGHEST = 1e10
+_USUAL = (0.01, 100.0)
+
+
+def unit(logits: Tensor, gradient: Tensor) -> Tensor:
+    """The (N,) unit in which a margin is weighed against a size in pixels: 1 for logits as networks usually have them.
+
+    The search for the weight has few descents, and begins where the paper does, which is right for margins of about 1.
+    So margins of networks whose logits are spread by less than 0.01 are measured in larger numbers, those by more than
+    100 in smaller ones: a factor on all logits then changes nothing. `logits` (N, classes) and the `gradient` of the
+    margin are those at the image; a sample at a boundary has equal logits, but a gradient.
+    """
+    rivals = logits.masked_fill(~contenders(logits), -torch.inf)
+    spread = finite(rivals.amax(dim=1) - torch.where(rivals.isfinite(), rivals, torch.inf).amin(dim=1))
+    scale = spread.maximum(L2.size(finite(gradient)))
+    return torch.where(scale > 0, scale / scale.clamp(*_USUAL), 1)
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,22 @@ from attacks import NORMS, TABLE, Classifier, fooled
 from attacks.objectives import kl
 from attacks.random import seeded, uniform
 
-FACTORS = {50.0: 1.0, 1000.0: 1.0, 1e-6: 0.01}
+FACTORS = {50.0: 1.0, 1e3: 1.0, 1e6: 1.0, 1e-3: 0.01, 1e-6: 0.01}
 """Each with the factor at which float32 still has all digits, and classes have about the same weights in the log-odds.
 
-At 1000 the label's probability rounds to 1 and that of every other class to 0; below 0.01 all have the same."""
+At 1000 the label's probability rounds to 1 and that of every other class to 0; below 0.01 all have the same, so that
+the log-odds ask for all other classes together, and not for the likeliest, whatever the precision."""
 SHORT: dict[str, Any] = {
     "steps": 8,
     "queries": 250,
     "tile": 1,
     "kernel": 3,
-    "search_steps": 3,
+    "search_steps": 9,
     "num_targets": 3,
     "population": 20,
 }
 """Options that make an attack short, and fit for images of six pixels a side."""
 EPS = {"linf": 0.1, "l2": 0.6, "l1": 2.0, "l0": 3.0}
-WEIGHED = ("carlini-wagner", "ead")
-"""They weigh a margin of logits against a size in pixels, and search the weight from where the paper begins."""
 SHARED = ("universal",)
 """One change for all: its cap is another matter."""
 
@@ -58,7 +57,7 @@ def cases() -> list[Any]:
     return [
         pytest.param(name, norm, targeted, id=f"{name}-{norm}{'-targeted' * targeted}")
         for name, entry in TABLE.items()
-        if entry.knowledge in ("gradients", "scores") and name not in (*WEIGHED, *SHARED)
+        if entry.knowledge in ("gradients", "scores") and name not in SHARED
         for norm in entry.norms[:2]
         for targeted in (False, True)
         if not targeted or "targeted" in inspect.signature(entry.attack).parameters
@@ -78,7 +77,7 @@ def test_an_attack_is_as_strong_whatever_the_scale_of_the_logits(name, norm, tar
         broken[factor] = float(fooled(judge.logits(found), aims, targeted=targeted).double().mean())
         moved[factor] = float((NORMS[norm].size(found - images) > 0).double().mean())
     for factor, usual in FACTORS.items():
-        assert broken[factor] >= broken[usual] - (0.13 if name == "apgd-ce" else 0.07), broken
+        assert broken[factor] >= broken[usual] - 0.07, broken
         assert moved[factor] >= moved[usual] - 0.05, moved
 
 
