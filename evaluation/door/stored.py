@@ -122,4 +122,5 @@ def _fresh(run: Attacked, place: int) -> Side:
         first=[(one.value.metric, one.value.setting) for one in cards if isinstance(one.value, Score)],
         answers=run.answers,
         config=run.config,
+        warnings=sum(finding.level == "warning" for finding in run.findings),
     )

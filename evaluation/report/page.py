@@ -10,7 +10,6 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from advgan.storage.atomic import write_atomically
-from evaluation.record.findings import Finding
 from evaluation.report.figures import file_svg
 from evaluation.report.palette import DARK, LIGHT, declarations
 from evaluation.report.panels import BarPanel, CurvePanel, Panel
@@ -69,13 +68,9 @@ def templates() -> Environment:
     )
     colors = {"light": declarations(LIGHT), "dark": declarations(DARK)}
     environment.globals.update(colors=colors)
-    environment.filters.update(moment=_moment, warnings_first=_warnings_first)
+    environment.filters.update(moment=_moment)
     environment.filters.update(metric=metric_name, value=format_value, interval=format_interval, count=format_count)
     return environment
-
-
-def _warnings_first(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: finding.level != "warning")
 
 
 def _columns(count: int) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from evaluation.record.scores import Score
 
-_NUMBER = re.compile(r"(?<!k = )(?<!order )(?<![\w.^])[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?(?:\s?%)?|\binf\b")
+_NUMBER = re.compile(r"(?<!k = )(?<!order )(?<![\w.^])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?:\s?%)?|\binf\b")
 _MARKS = re.compile(r"; struck, as warnings speak against it:[^;]*| and the trust panel\b|; true float32 on \w+")
 _BUDGET = re.compile(r"(?<=-)(\d+)/(\d+)$|(?<=-)(\d*\.?\d+(?:e[-+]?\d+)?)$")
 

@@ -25,6 +25,8 @@ class Side:
     answers: Answers | None = None
     """Image by image; None where they were not kept, as in runs of before."""
     config: Mapping[str, Any] = field(default_factory=dict)
+    warnings: int = 0
+    """That speak against its numbers."""
 
 
 def stored_sides(runs: Sequence[Results], folders: Sequence[Path]) -> list[Side]:
@@ -37,6 +39,7 @@ def stored_sides(runs: Sequence[Results], folders: Sequence[Path]) -> list[Side]
             first=[(one.value.metric, one.value.setting) for one in run.headline if isinstance(one.value, Score)],
             answers=Answers.load(folder),
             config=_config(folder),
+            warnings=sum(finding.level == "warning" for finding in run.findings),
         )
         for name, run, folder in zip(run_names(runs, folders), runs, folders, strict=True)
     ]

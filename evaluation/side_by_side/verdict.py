@@ -35,7 +35,7 @@ def comparison_verdict(sides: Sequence[Side], rows: Sequence[Compared]) -> str:
             f"No difference is beyond chance ({_corrected(len(tested))}). The nearest to it is that in {called(row)}: "
             f"{_numbers(sides, row, [pair])}."
         ]
-    return " ".join([*said, *_refused(rows, bool(tested))])
+    return " ".join([*said, *_refused(rows, bool(tested)), *_doubts(sides)])
 
 
 def called(row: Compared) -> str:
@@ -133,6 +133,13 @@ def _eight_bit(cell: Score) -> str:
 
 def _cells(row: Compared) -> list[Score]:
     return [cell for cell in row.row.cells if cell is not None]
+
+
+def _doubts(sides: Sequence[Side]) -> Iterable[str]:
+    """Whose numbers warnings speak against."""
+    named = [f"{side.name} ({side.warnings})" for side in sides if side.warnings]
+    if named:
+        yield f"Warnings speak against the numbers of {' and '.join(named)}."
 
 
 def _corrected(tests: int) -> str:

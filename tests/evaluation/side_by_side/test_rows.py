@@ -63,6 +63,16 @@ def test_numbers_of_images_part_no_rows(field: str, make_score: Make) -> None:
     assert not row.alone
 
 
+def test_numbers_in_a_protocol_part_no_rows_with_or_without_decimals(make_score: Make) -> None:
+    words = "line through {}, of the whole sets"
+    scores = [
+        make_score("fd_infinity", 1.0, protocol=words.format(line))
+        for line in ("247.5, 249, 252.6", "12.21, 1,014.36, 2e-05", "-1, inf, 3 %")
+    ]
+    (row,) = pivot([[score] for score in scores])
+    assert row.several
+
+
 def test_of_a_protocol_its_words_and_the_neighbours_it_asks_part_rows(make_score: Make) -> None:
     three, five, turned = (
         make_score("recall", 0.5, protocol=f"closed balls, {k}; 90 fake; classes drawn {how}")
