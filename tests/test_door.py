@@ -104,6 +104,15 @@ def test_runs_come_back_as_tables(tmp_path, found) -> None:
     row = both[(both["setting"] == "pgd-linf-0.1") & (both["metric"] == "robust_accuracy")]
     assert row[["one", "two"]].notna().all(axis=None)
     assert row["attack 3"].isna().all()
+    assert row["two: images"].item() == 40, "paired on the images that both saw"
+    assert row["two: difference"].item() == pytest.approx(row["two"].item() - row["one"].item())
+    assert row["two: low"].item() <= row["two: difference"].item() <= row["two: high"].item()
+    assert row["two: p"].item() <= 1
+    assert "one" in both.attrs["verdict"]
+    assert "two" in both.attrs["verdict"]
+    again = advgan.compare(found, found)
+    assert (again["attack 2: difference"] == 0).any()
+    assert again.attrs["verdict"] == "attack 1 and attack 2 hold the same numbers of the same subject: nothing differs."
     with pytest.raises(ValueError, match="compare takes two runs or more; got 1"):
         advgan.compare(run_one)
 

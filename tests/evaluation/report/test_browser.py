@@ -92,7 +92,61 @@ def test_a_report_fits_and_shows_every_picture(
 def test_a_comparison_fits_and_shows_every_picture(
     two_runs: list[Path], tmp_path: Path, looked_at: Callable[[Path], list[dict[str, Any]]]
 ) -> None:
-    _check(looked_at(write_comparison(two_runs, tmp_path / "comparison.html")), images=4 + 4)
+    _check(looked_at(write_comparison(two_runs, tmp_path / "comparison.html")), images=4 + 4 + 12)
+
+
+VERBS = ("attack", "train", "eval")
+
+
+@pytest.fixture(scope="module")
+def real_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Two small runs of each verb that leaves a report, by verb: two classifiers attacked, two generators scored."""
+    from click.testing import CliRunner
+
+    from cli import cli
+
+    folder = tmp_path_factory.mktemp("runs")
+    lines = {
+        "fit": "--model mlp --epochs {1}",
+        "attack": "--model {fit} --attack fgsm,pgd --eps 8/255,0.2 -n {2} --set probes=8 --set curve_points=3",
+        "train": "--preset digits --steps {3} --set num_samples=200",
+        "eval": "--ckpt {train} -n {2} --metrics fidelity,neighbours,modes",
+    }
+    found: dict[str, list[Path]] = {verb: [] for verb in lines}
+    for numbers in ((0, 1, 60, 10), (1, 2, 61, 20)):
+        for verb, line in lines.items():
+            out = folder / f"{verb}-{numbers[0]}"
+            done = {name: runs[-1] for name, runs in found.items() if runs}
+            words = line.format(*numbers, **done).split()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("ADVGAN_CACHE_DIR", str(folder / "cache"))
+                ended = CliRunner().invoke(cli, [verb, *words, "--out", str(out), "-q"])
+            assert ended.exit_code == 0, ended.output
+            found[verb].append(out)
+    return found
+
+
+def _holds_its_width(seen: list[dict[str, Any]]) -> None:
+    _check(seen, images=len(seen[0]["images"]))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_report_of_a_verb_fits(
+    verb: str, real_runs: dict[str, list[Path]], looked_at: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    _holds_its_width(looked_at(real_runs[verb][0] / "report.html"))
+
+
+@pytest.mark.parametrize("verbs", [*((verb,) for verb in VERBS), VERBS])
+def test_the_comparison_of_real_runs_fits(
+    verbs: tuple[str, ...],
+    real_runs: dict[str, list[Path]],
+    tmp_path: Path,
+    looked_at: Callable[[Path], list[dict[str, Any]]],
+) -> None:
+    """Two runs of a verb, and a mixture of six."""
+    runs = [run for verb in verbs for run in real_runs[verb]]
+    _holds_its_width(looked_at(write_comparison(runs, tmp_path / "comparison.html")))
 
 
 def test_names_without_end_do_not_break_the_page(
