@@ -154,23 +154,34 @@ def _is_low(score: Score) -> bool:
 
 def _reference(found: Found) -> tuple[Score, str] | None:
     """What the distance is held against: held-out real images, or the floor of its sample sizes."""
+    if _unseen(found):
+        return found["fid_unseen_floor"], "a perfect generator would score about"
     if "fid_real" in found:
         return found["fid_real"], "held-out real images score"
     return (found["fid_floor"], "a perfect generator would score about") if "fid_floor" in found else None
 
 
+def _nearest(found: Found) -> Score | None:
+    """The distance to quote: that to held-out images, where there are any."""
+    return found.get("fid_unseen" if _unseen(found) else "fid")
+
+
+def _unseen(found: Found) -> bool:
+    return {"fid_unseen", "fid_unseen_floor"} <= {*found}
+
+
 def _is_far(found: Found) -> bool:
     """Whether the whole interval of the distance is above twice what it is held against."""
     reference = _reference(found)
-    if "fid" not in found or reference is None:
+    distance = _nearest(found)
+    if distance is None or reference is None:
         return False
-    distance = found["fid"]
     least = distance.value if math.isnan(distance.low) else distance.low
     return least > 2 * max(reference[0].value, 0)
 
 
 def _distance(found: Found) -> str:
-    distance, reference = found.get("fid"), _reference(found)
+    distance, reference = _nearest(found), _reference(found)
     if distance is None:
         return ""
     said = f"{distance.metric} is {format_value(distance)}"

@@ -1,6 +1,7 @@
 """Distances of generated from real features as rows of a table: Fréchet's and its relatives."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ FIDELITY_METRICS = {
     "fid_floor": "what a perfect generator would score at these sample sizes; fd_floor[NAME]",
     "fid_infinity": "the distance extrapolated to infinitely many images, 0 for a perfect generator; fd_infinity[NAME]",
     "fid_real": "the same distance of held-out real images: what can be reached; fd_real[NAME]",
+    "fid_unseen": "distance to held-out real images, which no generator of the data has learnt; fd_unseen[NAME]",
+    "fid_unseen_floor": "what a perfect generator would score there; fd_unseen_floor[NAME]",
     "mind": "Monge Inception distance: sliced Wasserstein distance of the features; mind[NAME]; lower is better",
     "cmmd": "kernel distance of CLIP embeddings, 0 for a perfect generator; with CLIP only",
 }
@@ -36,7 +39,8 @@ _MIND = f"3 D times the squared Wasserstein distance over {NUM_DIRECTIONS} direc
 def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
     """Rows of the words of FIDELITY_METRICS that these images allow.
 
-    Without held-out images there is no `fid_real`, without CLIP no `cmmd`. Raises ValueError where one cannot be made.
+    Without held-out images there is no `fid_real` and no `fid_unseen`, without CLIP no `cmmd`. Raises ValueError where
+    one cannot be made.
     """
     real, fake, rows = seen.real.features, seen.fake.features, list[Row]()
     noise = _noise(seen) if {"fid_floor", "fid_infinity"} & {*wanted} else INDEPENDENT
@@ -50,6 +54,8 @@ def fidelity_rows(seen: Seen, wanted: Collection[str]) -> list[Row]:
         rows.append(_infinity(seen, noise))
     if "fid_real" in wanted and seen.held_out is not None:
         rows.append(_reached(seen, seen.held_out))
+    if seen.held_out is not None:
+        rows += _unseen(seen, seen.held_out, wanted)
     if "mind" in wanted:
         estimate = mind_estimate(real.values, fake.values, seed=seen.seed)
         rows.append((metric_name("mind", real), estimate, len(fake), _MIND))
@@ -120,6 +126,21 @@ def _reached(seen: Seen, held_out: Sample) -> Row:
     text = f"{len(some)} held-out real images{drawn} in place of {num_fake} generated: {_DISTANCE}"
     reached = frechet_estimate(real.values, held_out.features.values[some], seed=seed)
     return metric_name("fid_real", real), reached, len(some), text
+
+
+def _unseen(seen: Seen, held_out: Sample, wanted: Collection[str]) -> list[Row]:
+    """The distance to all held-out images, and its floor: a generator that fits its training images gains nothing."""
+    real, fake, rows = held_out.features, seen.fake.features, list[Row]()
+    against = f"against {len(real):,} held-out real images, which the generator was not trained on"
+    if "fid_unseen" in wanted:
+        distance = frechet_estimate(real.values, fake.values, seed=seen.seed)
+        rows.append((metric_name("fid_unseen", real), distance, len(fake), f"{against}: {_DISTANCE}"))
+    if "fid_unseen_floor" in wanted:
+        noise = _noise(replace(seen, real=held_out))
+        floor = frechet_floor_estimate(real.values, len(fake), noise)
+        text = f"{against}: {_FLOOR}{_told(noise)}"
+        rows.append((metric_name("fid_unseen_floor", real), floor, len(fake), text))
+    return rows
 
 
 def as_if_drawn(held_out: Sample, real_labels: Tensor | None, most: int, seed: int) -> Tensor:

@@ -7,7 +7,9 @@ from evaluation.record.scores import Score, word_of
 from evaluation.report.text import format_number, format_rate, format_value, is_rate
 
 BEST: Mapping[str, str] = {
-    **dict.fromkeys(("fid", "fid_infinity", "kid", "mind", "cmmd", "reverse_kl", "mode_kl", "mode_kl_forward"), "0"),
+    **dict.fromkeys(
+        ("fid", "fid_infinity", "fid_unseen", "kid", "mind", "cmmd", "reverse_kl", "mode_kl", "mode_kl_forward"), "0"
+    ),
     **dict.fromkeys(("mode_variation", "ndb_js", "jacobian_condition", "modes_changed", "mode_hopping"), "0"),
     **dict.fromkeys(("generator_loss_distance", "discriminator_loss_distance", "jsd_lower_bound"), "0"),
     **dict.fromkeys(
@@ -39,7 +41,15 @@ BEST: Mapping[str, str] = {
 """What a generator that draws as the data do would score, or the game at its equilibrium."""
 WITHOUT = frozenset(
     {
-        *("fid_floor", "fid_real", "label_agreement_shuffled", "support_size_real", "vendi_real", "ms_ssim_real"),
+        *(
+            "fid_floor",
+            "fid_real",
+            "fid_unseen_floor",
+            "label_agreement_shuffled",
+            "support_size_real",
+            "vendi_real",
+            "ms_ssim_real",
+        ),
         *("authenticity_held_out", "code_accuracy_random", "class_accuracy_pixels", "probe_accuracy_pixels"),
         *("probe_accuracy_untrained", "gan_train_real", "gan_train_robust_real", "jsd_own"),
         *("wasserstein_estimate_train", "lipschitz_constant", "lipschitz_p95", "r1", "r2", "overfitting_signs"),
@@ -50,6 +60,7 @@ WITHOUT = frozenset(
 """Controls, which others are held against, and sizes that have no best."""
 BESIDE: Mapping[str, str] = {
     "fid": "fid_real",
+    "fid_unseen": "fid_unseen_floor",
     "authenticity": "authenticity_held_out",
     "vendi": "vendi_real",
     "ms_ssim": "ms_ssim_real",
@@ -65,6 +76,7 @@ BESIDE: Mapping[str, str] = {
 }
 """The row that a score is held against."""
 _CALLED = {
+    "fid_unseen_floor": "a perfect generator",
     "label_agreement_shuffled": "by chance",
     "code_accuracy_random": "a random head",
     "class_accuracy_pixels": "pixels",

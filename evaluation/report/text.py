@@ -19,7 +19,7 @@ _HIGHER |= {"modes_covered", "label_agreement", "clean_accuracy", "robust_accura
 _HIGHER |= {"code_accuracy", "class_accuracy", "probe_accuracy"}
 _HIGHER |= {"gan_train", "gan_train_robust", "high_quality", "modes_captured"}
 _LOWER = {"fid", "fd", "kid", "kd", "mode_kl", "mode_kl_forward", "mode_variation", "reverse_kl", "cmmd", "mind"}
-_LOWER |= {"fid_infinity", "fd_infinity"}
+_LOWER |= {"fid_infinity", "fd_infinity", "fid_unseen", "fd_unseen"}
 
 
 def is_rate(metric: str) -> bool:

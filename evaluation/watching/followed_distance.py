@@ -33,11 +33,22 @@ def followed_distance(reference: Reference, fake: Features) -> float:
 
 
 def looked_at(reference: Reference, fake: Features) -> dict[str, Any]:
-    """The distance for the row of a look; infinite, with the reason beside it, where these images have none."""
+    """The distance for the row of a look; infinite, with the reason beside it, where these images have none.
+
+    Beside it stands the distance to held-out images, where there are any. No choice is made by that one, neither of
+    the best checkpoint nor of an early stop, so that it says of the chosen checkpoint what it says of any.
+    """
     try:
-        return {"distance": followed_distance(reference, fake)}
+        return {"distance": followed_distance(reference, fake), **_unseen(reference, fake)}
     except DEGENERATE as error:
         return {"distance": math.inf, "not_made": {"distance": reason(error)}}
+
+
+def _unseen(reference: Reference, fake: Features) -> dict[str, float]:
+    held_out = reference.held_out
+    if followed_name(reference.data) != FRECHET or held_out is None or len(held_out) < 2:
+        return {}
+    return {"held_out_distance": frechet_distance(held_out.features.values, fake.values)}
 
 
 def unmade_findings(looks: Sequence[Mapping[str, Any]]) -> list[Finding]:

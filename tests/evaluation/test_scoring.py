@@ -280,3 +280,11 @@ def test_each_real_image_is_seen_once(data: Data) -> None:
         found = scored(source(data.test), against, metrics=("precision", "authenticity", "vendi"))
         assert all(math.isfinite(score.value) for score in found.scores)
     assert sum(shown) == 100 + 100 + 2 * COUNT
+
+
+def test_the_headline_quotes_the_distance_to_held_out_images_where_there_are_any(data: Data) -> None:
+    found = scored(source(data.test), reference(data), metrics=("fid", "fid_unseen", "precision"))
+    assert [score.metric for score in found.headline] == ["fd_unseen[pixels]", "precision"]
+    assert "fd[pixels]" in of(found)
+    alone = scored(source(data.test), Reference(None, pixels_extractor(), source=source(data.train)), metrics=("fid",))
+    assert [score.metric for score in alone.headline] == ["fd[pixels]"]

@@ -11,7 +11,7 @@ from evaluation.report.text import print_scores, score_cells
 MOST = 8
 """Rows of each generator, unless metrics were named."""
 FIRST = (
-    *("fid", "fid_floor", "precision", "recall", "modes_covered", "copied_share"),
+    *("fid_unseen", "fid_unseen_floor", "fid", "fid_floor", "precision", "recall", "modes_covered", "copied_share"),
     *("high_quality", "reverse_kl", "class_accuracy", "code_accuracy", "kid", "coverage", "label_agreement"),
     *("train_preference", "real_fake_separation"),
 )

@@ -67,6 +67,8 @@ METRICS = [
     "fid_floor",
     "fid_infinity",
     "fid_real",
+    "fid_unseen",
+    "fid_unseen_floor",
     "mind",
     "cmmd",
     "kid",

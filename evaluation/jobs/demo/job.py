@@ -189,7 +189,7 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
     five = [
         ("clean accuracy", before.score("clean_accuracy"), "before any attack"),
         ("robust accuracy before", before.worst, f"{fgsm} and PGD, worst case"),
-        *(("distance of the GAN", score, _covered(covered)) for score in gan.found("fd")[:1]),
+        *(("distance of the GAN", score, _covered(covered, score)) for score in _distance(gan)),
         ("robust accuracy, hardened", hardened.worst, "on real images alone"),
         ("robust accuracy, augmented", augmented.worst, "on the augmented set"),
     ]
@@ -228,8 +228,15 @@ def _join(run: Run, data: Data, eps: float, *, before: Stage, gan: Stage, extra:
     )
 
 
-def _covered(found: list[Score]) -> str:
-    return f"modes covered: {format_value(found[0])}" if found else ""
+def _distance(gan: Stage) -> list[Score]:
+    """To images that the GAN has not learnt from, where some were held out."""
+    return (gan.found("fd_unseen") or gan.found("fd"))[:1]
+
+
+def _covered(found: list[Score], distance: Score) -> str:
+    told = ["to held-out images"] if distance.metric.startswith("fd_unseen") else []
+    told += [f"modes covered: {format_value(found[0])}"] if found else []
+    return "; ".join(told)
 
 
 def _curves(before: Stage, hardened: Stage, augmented: Stage) -> Panel:

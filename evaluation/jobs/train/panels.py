@@ -97,7 +97,11 @@ def _distance(evaluations: Sequence[Row], name: str) -> Panel:
         f"{best['step']:,}.",
         x_label=STEPS,
         y_label=name if name == FRECHET else "share of misplaced points",
-        series=(_series("distance", evaluations, "distance"), _series("best", [best], "distance")),
+        series=(
+            _series("to training images", evaluations, "distance"),
+            *_known(_series("to held-out images", evaluations, "held_out_distance")),
+            _series("best", [best], "distance"),
+        ),
         log_y=True,
     )
 

@@ -28,15 +28,15 @@ def named(rows):
     return {metric: (estimate, samples, protocol) for metric, estimate, samples, protocol in rows}
 
 
+DISTANCES = ("fd", "fd_floor", "fd_infinity", "fd_real", "fd_unseen", "fd_unseen_floor", "mind")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("cnn", {"fd[cnn]", "fd_floor[cnn]", "fd_infinity[cnn]", "fd_real[cnn]", "mind[cnn]"}),
-        ("inception", {"fid", "fid_floor", "fid_infinity", "fid_real", "mind"}),
-        (
-            "clip-vit-b-32",
-            {f"{word}[clip-vit-b-32]" for word in ("fd", "fd_floor", "fd_infinity", "fd_real", "mind")} | {"cmmd"},
-        ),
+        ("cnn", {f"{word}[cnn]" for word in DISTANCES}),
+        ("inception", {word.replace("fd", "fid") for word in DISTANCES}),
+        ("clip-vit-b-32", {f"{word}[clip-vit-b-32]" for word in DISTANCES} | {"cmmd"}),
     ],
 )
 def test_rows_are_named_after_the_features(name, expected):

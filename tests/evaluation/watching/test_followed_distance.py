@@ -4,15 +4,16 @@ import pytest
 import torch
 
 from advgan.config import DataConfig
-from advgan.data import load_data
+from advgan.data import Data, load_data
 from advgan.data.points import POINTS
+from advgan.ranges import to_unit
 from attacks.random import normal, uniform
 from evaluation.extractors.pixels import pixels_extractor
 from evaluation.features.features import extract
 from evaluation.fidelity.frechet import frechet_distance
 from evaluation.modes.points import points_extractor
 from evaluation.seeing.reference import Reference
-from evaluation.watching.followed_distance import FRECHET, followed_distance, followed_name
+from evaluation.watching.followed_distance import FRECHET, followed_distance, followed_name, looked_at
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,22 @@ def test_images_and_a_single_mode_are_followed_by_the_frechet_distance(source: s
     seen = extract(extractor, data.test.unit()[:100])
     assert followed_name(data) == FRECHET
     assert followed_distance(reference, seen) == frechet_distance(reference.real.values, seen.values)
+
+
+def test_a_look_knows_the_distance_to_held_out_images_beside_the_one_that_chooses() -> None:
+    data = load_data(DataConfig(source="digits"))
+    reference = Reference(data, pixels_extractor(), num_real=300)
+    copies = extract(reference.extractor, to_unit(reference.sample.images))
+    row = looked_at(reference, copies)
+    assert row["distance"] == pytest.approx(0, abs=1e-6)
+    assert row["held_out_distance"] == frechet_distance(reference.held_out.features.values, copies.values)
+    assert row["held_out_distance"] > 0.1
+
+
+def test_points_with_modes_and_data_without_held_out_images_have_one_distance(grid: Reference) -> None:
+    points = extract(grid.extractor, grid.data.test.unit()[:200])
+    assert looked_at(grid, points).keys() == {"distance"}
+    data = load_data(DataConfig(source="digits"))
+    none = data.test.select([])
+    reference = Reference(Data("digits", data.train, none, none), pixels_extractor(), num_real=300)
+    assert looked_at(reference, reference.real).keys() == {"distance"}
