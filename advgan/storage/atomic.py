@@ -1,26 +1,47 @@
-"""Writing a file so that a crash leaves the old content or the new one, never half of either."""
+"""Writing a file or a folder so that a crash leaves the old content or the new one, never half of either."""
 
+import glob
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from advgan.storage.lock import refuse_deleted
+
+ABANDONED_AFTER_SECONDS = 24 * 3600
+"""A temporary file or folder of this age belongs to a process that was killed."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; on success flush it to the disk and rename it to `path`.
+    """Give a temporary name beside `path`, of the same suffix, to write to; then flush it to the disk and rename it.
 
-    Makes the folder if need be. After an exception the old file is as it was and the temporary one is gone.
+    Makes the folder if need be, unless it belongs to a run that was deleted meanwhile. The file gets the mode that the
+    umask gives to new files, whatever the library that wrote it thinks. After an exception the old file is as it was
+    and the temporary one is gone; an OSError names `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        refuse_deleted(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(path)
+        temporary = temporary_name(path)
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode & 0o777
+        try:
+            yield temporary
+            temporary.chmod(mode)
+            _flush(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        flush_folder(path.parent)
+    except OSError as error:
+        if error.errno is None:  # of a library, in words of its own
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
@@ -36,11 +57,68 @@ def copy_atomically(source: Path, target: Path) -> Path:
     The two may share their content, so both must only ever be replaced, never written into.
     """
     with replacing(target) as temporary:
+        temporary.unlink()
         try:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
     return target
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, which then takes the name `folder`; after an exception it is gone.
+
+    Makes the folders above. Raises ValueError where `folder` is there by then and not empty.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _clear_abandoned(folder)
+    temporary = temporary_name(folder)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _take_name(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    flush_folder(folder.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside `path` that nobody else has, with its suffix, by which some libraries choose a format."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}")
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can: a rename alone may be lost in a power cut."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def abandoned(path: Path) -> Iterator[Path]:
+    """The temporary files and folders that killed processes left of `path`; a younger one may still be growing."""
+    for temporary in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+        with suppress(OSError):
+            if time.time() - temporary.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+                yield temporary
+
+
+def _clear_abandoned(path: Path) -> None:
+    for temporary in abandoned(path):
+        with suppress(OSError):
+            temporary.unlink() if temporary.is_file() else shutil.rmtree(temporary)
+
+
+def _take_name(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if folder.exists():
+            raise ValueError(f"{folder} exists already: choose another name, or delete it") from None
+        raise
 
 
 def _flush(path: Path) -> None:

@@ -1,14 +1,20 @@
 """The cache: folders that appear whole under their final name or not at all, whoever else is writing."""
 
+import logging
 import os
-import secrets
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_ABANDONED_AFTER_SECONDS = 24 * 3600
+from advgan.storage.atomic import abandoned, temporary_name
+from advgan.storage.documents import read_document, write_document
+from advgan.storage.seal import file_digest
+
+CONTENTS = "contents.json"
+"""The digest of every file of an entry."""
+
+log = logging.getLogger("advgan")
 
 
 def cache_dir() -> Path:
@@ -22,21 +28,27 @@ def cache_dir() -> Path:
 
 
 def cached(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Return `folder`, made first where it is missing: `build` fills a temporary folder, which is then renamed.
+    """Return `folder`, made first where it is missing or damaged: `build` fills a temporary folder, which is renamed.
 
+    The digest of every file is kept beside them and held against the files each time.
     If two processes build the same folder, the first to finish wins and both use its folder. If `build` fails, the
     disk is as it was before. `build` turns its own troubles into ValueError; an OSError that leaves it counts as a
     cache that cannot be written, and is raised as a ValueError that says so.
     """
     if folder.is_dir():
-        return folder
+        changed = _changed(folder)
+        if changed is None:
+            return folder
+        log.warning("Warning: %s is damaged: %s is made anew.", changed, folder)
+        _discard(folder)
     made: list[Path] = []
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(folder)
     try:
         made = _make_parents(temporary)
         _remove_abandoned(folder)
         temporary.mkdir()
         build(temporary)
+        write_document(temporary / CONTENTS, {"files": _digests(temporary)})
         _publish(temporary, folder)
     except OSError as error:
         raise ValueError(
@@ -66,9 +78,41 @@ def _publish(temporary: Path, folder: Path) -> None:
             raise
 
 
+def _changed(folder: Path) -> Path | None:
+    """A file of an entry that is not what was written; an entry of an earlier version, without digests, is taken.
+
+    Files that were added since do not matter.
+    """
+    contents = folder / CONTENTS
+    if not contents.is_file():
+        return None
+    try:
+        expected: dict[str, str] = read_document(contents)["files"]
+        return next((folder / name for name, digest in expected.items() if _digest(folder / name) != digest), None)
+    except (ValueError, KeyError, OSError):
+        return contents
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CONTENTS)
+    return {file.relative_to(folder).as_posix(): file_digest(file) for file in files}
+
+
+def _digest(file: Path) -> str | None:
+    return file_digest(file) if file.is_file() else None
+
+
+def _discard(folder: Path) -> None:
+    """Take a damaged entry away, under another name first, so that nobody reads what is half removed."""
+    away = temporary_name(folder)
+    try:
+        folder.rename(away)
+    except OSError as error:
+        raise ValueError(f"{folder} is damaged and cannot be removed ({error.strerror}): delete it yourself") from None
+    shutil.rmtree(away, ignore_errors=True)
+
+
 def _remove_abandoned(folder: Path) -> None:
-    """Clear away what a killed process left of this entry; a younger temporary folder may still be growing."""
-    for path in folder.parent.glob(f".{folder.name}.*.tmp"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+    """Clear away what a killed process left of this entry."""
+    for path in abandoned(folder):
+        shutil.rmtree(path, ignore_errors=True)

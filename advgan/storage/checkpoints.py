@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file with the tensors, and in its header the configuration and the rest as JSON.
 
 A checkpoint holds no pickle, so reading one never runs code. It is written under a temporary name and renamed, so a
-crash leaves the old file or the new one, never half of one.
+crash leaves the old file or the new one, never half of one; and it is sealed, so one that has changed is not read.
 """
 
 import json
@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
-from advgan.storage.atomic import replacing
+from advgan.storage.atomic import write_atomically
+from advgan.storage.seal import BLANK, FIELD, is_whole, seal
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -33,7 +34,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically, sealed by its digest.
 
     `config` is plain data (what `model_dump(mode="json")` returns). `state` nests dicts, lists, tensors and plain
     values, as `state_dict` of modules and optimisers does; tensors are written from the CPU, bit for bit.
@@ -41,8 +42,7 @@ def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: 
     tensors: dict[str, Tensor] = {}
     outline = _outline(dict(state), "state", tensors)
     metadata = {"format": str(FORMAT), "kind": kind, "config": json.dumps(dict(config)), "state": json.dumps(outline)}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_atomically(path, seal(save(tensors, metadata={**metadata, FIELD: BLANK})))
 
 
 def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
@@ -55,6 +55,8 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
     try:
         # Opened once: a reader that maps the file in two steps may meet two files when it is replaced in between.
         content = path.read_bytes()
+        if not is_whole(content):
+            raise ValueError(f"{path} is damaged (its content is not what was written)")
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, OSError) as error:

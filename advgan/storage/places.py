@@ -1,11 +1,11 @@
 """Paths that outlive the working folder: written from the root of the disk, and found again where a run has moved."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from advgan.config.places import is_python_source
+from advgan.storage.documents import read_document
 
 FOLDER = "folder"
 """Of a run's env.json: where the run lay when it was begun."""
@@ -42,9 +42,9 @@ def _split(source: str) -> tuple[Path, str]:
 def _moved_with(path: Path, run: Path) -> Iterator[str]:
     """Where a path would lie by now, had it moved with the run; nothing where the two never shared a folder."""
     try:
-        began = Path(json.loads((run / "env.json").read_text(encoding="utf-8"))[FOLDER])
+        began = Path(read_document(run / "env.json")[FOLDER])
         shared = Path(os.path.commonpath([began, path]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return
     if shared != Path(shared.anchor):
         yield os.path.abspath(run.absolute() / os.path.relpath(path, began))

@@ -1,22 +1,30 @@
 """Run folders: runs/<verb>/<nnnnn>-<name>/, made once, never overwritten, with the configuration and a step log."""
 
-import json
 import os
 import platform
 import re
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
+from advgan.storage import step_log
 from advgan.storage.atomic import copy_atomically, write_atomically
+from advgan.storage.documents import read_document, write_document
+from advgan.storage.lock import hold, is_held
 from advgan.storage.places import FOLDER
 
 PACKAGES = ("advgan", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "foolbox", "torch-fidelity", "pillow")
+
+
+_DIGESTS = "config_sha256"
 
 
 @dataclass(frozen=True)
@@ -51,16 +59,50 @@ class Run:
         return self.folder / "checkpoints" / "best.safetensors"
 
     @property
-    def threads(self) -> int | None:
-        """The number of threads that the run started with, on which the last bits of results depend.
+    def config_file(self) -> Path:
+        """The configuration, as YAML."""
+        return self.folder / "config.yaml"
 
-        None in old runs that do not hold it, and where `env.json` is missing or damaged.
-        """
-        try:
-            found = json.loads((self.folder / "env.json").read_text(encoding="utf-8")).get("threads")
-        except (OSError, ValueError):
-            return None
+    @property
+    def environment_file(self) -> Path:
+        """Versions, command line, threads, and the digest of the configuration."""
+        return self.folder / "env.json"
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What `env.json` holds; nothing where there is none. ValueError where it is damaged."""
+        return read_document(self.environment_file) if self.environment_file.is_file() else {}
+
+    @property
+    def threads(self) -> int | None:
+        """The number of threads that the run started with, on which last bits depend; None in old runs without it."""
+        found = self.environment.get("threads")
         return found if isinstance(found, int) and found > 0 else None
+
+    def write_config(self, config: Section, environment: Mapping[str, Any]) -> None:
+        """Write the environment with the digest of the configuration, then that.
+
+        The digest of an earlier configuration stays beside it: a crash between the two files leaves a run that goes on.
+        """
+        text = dump_yaml(config)
+        digests = [*self.environment.get(_DIGESTS, [])[-1:], _digest(text)]
+        write_document(self.environment_file, {**environment, _DIGESTS: digests})
+        write_atomically(self.config_file, text)
+
+    def check_config(self) -> None:
+        """Raise ValueError where `config.yaml` is not what the run wrote: going on with it would mix two runs."""
+        digests = self.environment.get(_DIGESTS)
+        if digests and _digest(self.config_file.read_text(encoding="utf-8")) not in digests:
+            raise ValueError(
+                f"{self.config_file} is not what this run was given: put back what it was, or begin a new run with "
+                f"-c {self.config_file}"
+            )
+
+    def clear_abandoned(self) -> None:
+        """Clear away the temporary files that a killed process left in this run, which nobody else writes into now."""
+        for temporary in self.folder.rglob(".*.tmp*"):
+            with suppress(OSError):
+                temporary.unlink() if temporary.is_file() else shutil.rmtree(temporary)
 
     def rotate(self) -> None:
         """Keep the newest checkpoint as `previous` too, before a new one is written.
@@ -72,19 +114,15 @@ class Run:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to the step log."""
-        with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        step_log.append(self.log_file, row)
 
     def rewind_log(self, step: int) -> None:
-        """Drop what was logged after `step`, so that a resumed run writes those rows again, once."""
-        if not self.log_file.is_file():
-            return
-        kept = [row for row in self.rows() if row["step"] <= step]
-        write_atomically(self.log_file, "".join(json.dumps(row) + "\n" for row in kept))
+        """Drop what was logged after `step`; ValueError where what was logged before is damaged or lost."""
+        step_log.rewind(self.log_file, step)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every whole row of the step log; a last line cut short by a crash is left out."""
-        return list(_whole_rows(self.log_file)) if self.log_file.is_file() else []
+        """Every whole row of the step log; ValueError where one is damaged."""
+        return step_log.read(self.log_file)
 
 
 def create_run(verb: str, name: str, config: Section, *, out: Path | None = None, exist_ok: bool = False) -> Run:
@@ -98,10 +136,10 @@ def create_run(verb: str, name: str, config: Section, *, out: Path | None = None
     from advgan.machine.precision import float32_settings
 
     run = Run(_chosen_folder(out, exist_ok) if out else _next_folder(Path("runs") / verb, name))
-    write_atomically(run.folder / "config.yaml", dump_yaml(config))
+    hold(run.folder)
     about = {"verb": verb, **environment(), "float32": float32_settings(), "threads": torch.get_num_threads()}
     about[FOLDER] = os.path.abspath(run.folder)
-    write_atomically(run.folder / "env.json", json.dumps(about, indent=2) + "\n")
+    run.write_config(config, about)
     return run
 
 
@@ -113,11 +151,15 @@ def open_run(folder: Path) -> Run:
 
 
 def latest_run(verb: str) -> Run:
-    """The newest run of a verb under `runs/`; raise ValueError where there is none."""
-    folders = sorted(path.parent for path in (Path("runs") / verb).glob("*/config.yaml"))
+    """The newest run of a verb under `runs/` that no other process writes into; ValueError where there is none."""
+    folders = [path.parent for path in (Path("runs") / verb).glob("*/config.yaml") if not is_held(path.parent)]
     if not folders:
         raise ValueError(f"no run of `advgan {verb}` under {Path('runs').resolve()} to resume")
-    return Run(folders[-1])
+    return Run(max(folders, key=lambda folder: (_number(folder), folder.name)))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def environment() -> dict[str, Any]:
@@ -138,14 +180,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _whole_rows(file: Path) -> Iterator[dict[str, Any]]:
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return
-
-
 def _chosen_folder(out: Path, exist_ok: bool) -> Path:
     if out.is_file():
         raise ValueError(f"--out {out}: is a file; name a folder")
@@ -156,17 +190,24 @@ def _chosen_folder(out: Path, exist_ok: bool) -> Path:
 
 
 def _next_folder(parent: Path, name: str) -> Path:
-    """Claim the next number; `mkdir` is the lock between two runs that start at once."""
+    """Claim the next number: the folder is made under its bare number, which only one process can, and then renamed."""
     parent.mkdir(parents=True, exist_ok=True)
     safe_name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
-    number = max((int(path.name[:5]) for path in parent.iterdir() if re.match(r"\d{5}-", path.name)), default=0)
+    number = max((_number(path) for path in parent.iterdir()), default=0)
     while True:
         number += 1
-        if any(parent.glob(f"{number:05d}-*")):
-            continue
-        folder = parent / f"{number:05d}-{safe_name}"
+        claim = parent / f".{number:05d}"
         try:
-            folder.mkdir()
+            claim.mkdir()
         except FileExistsError:
             continue
-        return folder
+        if any(parent.glob(f"{number:05d}-*")):  # claimed and renamed since we looked
+            claim.rmdir()
+            continue
+        return claim.rename(parent / f"{number:05d}-{safe_name}")
+
+
+def _number(folder: Path) -> int:
+    """The number in the name of a run's folder; 0 where it has none."""
+    found = re.match(r"(\d{5,})-", folder.name)
+    return int(found[1]) if found else 0

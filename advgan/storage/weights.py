@@ -5,7 +5,6 @@ import shutil
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from advgan.storage.cache import cache_dir, cached
+from advgan.storage.seal import file_digest
 
 _TIMEOUT_SECONDS = 30
 _INSTEAD = "or score with a classifier's features instead"
@@ -64,15 +64,6 @@ def find_weights(weights: Weights, path: Path | None = None) -> Path:
     if damaged is not None:
         raise ValueError(f"{damaged} is damaged: delete it and run again, or {weights.way_out}")
     return cached(weights.folder, lambda folder: _download(weights, folder)) / weights.files[0]
-
-
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    digest = new_sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_plain(weights: Weights, file: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from advgan.models.classifiers.exported_program import load_exported as load_program
 from advgan.models.latents import LatentSpace
 from advgan.sampling.exported import load_exported as load_weights
-from advgan.storage.weights import file_digest
+from advgan.storage.seal import file_digest
 from evaluation.inputs.asked import Shares, asked_of
 from evaluation.inputs.generated import drawn_source, latent_space, latent_words, module_source
 from evaluation.inputs.onnx_program import onnx_program

@@ -17,7 +17,7 @@ from advgan.ranges import to_signed, to_unit
 from advgan.sampling.classes import with_class_counts
 from advgan.sampling.stored import TrainedGan, load_gan
 from advgan.storage.checkpoints import SUFFIX, parameters_digest
-from advgan.storage.weights import file_digest
+from advgan.storage.seal import file_digest
 from evaluation.inputs.asked import Shares
 from evaluation.inputs.exported import is_exported, opened_program
 from evaluation.inputs.generated import TRIED, check_reproducible, images_from, latent_space

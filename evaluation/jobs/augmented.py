@@ -4,8 +4,6 @@ The PNGs hold what a network trained on files will see; the floats hold the pert
 8 bits changes them. `metadata.csv` is the form that the imagefolder reader of Hugging Face `datasets` takes.
 """
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from advgan.data import Data, ImageSet, load_extra
 from advgan.data.class_names import matched_numbers
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
+from advgan.storage.atomic import filling
 from evaluation.jobs.suites import in_file_names
 
 METADATA, FLOATS = "metadata.csv", "images.npz"
@@ -41,16 +40,12 @@ class Part:
 
 def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str]) -> None:
     """Write all parts as one set; the folder appears whole or not at all. `label` holds class numbers in the rows."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
+    with filling(folder) as temporary:
         frames = [_write_part(temporary, part, classes) for part in parts]
         pd.concat(frames, ignore_index=True).to_csv(temporary / METADATA, index=False)
         images = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1).float().numpy()
         labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
         np.savez_compressed(temporary / FLOATS, images=images, labels=labels, classes=np.array(classes))
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFrame:

@@ -1,11 +1,8 @@
 """Extend a run beyond its planned length: the jump of its learning rate schedule is logged and stored in the run."""
 
-import json
 from collections.abc import Callable
 
-from advgan.config.resolve import dump_yaml
 from advgan.config.section import Section
-from advgan.storage.atomic import write_atomically
 from advgan.storage.runs import Run
 from evaluation.jobs.setup import log
 from evaluation.record.findings import Finding
@@ -39,20 +36,14 @@ def lengthen(
         return
     words = _schedule(rate(max(0, done - 1), before), rate(done, now), done=done, before=before, now=now, unit=unit)
     log.warning("Note: %s is trained for %d %s instead of %d. %s", run.folder, now, unit, before, words)
-    write_atomically(run.folder / "config.yaml", dump_yaml(config))
-    file = run.folder / "env.json"
-    about = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     title = f"Trained for {now:,} {unit}, after {done:,} steps of a run of {before:,} {unit}"
-    about[_KEPT] = [*about.get(_KEPT, []), [title, words]]
-    write_atomically(file, json.dumps(about, indent=2) + "\n")
+    about = run.environment
+    run.write_config(config, {**about, _KEPT: [*about.get(_KEPT, []), [title, words]]})
 
 
 def longer_findings(run: Run) -> list[Finding]:
     """A remark for each time that the run was made longer."""
-    try:
-        kept = json.loads((run.folder / "env.json").read_text(encoding="utf-8")).get(_KEPT, [])
-    except (OSError, ValueError):
-        return []
+    kept = run.environment.get(_KEPT, [])
     advice = "Compare it with runs that were trained in one go with care: their learning rates were others."
     return [Finding("info", title, words, advice, code="trained-longer") for title, words in kept]
 

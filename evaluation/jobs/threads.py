@@ -28,8 +28,8 @@ from advgan.machine.threads import (
     measure,
     most_threads,
 )
-from advgan.storage.atomic import write_atomically
 from advgan.storage.cache import cache_dir
+from advgan.storage.documents import read_document, write_document
 from advgan.storage.runs import Run
 from evaluation.jobs.setup import log
 
@@ -117,8 +117,8 @@ def _file(key: Mapping[str, Any]) -> Path:
 
 def _kept(file: Path, most: int) -> int | None:
     try:
-        number = json.loads(file.read_text(encoding="utf-8"))["threads"]
-    except (OSError, ValueError, KeyError, TypeError):
+        number = read_document(file)["threads"]
+    except (ValueError, KeyError):
         return None
     return number if number in range(1, most + 1) else None
 
@@ -128,6 +128,6 @@ def _keep(file: Path, number: int, seconds: Mapping[int, float]) -> None:
     if file.is_file():
         return
     try:
-        write_atomically(file, json.dumps({"threads": number, "seconds": dict(seconds)}) + "\n")
+        write_document(file, {"threads": number, "seconds": dict(seconds)})
     except OSError as error:
         log.debug("threads: the choice is not kept: cannot write %s (%s)", file, error.strerror)

@@ -1,6 +1,5 @@
 """What a run found out, as one value: `results.json` holds it, and the report is made of it."""
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from advgan.storage.atomic import write_atomically
+from advgan.storage.documents import read_document, write_document
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, score_to_json
 from evaluation.report.panels import BarPanel, CurvePanel, ImagePanel, TablePanel
@@ -79,7 +78,7 @@ class Results:
     def save(self, run_folder: Path) -> Path:
         """Write `results.json` into the run folder, atomically; strict JSON, the same bytes for the same results."""
         content = {"format": FORMAT, **_adapter().dump_python(self, mode="json")}
-        return write_atomically(run_folder / FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        return write_document(run_folder / FILE, content)
 
     @classmethod
     def load(cls, run_folder: Path) -> "Results":
@@ -88,7 +87,9 @@ class Results:
         Raises ValueError, one line naming the file, where it is missing, damaged, or of a newer format.
         """
         path = run_folder / FILE
-        content = _read(path)
+        if not path.is_file():
+            raise ValueError(f"no results at {path}: name a run folder, `advgan ls runs` lists them")
+        content = read_document(path)
         if content.pop("format", None) != FORMAT:
             raise ValueError(f"{path} is not of results format {FORMAT}: it needs another version of advgan")
         try:
@@ -100,18 +101,6 @@ class Results:
 @cache
 def _adapter() -> TypeAdapter[Results]:
     return TypeAdapter(Results)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"no results at {path}: name a run folder, `advgan ls runs` lists them")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: no JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged: it holds a {type(content).__name__}, an object is needed")
-    return content
 
 
 def _first(error: ValidationError) -> str:

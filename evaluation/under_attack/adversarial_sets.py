@@ -10,9 +10,7 @@ and the set is put together from it. It appears whole, under its name, or not at
 
 import csv
 import json
-import os
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +26,7 @@ from torch import Tensor
 
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
-from advgan.storage.atomic import replacing
+from advgan.storage.atomic import filling, replacing
 from attacks import L2, LINF
 from evaluation.under_attack.outcomes import Outcome
 
@@ -107,7 +105,7 @@ def load_adversarial_set(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]) -> None:
     """Pictures rounded to 8 bits, as <class>/<index>.png, with a row each in `metadata.csv`."""
-    with _folder(path) as temporary:
+    with filling(path) as temporary:
         (temporary / "metadata.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         with (temporary / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
@@ -211,19 +209,6 @@ def _class_name(label: int, classes: tuple[str, ...]) -> str:
     """The name of a class as that of a folder."""
     name = classes[label] if label < len(classes) else str(label)
     return re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".") or str(label)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill, which then takes the name `path`; after an exception it is gone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 class _Spool:

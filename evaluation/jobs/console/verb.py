@@ -76,6 +76,7 @@ class Verb(click.Command):
         super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
 
     def invoke(self, ctx: click.Context) -> None:
+        from advgan.storage.lock import holding
         from evaluation.jobs.answers import stopping
         from evaluation.jobs.console.gates import check_gates, failures, parse_gates
         from evaluation.jobs.console.printing import print_outcome
@@ -94,7 +95,8 @@ class Verb(click.Command):
             setup.torch_device()
             click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
             return
-        outcome = job.run(config, setup)
+        with holding():
+            outcome = job.run(config, _ours(setup))
         if outcome is None:  # one of several processes, and not the one that answers
             return
         print_outcome(outcome, config, as_json=options["json"])
@@ -149,7 +151,21 @@ _LENGTHS = {
 def _run_to_resume(verb: str, name: str) -> Any:
     from advgan.storage.runs import latest_run, open_run
 
-    return latest_run(verb) if name == "auto" else open_run(Path(name))
+    run = latest_run(verb) if name == "auto" else open_run(Path(name))
+    run.check_config()
+    return run
+
+
+def _ours(setup: Any) -> Any:
+    """The setup, with the run that is resumed kept from other commands; one process of several does that for all."""
+    import os
+
+    from advgan.storage.lock import hold
+
+    if setup.resume and os.environ.get("RANK", "0") == "0":
+        hold(setup.resume.folder)
+        setup.resume.clear_abandoned()
+    return setup
 
 
 class Plain(click.Command):

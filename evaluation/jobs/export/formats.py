@@ -33,9 +33,8 @@ def write_program(found: Exportable, folder: Path) -> Path:
     file = folder / "model.pt2"
     with torch.no_grad():
         program = torch.export.export(found.module, found.example, dynamic_shapes=_batches(found), strict=False)
-    temporary = folder / ".model.tmp.pt2"  # the ending decides the format
-    torch.export.save(program, temporary)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        torch.export.save(program, temporary)
     _hold_against(found.module, found.example, torch.export.load(file).module(), file)
     return file
 
@@ -45,8 +44,7 @@ def write_onnx(found: Exportable, folder: Path) -> Path:
     import onnxruntime
 
     file = folder / "model.onnx"
-    temporary = folder / ".model.tmp.onnx"
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), replacing(file) as temporary:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             found.module,
@@ -59,7 +57,6 @@ def write_onnx(found: Exportable, folder: Path) -> Path:
             external_data=False,
             verbose=False,
         )
-    temporary.replace(file)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def call(*inputs: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """The files that `advgan sample` writes: PNG folders, one .npz and a grid."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
-from advgan.storage.atomic import write_atomically
+from advgan.storage.atomic import filling, replacing, write_atomically
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.panels import Panel
@@ -61,17 +59,11 @@ def write_drawing(folder: Path, drawing: Drawing) -> list[Path]:
 
 def write_images(folder: Path, images: Tensor, names: Sequence[str]) -> None:
     """Write a PNG each, in folders where names have them; the folder appears whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
+    with filling(folder) as temporary:
         for pixels, name in zip(to_bytes(images), names, strict=True):
             file = temporary / f"{name}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             to_picture(pixels).save(file)
-        if folder.is_dir():
-            raise ValueError(f"{folder} exists already: choose another --out")
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sample_names(indices: Tensor, labels: Tensor | None, classes: Sequence[str]) -> list[str]:
@@ -89,8 +81,9 @@ def _write_arrays(folder: Path, pixels: Tensor, labels: Tensor | None) -> Path:
     """`arr_0` images NHWC and `arr_1` labels, as guided-diffusion's evaluator reads them."""
     images = pixels.permute(0, 2, 3, 1).numpy()
     file = folder / f"samples_{'x'.join(map(str, images.shape))}.npz"
-    if labels is None:
-        np.savez_compressed(file, arr_0=images)
-    else:
-        np.savez_compressed(file, arr_0=images, arr_1=labels.to(torch.int64).cpu().numpy())
+    with replacing(file) as temporary:
+        if labels is None:
+            np.savez_compressed(temporary, arr_0=images)
+        else:
+            np.savez_compressed(temporary, arr_0=images, arr_1=labels.to(torch.int64).cpu().numpy())
     return file

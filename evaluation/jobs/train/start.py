@@ -1,6 +1,5 @@
 """The initial state of a GAN's training: a new run, a resumed one, or one restarted by torchrun."""
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from advgan.gan.recording import insisted, obstacle
 from advgan.gan.training import State, start
 from advgan.machine.processes import Processes
 from advgan.sampling.stored import load_state, recipe_of
+from advgan.storage.lock import hold
 from advgan.storage.runs import Run, latest_run
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
@@ -130,7 +130,11 @@ def restarted_run(setup: Setup) -> Run | None:
         return None
     try:
         run = Run(setup.out) if setup.out else latest_run("train")
-        command = json.loads((run.folder / "env.json").read_text())["command"]
-    except (ValueError, OSError):
+        command = run.environment["command"]
+    except (ValueError, KeyError):
         return None
-    return run if command[1:] == sys.argv[1:] else None
+    if command[1:] != sys.argv[1:]:
+        return None
+    if os.environ.get("RANK", "0") == "0":
+        hold(run.folder)
+    return run

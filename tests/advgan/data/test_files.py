@@ -251,10 +251,22 @@ def test_writing_to_a_mapped_set_leaves_the_cache_as_it_was(tmp_path: Path, monk
     assert load(folder, tmp_path).digest == before
 
 
-def test_a_damaged_cache_entry_is_named(tmp_path: Path) -> None:
+def test_a_damaged_cache_entry_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write_classes(tmp_path / "pets")
+    before = load(folder, tmp_path)
+    file = next((tmp_path / "cache").rglob("images.npy"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert load(folder, tmp_path).digest == before.digest
+    assert "images.npy is damaged" in caplog.text
+
+
+def test_a_damaged_cache_entry_of_before_digests_is_named(tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "pets")
     load(folder, tmp_path)
     next((tmp_path / "cache").rglob("labels.npy")).write_bytes(b"")
+    next((tmp_path / "cache").rglob("contents.json")).unlink()
     with pytest.raises(ValueError, match=r"the cache folder .*/cache/images/[0-9a-f]+ is damaged .*; delete it"):
         load(folder, tmp_path)
 

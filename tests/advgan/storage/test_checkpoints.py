@@ -86,12 +86,13 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(
     save_checkpoint(path, kind="gan", config={}, state={"step": 1})
     before = path.read_bytes()
 
-    def fail_halfway(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
-        Path(target).write_bytes(b"half a file")
+    def fail_halfway(target: Path, content: bytes) -> int:
+        with target.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("advgan.storage.checkpoints.save_file", fail_halfway)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(Path, "write_bytes", fail_halfway)
+    with pytest.raises(OSError, match=r"No space left.*last\.safetensors"):
         save_checkpoint(path, kind="gan", config={}, state={"step": 2})
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["last.safetensors"]

@@ -83,7 +83,8 @@ def test_a_resumed_run_takes_the_number_that_it_began_with(tmp_path: Path, monke
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert chosen(resumed=Run(tmp_path)) == 3
     (tmp_path / "env.json").write_text("{")
-    assert chosen(resumed=Run(tmp_path)) == torch.get_num_threads()
+    with pytest.raises(ValueError, match=r"env\.json is damaged"):
+        chosen(resumed=Run(tmp_path))
 
 
 def test_a_users_number_is_not_measured(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

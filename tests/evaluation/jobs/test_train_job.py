@@ -1,7 +1,6 @@
 """The train job: it stops by itself, keeps two checkpoints and the best, and goes on as if nothing had happened."""
 
 import io
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from advgan.gan.training import Step
 from advgan.machine.processes import Processes
 from advgan.sampling.stored import load_gan
 from advgan.storage.checkpoints import load_checkpoint
+from advgan.storage.documents import read_document, write_document
 from advgan.storage.runs import Run
 from evaluation.features.features import Extractor
 from evaluation.game.look_history import by_one_judge
@@ -448,8 +448,8 @@ def test_torchrun_started_again_goes_on_with_the_same_run(tmp_path: Path, monkey
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert restarted_run(Setup(out=tmp_path / "gan")) == Run(tmp_path / "gan")
     assert restarted_run(Setup(out=tmp_path / "none")) is None
-    environment = json.loads((tmp_path / "gan" / "env.json").read_text())
-    (tmp_path / "gan" / "env.json").write_text(json.dumps({**environment, "command": ["advgan", "other"]}))
+    environment = read_document(tmp_path / "gan" / "env.json")
+    write_document(tmp_path / "gan" / "env.json", {**environment, "command": ["advgan", "other"]})
     assert restarted_run(Setup(out=tmp_path / "gan")) is None
 
 

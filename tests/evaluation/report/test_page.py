@@ -1,6 +1,5 @@
 """The page is made of the run's files alone, holds everything itself, and lets no name act."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from advgan.storage.documents import read_document, write_document
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.page import write_report
@@ -269,9 +269,9 @@ def test_a_name_that_is_no_unicode_does_not_stop_the_page(tmp_path: Path) -> Non
 def test_damaged_results_leave_the_old_page(tmp_path: Path) -> None:
     _report(tmp_path, panels=(TablePanel(title="t", columns=("a",), rows=((1,),)),))
     before = (tmp_path / "report.html").read_bytes()
-    content = json.loads((tmp_path / "results.json").read_text())
+    content = read_document(tmp_path / "results.json")
     content["panels"][0]["rows"] = 3
-    (tmp_path / "results.json").write_text(json.dumps(content))
+    write_document(tmp_path / "results.json", content)
     with pytest.raises(ValueError, match=r"panels\.0"):
         write_report(tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from advgan.storage.documents import read_document, write_document
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.panels import BarPanel, Bars, CurvePanel, ImagePanel, Line, Picture, Series, TablePanel
@@ -91,13 +92,20 @@ DAMAGES: dict[str, tuple[Callable[[Any], Any], str]] = {
 def test_damaged_results_are_refused_in_one_line(name: str, tmp_path: Path) -> None:
     damage, part = DAMAGES[name]
     path = RESULTS.save(tmp_path)
-    content = json.loads(path.read_bytes())
+    content = read_document(path)
     damage(content)
-    path.write_text(json.dumps(content))
+    write_document(path, content)
     with pytest.raises(ValueError, match=r"results\.json") as error:
         Results.load(tmp_path)
     assert part in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_digit_that_changed_on_the_disk_is_found(tmp_path: Path) -> None:
+    path = RESULTS.save(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"samples": 3', b'"samples": 2', 1))
+    with pytest.raises(ValueError, match=r"results\.json is damaged: its content is not what was written"):
+        Results.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b"[" * 100_000])
