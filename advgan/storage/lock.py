@@ -50,7 +50,7 @@ def is_held(folder: Path) -> bool:
 
 def refuse_deleted(path: Path) -> None:
     """Raise FileNotFoundError where `path` is in a folder that we hold and that was deleted: half of it is no run."""
-    for folder in _held:
+    for folder in list(_held):
         if not folder.is_dir() and path.resolve().is_relative_to(folder):
             raise FileNotFoundError(errno.ENOENT, "the folder of the run was deleted", str(folder))
 
