@@ -49,6 +49,10 @@ RESUME = click.Option(
     help="Go on with an interrupted run, exactly.",
 )
 MODEL = Setting("-m", "--model", key="model", help="Classifier: a run, a checkpoint, resnet, torchvision:NAME, ...")
+FOREIGN_OPTIONS: list[click.Parameter] = [
+    Setting("--mean", key="mean", type=Fractions(), help="Channel means that a foreign model expects."),
+    Setting("--std", key="std", type=Fractions(), help="Channel deviations that a foreign model expects."),
+]
 BATCH = Setting("-b", "--batch-size", key="batch_size", type=int, help="Images at once; changes no number.")
 ROOM = Setting("-b", "--batch-size", key="batch_size", metavar="N|auto", help="Images at once; auto halves if it must.")
 FEATURES = Setting("--features", key="features", help="auto, inception, or the run of a classifier.")
@@ -111,8 +115,7 @@ ATTACK = Verb(
         Setting("--precision", key="precision", help="float32, or bfloat16 with every success confirmed in float32."),
         Setting("--save", key="save", type=Words(), help="Keep the images: png, npz, torchattacks, autoattack."),
         RESUME,
-        Setting("--mean", key="mean", type=Fractions(), help="Channel means that a foreign model expects."),
-        Setting("--std", key="std", type=Fractions(), help="Channel deviations that a foreign model expects."),
+        *FOREIGN_OPTIONS,
     ],
 )
 TRAIN = Verb(
@@ -165,6 +168,7 @@ SAMPLE = Verb(
         Setting("--steps", key="steps", type=int, help="Images along a path or a traversal."),
         Setting("--arithmetic", key="arithmetic", metavar="'A - B + C'", help="Add up mean latents of classes."),
         Setting("-m", "--model", key="model", help="Classifier that tells the classes for --arithmetic."),
+        *FOREIGN_OPTIONS,
         Setting("--data", key="data.source", metavar="SOURCE", help="What it knows; else the data of the GAN's run."),
         Setting("--reject/--no-reject", key="reject", help="Keep images as the discriminator's odds say."),
         Setting(
@@ -219,6 +223,7 @@ AUGMENT = Verb(
         Setting("--num-generated", key="num_generated", type=int, help="Generated images."),
         Setting("--min-confidence", key="min_confidence", help="Keep generated images that the classifier is sure of."),
         BATCH,
+        *FOREIGN_OPTIONS,
     ],
 )
 DEMO = Verb(

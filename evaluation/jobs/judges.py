@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from advgan.config.resolve import read_yaml
 from advgan.data import Data
 from advgan.data.class_names import listed, numbers_among
 from advgan.models.classifiers.architectures import CLASSIFIERS
-from advgan.models.classifiers.image_forms import Layout
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from attacks import Classifier
 from evaluation.extractors import check_extractor, is_extractor, named_extractor
@@ -21,6 +19,7 @@ from evaluation.extractors.random_network import RANDOM
 from evaluation.features.features import Extractor, classifier_extractor
 from evaluation.features.protocols import DEFAULT
 from evaluation.jobs.fixed_recipe import STEPS, fixed_classifier, tried
+from evaluation.jobs.foreign_model import READ_SO, ForeignModel
 from evaluation.jobs.setup import Setup, log
 from evaluation.modes.points import points_extractor
 from evaluation.modes.stacked import stacked_extractor
@@ -30,29 +29,21 @@ JUDGE = "cnn"
 """Default architecture of the classifier whose features score generators."""
 
 
-class Preparation(NamedTuple):
-    """The input that an external model expects, as far as the user gives it; None: not given."""
-
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    layout: Layout | None = None
-    input_size: int | None = None
-
-
 def choose_classifier(
     source: str,
     data: Data,
     setup: Setup,
     *,
     given: str = "",
-    preparation: Preparation | None = None,
+    foreign: ForeignModel | None = None,
 ) -> tuple[Classifier, Data]:
     """Load the classifier that a string names, and number the classes of the data as it does.
 
     A bare `resnet` is the one that the fixed recipe makes of the digits, and stays that one, whatever `advgan fit`
     trains: what a user fitted is named by its run. On other data than the embedded digits, which `given` spells as the
     user did, a ValueError says how to get a run to name. Classes are matched by name where the classifier is ours;
-    where it has no names there must be as many. Raises ValueError where it does not know one.
+    where it has no names there must be as many. `foreign` states the input of a
+    model that is not ours. Raises ValueError where it does not know one.
     """
     path = str(_by_name(source, data, setup, given)) if source in CLASSIFIERS else source
     names = class_names(path)
@@ -61,7 +52,7 @@ def choose_classifier(
         num_classes=len(names) or data.num_classes,
         size=data.size,
         channels=data.channels,
-        **(preparation or Preparation())._asdict(),
+        **(foreign.model_dump(include={*READ_SO}) if foreign else {}),
         device=setup.torch_device(),
     )
     classifier.name = Path(source).name

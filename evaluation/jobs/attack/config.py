@@ -2,16 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from advgan.config import Number, Place, ReadData
+from advgan.config import Place, ReadData
+from evaluation.jobs.foreign_model import ForeignModel
 from evaluation.jobs.suites import AttackOptions
 
 Format = Literal["png", "npz", "torchattacks", "autoattack"]
 """File formats of adversarial images, see `evaluation.under_attack.adversarial_sets`."""
 
 
-class AttackConfig(AttackOptions):
+class AttackConfig(AttackOptions, ForeignModel):
     """The settings of an attack."""
 
     model: Annotated[str, Place.CLASSIFIER] = "resnet"
@@ -25,13 +26,6 @@ class AttackConfig(AttackOptions):
     """Images for the trust panel, which checks for masked gradients by further passes; 0 leaves it out."""
     save: tuple[Format, ...] = ()
     """Formats in which the adversarial images are kept: `png`, `npz`, `torchattacks`, `autoattack`."""
-    mean: tuple[Number, ...] | None = None
-    std: tuple[Number, ...] | None = None
-    input_size: int | None = Field(default=None, ge=1)
-    """Side in pixels of an external model's input: images are resized inside the model, and attacked at their own size;
-    None: the model's own side, or that of the data."""
-    layout: Literal["NCHW", "NHWC", "flat"] | None = None
-    """Order of the axes of images for an external model; None: determined by trying."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 256
     """`auto` begins large and halves when memory runs out."""
     chunk_size: int | None = Field(default=None, ge=1)
@@ -42,9 +36,3 @@ class AttackConfig(AttackOptions):
     """Use the channels_last memory format; faster on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
     compile: bool = False
     """Let torch.compile make the network faster; pays off where an attack takes minutes."""
-
-    @model_validator(mode="after")
-    def _mean_with_std(self) -> "AttackConfig":
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("--mean and --std belong together: give both or neither")
-        return self

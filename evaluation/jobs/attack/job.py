@@ -27,7 +27,7 @@ from evaluation.jobs.attack.measured import attack_answers, attack_scores, outco
 from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
-from evaluation.jobs.judges import Preparation, choose_classifier
+from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
@@ -128,14 +128,10 @@ def _classifier(config: AttackConfig, data: Data, setup: Setup, processes: Proce
     given = config.data.source if config.data else ""
     if not processes.is_first:
         processes.wait()
-    found = choose_classifier(config.model, data, setup, given=given, preparation=_preparation(config))
+    found = choose_classifier(config.model, data, setup, given=given, foreign=config)
     if processes.is_first:
         processes.wait()
     return found
-
-
-def _preparation(config: AttackConfig) -> Preparation:
-    return Preparation(config.mean, config.std, config.layout, config.input_size)
 
 
 def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Task:

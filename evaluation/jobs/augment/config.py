@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from advgan.config import Place, ReadData, Share
+from evaluation.jobs.foreign_model import ForeignModel
 from evaluation.jobs.suites import AttackOptions
 
 
-class AugmentConfig(AttackOptions):
+class AugmentConfig(AttackOptions, ForeignModel):
     """The settings of an augmented training set."""
 
     model: Annotated[str, Place.CLASSIFIER] = "cnn"

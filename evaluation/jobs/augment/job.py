@@ -55,7 +55,7 @@ def plan(config: AugmentConfig, setup: Setup) -> list[str]:
 def run(config: AugmentConfig, setup: Setup) -> Outcome:
     """Write images/ with PNG class folders, metadata.csv and the floats; score what rounding to 8 bits changed."""
     data, gan = _read(config, setup)
-    classifier, data = choose_classifier(config.model, data, setup, given=_data_config(config).source)
+    classifier, data = choose_classifier(config.model, data, setup, given=_data_config(config).source, foreign=config)
     gan = _numbered(gan, data, config) if gan else None
     with attacking_threads(classifier, data.train, config.batch_size):
         return _written(config, setup, data, gan, classifier)

@@ -74,7 +74,7 @@ def _judge(config: SampleConfig, gan: TrainedGan, setup: Setup) -> tuple[Data, C
             f"--data {given.source}: has images of {data.size}x{data.size}x{data.channels}, "
             f"this generator draws {gan.size}x{gan.size}x{gan.channels}; name the data that it was trained on"
         )
-    classifier, data = choose_classifier(config.model, data, setup, given=given.source)
+    classifier, data = choose_classifier(config.model, data, setup, given=given.source, foreign=config)
     return data, classifier
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from advgan.config import Place, ReadData, Section
+from advgan.config import Place, ReadData
+from evaluation.jobs.foreign_model import READ_SO, ForeignModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +16,7 @@ MOST = 1_000_000
 KINDS = {"interpolate": "--interpolate", "traverse": "--traverse", "arithmetic": "--arithmetic", "reject": "--reject"}
 
 
-class SampleConfig(Section):
+class SampleConfig(ForeignModel):
     """What `advgan sample` draws. At most one of grid class, interpolate, traverse, arithmetic and reject."""
 
     checkpoint: Annotated[str | None, Place.RUN] = None
@@ -56,7 +57,7 @@ class SampleConfig(Section):
             found["steps"] = "there is no path; add --interpolate slerp or --traverse 0"
         if self.arithmetic is None:
             judged = "no classifier is asked; it is for --arithmetic"
-            found |= {"model": judged, "data.source": judged}
+            found |= dict.fromkeys(("model", "data.source", *READ_SO), judged)
         if not self.reject:
             found |= dict.fromkeys(("reject_percentile", "burn_in"), "nothing is rejected; add --reject")
         return found

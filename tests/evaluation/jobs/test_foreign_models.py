@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+import cli
 from advgan.classifier.stored import load_trained
-from advgan.config import ClassifierTraining, DataConfig, NetworkConfig
+from advgan.config import ClassifierTraining, DataConfig, NetworkConfig, Section
 from evaluation.jobs.attack import job as attack
 from evaluation.jobs.attack.config import AttackConfig
+from evaluation.jobs.augment import job as augment
+from evaluation.jobs.augment.config import AugmentConfig
 from evaluation.jobs.fit import job as fit
 from evaluation.jobs.fit.config import FitConfig
+from evaluation.jobs.foreign_model import ForeignModel
+from evaluation.jobs.sample.config import SampleConfig
 from evaluation.jobs.setup import Outcome, Setup
 
 CODE = """
@@ -172,3 +177,22 @@ def test_one_logit_is_fitted_as_two_classes(named: Callable[[str], str], tmp_pat
     assert state.network.head.out_features == 1
     logits = state.classifier().logits(two.unit())
     assert float((logits.argmax(dim=1) == two.labels).float().mean()) > 0.95
+
+
+@pytest.mark.parametrize("kind", [AttackConfig, AugmentConfig, SampleConfig])
+def test_every_verb_that_takes_a_model_takes_what_a_foreign_one_needs(kind: type[Section]) -> None:
+    assert issubclass(kind, ForeignModel)
+    with pytest.raises(ValueError, match="--mean and --std belong together"):
+        kind.model_validate({"mean": [0.5]})
+    verb = cli.cli.commands[kind.__module__.split(".")[-2]]
+    assert {"mean", "std"} <= {parameter.name for parameter in verb.params}
+
+
+def test_augment_prepares_images_for_a_foreign_model(named: Callable[[str], str], tmp_path: Path) -> None:
+    """The normalisation reaches the network."""
+    accuracy = {}
+    for name, options in {"plain": {}, "shifted": {"mean": (0.4,), "std": (0.2,)}}.items():
+        config = AugmentConfig(model=named("Tensor"), attacks=("uniform",), num_adversarial=20, **options)
+        scores = augment.run(config, Setup(device="cpu", out=tmp_path / name)).results.scores
+        accuracy[name] = next(score.value for score in scores if score.setting == "real")
+    assert accuracy["plain"] != accuracy["shifted"]
