@@ -1,4 +1,4 @@
-"""Which differences between generators are more than chance, and how many images the others would take."""
+"""Significant differences between generators (Holm, 1979), and the sample sizes that others would need."""
 
 import math
 from collections.abc import Sequence
