@@ -289,6 +289,22 @@ def report(runs: tuple[Path, ...], out: Path | None) -> None:
         click.echo(write_comparison(list(runs), out or Path("comparison.html")))
 
 
+@cli.command(cls=Plain)
+@click.argument("runs", nargs=-1, required=True, type=PATH, shell_complete=completes("runs"))
+@click.option("-o", "--out", type=PATH, help="Also write the page that joins them, into this file or folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print every row as one JSON object instead of a table.")
+def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Say which of several runs is better in what, and whether by more than chance."""
+    from evaluation.side_by_side.page import write_comparison
+    from evaluation.side_by_side.printing import print_comparison
+
+    if len(runs) < 2:
+        raise click.UsageError(f"compare takes two runs or more; got {len(runs)}: name another, advgan ls runs has all")
+    print_comparison(runs, as_json=as_json)
+    if out:
+        click.echo(write_comparison(runs, out), err=as_json)
+
+
 @cli.command("ls", cls=Plain)
 @click.argument("what", type=click.Choice(["attacks", "data", "metrics", "models", "presets", "runs"]))
 def list_names(what: str) -> None:

@@ -5,6 +5,9 @@ import math
 from evaluation.report.text import format_count, format_number, is_rate
 from evaluation.side_by_side.contrasts import Pair
 
+LEAST = 0.001
+"""Smaller p-values are told as smaller than this."""
+
 
 def difference_words(metric: str, pair: Pair) -> str:
     """`+6.2 points [1.1, 11.3]` for a rate, else the numbers as they are."""
@@ -20,9 +23,17 @@ def chance_words(pair: Pair) -> str:
         return f"not compared: {pair.reason}"
     if math.isnan(pair.p_value):
         return ""
-    small = "p < 0.001" if pair.p_value < 1e-3 else f"p = {pair.p_value:.2g}"
-    shared = pair.found.pairs
-    return f"{small} {f'on the same {format_count(shared)} images' if shared else 'taken for independent'}"
+    shared, sign = pair.found.pairs, "" if pair.p_value < LEAST else "= "
+    return (
+        f"p {sign}{p_words(pair)} {f'on the same {format_count(shared)} images' if shared else 'taken for independent'}"
+    )
+
+
+def p_words(pair: Pair) -> str:
+    """`0.62`, or `< 0.001`; nothing where none is known."""
+    if math.isnan(pair.p_value):
+        return ""
+    return f"< {LEAST}" if pair.p_value < LEAST else f"{pair.p_value:.2g}"
 
 
 def _points(value: float) -> str:

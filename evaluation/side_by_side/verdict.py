@@ -173,7 +173,7 @@ def _refused(rows: Sequence[Compared], tested: bool) -> Iterable[str]:
     refused = [(row, reason) for row in rows for reason in row.reasons[:1]]
     if refused:
         row, reason = refused[0]
-        more = f"; and {len(refused) - 1} more, see below" * (len(refused) > 1)
+        more = f"; and {len(refused) - 1} more" * (len(refused) > 1)
         yield f"Not compared: {called(row)}, as {reason}{more}."
     apart = list(dict.fromkeys(row.row.metric for row in rows if row.row.alone))
     if tested and apart:
