@@ -239,6 +239,7 @@ def _classes(evaluations: Sequence[Row], data: Data) -> Panel | None:
     counts = [row["mode_counts"] for row in evaluations]
     if not counts[0] or len(counts[0]) > MOST_CLASSES:
         return None
+    names = data.classes if len(data.classes) == len(counts[0]) else map(str, range(len(counts[0])))
     rows: list[tuple[Cell, ...]] = []
     for row in _spread_out(evaluations, SHOWN_LOOKS):
         total = max(1, sum(row["mode_counts"]))
@@ -250,7 +251,7 @@ def _classes(evaluations: Sequence[Row], data: Data) -> Panel | None:
         section=SECTION,
         caption="Share of each class among the generated images, and how many of the same latents' images would have "
         "to change class to give the evaluation before.",
-        columns=("step", *_class_names(data, len(counts[0])), "changed"),
+        columns=("step", *names, "changed"),
         rows=tuple(rows),
     )
 
@@ -269,10 +270,6 @@ def _strip(run: Run) -> ImagePanel:
     chosen = _spread_out(sorted(run.samples.glob("step-*.png")), STRIP)
     items = tuple(Picture(f"samples/{file.name}", f"step {int(file.stem[5:]):,}") for file in chosen)
     return ImagePanel(title="The same latents through training", section=SECTION, items=items, layout="wide")
-
-
-def _class_names(data: Data, count: int) -> tuple[str, ...]:
-    return data.classes if len(data.classes) == count else tuple(map(str, range(count)))
 
 
 def _spread_out(items: Sequence[Any], most: int) -> list[Any]:
