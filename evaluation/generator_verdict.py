@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from evaluation.comparing import Difference
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, word_of
 from evaluation.report.text import format_value
@@ -72,6 +73,7 @@ _LOW = 0.5
 """Precision, recall or coverage below which no other score makes up for it."""
 _MOST = 2
 """Warnings that are named of those which say nothing of the images; the report has them all."""
+_MOST_PAIRS = 3
 
 Found = Mapping[str, Score]
 
@@ -103,6 +105,22 @@ def joined_verdicts(verdicts: Mapping[str, str]) -> str:
     if len(verdicts) == 1:
         return next(iter(verdicts.values()))
     return " ".join(f"{subject}: {verdict}" for subject, verdict in verdicts.items() if verdict)
+
+
+def nearest_verdict(found: Sequence[Difference]) -> str:
+    """Which of a few subjects lies nearer to the real images, where chance does not explain it; empty without any."""
+    pairs = [one for one in found if word_of(one.metric) == "fid"]
+    settings = {one.setting for one in pairs}
+    if not pairs or len(settings) > 1 or len(pairs) > _MOST_PAIRS:
+        return ""
+    return " ".join(_nearer(one) for one in pairs)
+
+
+def _nearer(one: Difference) -> str:
+    near, far = (one.first, one.second) if one.value < 0 else (one.second, one.first)
+    if not one.is_significant:
+        return f"Whether {near.subject} or {far.subject} lies nearer to the real images may be chance."
+    return f"{near.subject} lies nearer to the real images than {far.subject}, by more than chance."
 
 
 def _of_images(found: Found, warned: set[str], *, told: bool, doubted: bool) -> str:

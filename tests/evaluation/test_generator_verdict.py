@@ -2,13 +2,15 @@
 
 import ast
 import math
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evaluation.generator_verdict import FAILURES, GAME, VOID, generator_verdict, joined_verdicts
+from evaluation.comparing import Difference
+from evaluation.generator_verdict import FAILURES, GAME, VOID, generator_verdict, joined_verdicts, nearest_verdict
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 
@@ -132,6 +134,20 @@ def test_nothing_gives_nothing_and_several_subjects_are_named() -> None:
     assert generator_verdict([], []) == ""
     assert joined_verdicts({"a": "x."}) == "x."
     assert joined_verdicts({"a": "x.", "b": "y.", "c": ""}) == "a: x. b: y."
+
+
+def difference(value: float, p_value: float, metric: str = "fd[cnn]") -> Difference:
+    first, second = (replace(score(metric, 10.0), subject=name) for name in "ab")
+    details = {"low": value - 1, "high": value + 1, "p_value": p_value, "setting": "cnn"}
+    return Difference(metric=metric, first=first, second=second, value=value, **details)
+
+
+def test_of_two_it_is_said_which_lies_nearer_unless_by_chance() -> None:
+    assert nearest_verdict([difference(-5.0, 0.001)]).startswith("a lies nearer to the real images than b")
+    assert nearest_verdict([difference(5.0, 0.001)]).startswith("b lies nearer to the real images than a")
+    assert nearest_verdict([difference(5.0, 0.4)]) == "Whether b or a lies nearer to the real images may be chance."
+    assert nearest_verdict([difference(5.0, 0.001, "precision")]) == ""
+    assert nearest_verdict([difference(5.0, 0.001)] * 4) == nearest_verdict([]) == ""
 
 
 def test_every_warning_is_sorted() -> None:

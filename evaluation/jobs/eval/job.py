@@ -19,7 +19,7 @@ from evaluation.comparing import comparison_findings, difference_scores, differe
 from evaluation.extractors import named_extractor
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.protocols import DEFAULT, protocol_of
-from evaluation.generator_verdict import generator_verdict, joined_verdicts
+from evaluation.generator_verdict import generator_verdict, joined_verdicts, nearest_verdict
 from evaluation.inputs import FORMS, Source, Statistics, open_source
 from evaluation.inputs.asked import Shares
 from evaluation.inputs.generated import gan_source
@@ -129,12 +129,13 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     compared = differences(sides)
     between = comparison_findings(compared, sides)
     verdicts = {one.subject: generator_verdict(one.scores, one.findings) for one in scored}
+    said = joined_verdicts(verdicts), nearest_verdict(compared), generator_verdict((), between)
     results = Results(
         command="eval",
         title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
         run=str(run.folder),
         created=now(),
-        verdict=f"{joined_verdicts(verdicts)} {generator_verdict((), between)}".rstrip(),
+        verdict=" ".join(filter(None, said)),
         header=(
             ("data", first.known_data.summary() if first.known_data else first.source.name),
             ("real images", f"{len(first.sample):,}, {first.source.protocol}"),
