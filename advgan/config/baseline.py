@@ -22,9 +22,9 @@ class Baseline(Section):
     steps: int = Field(default=2000, ge=1)
     """Steps of gradient descent (vae), or the most iterations of EM (gaussian-mixture)."""
     batch_size: int = Field(default=64, ge=2)
-    """Of a vae."""
+    """Batch size of a vae."""
     learning_rate: Positive = 1e-3
-    """Of a vae (Adam)."""
+    """Learning rate (Adam) of a vae."""
     seed: int = Field(default=0, ge=0)
 
     @property

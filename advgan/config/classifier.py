@@ -58,7 +58,7 @@ class ClassifierTraining(Section):
     decays_everything: bool = False
     """Decay biases and the scales of normalisation layers too, as most published recipes do."""
     nesterov: bool = True
-    """Of sgd, whose momentum is 0.9."""
+    """Nesterov momentum for sgd, whose momentum is 0.9."""
     schedule: Literal["constant", "cosine", "one-cycle", "drops"] = "one-cycle"
     drop_epochs: tuple[int, ...] = ()
     """Epochs, counted from 0, with whose start the schedule `drops` goes on at a tenth of its rate."""

@@ -89,18 +89,18 @@ class GanTraining(Section):
     """How both learning rates fall to 0 over the steps."""
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
     beta1: float = Field(default=0.5, ge=0, lt=1)
-    """Of Adam; the momentum of sgd."""
+    """First beta of Adam, or the momentum of sgd."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
-    """Of Adam; the smoothing of rmsprop."""
+    """Second beta of Adam, or the smoothing constant (alpha) of rmsprop."""
     average_decay: Share = 0.999
     """Decay of the averaged generator, which is what is sampled and scored; 0: the live generator itself."""
     average_after: int | None = Field(default=None, ge=0)
     """Steps after which the average starts, from the live weights and at its full decay (BigGAN); None: at once, at a
     decay that grows with the steps."""
     ramp: Ramp = Ramp()
-    """What moves along half a cosine (R3GAN)."""
+    """Settings that change along half a cosine during training (R3GAN)."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of both networks; weights, losses and optimisers stay float32."""
+    """Precision of both networks' passes; weights, losses and optimisers stay float32."""
     cuda_graphs: bool | Literal["auto"] = "auto"
     """Record the passes of both players once and replay them, on a CUDA device: the host then launches a recording
     instead of hundreds of kernels. Only for networks that keep their shapes. `auto`: wherever that is possible; true:

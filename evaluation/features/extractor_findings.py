@@ -8,11 +8,12 @@ from evaluation.features.features import Extractor, Features, as_double
 from evaluation.record.findings import Finding
 
 MANY_DEAD = 0.5
-"""Share of constant features in the real images from which the extractor is doubted."""
+"""Share of features constant over the real images from which the extractor gets a warning."""
 BATCH_TOLERANCE = 1e-5
-"""Of the features' size: float32 convolutions stay below, at 1e-6; a batch norm in training mode is far above."""
+"""Tolerated relative change of features in another batch: float32 convolutions give 1e-6, batch norm in training mode
+far more."""
 ACCELERATED_TOLERANCE = 1e-4
-"""The same on an accelerator, whose convolutions are computed in another way for another number of images."""
+"""`BATCH_TOLERANCE` on an accelerator, whose convolution algorithm depends on the number of images."""
 
 
 def extractor_findings(real: Features, fake: Features) -> list[Finding]:

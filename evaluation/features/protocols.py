@@ -17,23 +17,23 @@ from evaluation.features.resizing import grid_bilinear, pillow_bicubic, tensorfl
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRule:
-    """How the Inception score and its spread are made; the spread is of the splits, and no standard error."""
+    """How the Inception score is computed; its spread is the deviation over splits, and no standard error."""
 
     splits: int = 10
     shuffle_seed: int | None
-    """Of numpy's RandomState; None: images stay in their order, so sorted classes lower the score."""
+    """Seed of numpy's RandomState; None: images are not shuffled, so sorted classes lower the score."""
     ddof: int = 0
     dtype: torch.dtype
 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelRule:
-    """How the kernel distance is drawn: without replacement, fakes before reals, in float32, ddof of the spread 0."""
+    """How subsets of the kernel distance are drawn: without replacement, fakes first; float32, ddof 0 of the spread."""
 
     subsets: int = 100
     size: int = 1000
     seed: int | None
-    """Of numpy's RandomState; None: the source draws from the global generator, so no run can be had again."""
+    """Seed of numpy's RandomState; None: the source uses the global generator, so its results are not repeatable."""
     shrinks: bool
     """Whether subsets shrink where there are fewer images than `size`; else ValueError."""
 
@@ -44,17 +44,17 @@ class Protocol:
 
     name: str
     purpose: str
-    """What it is for, in one line."""
+    """The purpose of the protocol, in one line."""
     resize: Callable[[Tensor], Tensor]
     """uint8 (N, 3, H, W) to float32 (N, 3, 299, 299)."""
     resizing: str
-    """The same in words."""
+    """Description of `resize`."""
     middle: float
     """The network gets (pixels - middle) / middle."""
     ddof: int
     """Covariances divide by N - ddof."""
     mean_dtype: torch.dtype
-    """Of the sum that the mean of the features is; covariances are float64 everywhere."""
+    """The dtype in which the mean of the features is summed; covariances are always float64."""
     score: ScoreRule | None = None
     kernel: KernelRule | None = None
     num_fake: int | None = None
@@ -63,7 +63,7 @@ class Protocol:
 
     @property
     def extractor(self) -> str:
-        """What Inception is called under this protocol in the `setting` of a result: plain under the default."""
+        """Name of the extractor in the `setting` of a score: `inception`, with `@protocol` unless it is the default."""
         return INCEPTION if self.name == DEFAULT else f"{INCEPTION}@{self.name}"
 
     @property

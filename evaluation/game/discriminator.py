@@ -191,7 +191,7 @@ def discriminator_scores(
 
 
 def discriminator_rows(judgements: Judgements, *, loss: str, seed: int = 0) -> list[Row]:
-    """The same as rows of the words of DISCRIMINATOR_METRICS."""
+    """The rows of `discriminator_scores`, by the names of DISCRIMINATOR_METRICS."""
     train, held_out, fake = judgements.train, judgements.held_out, judgements.fake
     if not judgements.finite:
         raise ValueError("the discriminator gives NaN or infinite logits: its training has diverged")

@@ -30,13 +30,13 @@ DROPOUT = 1 << 12
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How long and how fast a discriminator is fitted."""
+    """Steps, batch size and learning rate with which a discriminator is fitted."""
 
     steps: int = 400
     batch_size: int = 64
     """Real images a step, and as many fakes."""
     learning_rate: float = 1e-3
-    """Of Adam with its usual moments: five times that of most recipes, since nothing must stay in balance here."""
+    """Learning rate of Adam (default betas): five times that of most GANs, as the generator is frozen here."""
     budget: int | None = None
     """The most images that may pass the discriminator in training, real and fake together; it cuts the steps."""
 

@@ -192,7 +192,7 @@ def _drawn(match: Match, generator: Generator) -> Tensor:
 
 
 def _labels(match: Match, generator: Generator) -> Tensor | None:
-    """Those of the images that are drawn again."""
+    """(n,) labels of the images that are drawn again; None of an unconditional generator."""
     if match.labels is None or not generator.num_classes:
         return None
     return match.labels[_indices(match)].to(home_of(generator))

@@ -12,14 +12,14 @@ from advgan.sampling.stored import TrainedGan
 
 
 class Rounding(NamedTuple):
-    """What rounding stored floats to 8 bits cost."""
+    """The loss by rounding stored float images to 8 bits."""
 
     share: float
-    """Of the values, those that were no whole grey level."""
+    """Share of the values that were no whole grey level."""
     before: int
-    """Different values in the first images, which had to become..."""
+    """Number of distinct values in the first images before rounding."""
     after: int
-    """...as many grey levels."""
+    """Number of distinct grey levels in the same images after rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,9 +12,9 @@ from torch import Tensor
 from evaluation.record.findings import Finding
 
 KEYS = ("mu", "sigma")
-"""Of the arrays that pytorch-fid, clean-fid, TTUR and EDM write."""
+"""Keys of the mean and the covariance in files of pytorch-fid, clean-fid, TTUR and EDM."""
 _ASYMMETRY = 1e-6
-"""Of a covariance, relative to its largest entry: what sums in another order leave."""
+"""Tolerated asymmetry of a covariance, relative to its largest entry, by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""What there is to choose from, for `advgan ls`."""
+"""The names that `advgan ls` lists: attacks, data, metrics, models, presets and runs, each with a line about it."""
 
 from functools import partial
 from pathlib import Path

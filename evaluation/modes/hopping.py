@@ -98,7 +98,7 @@ def mean_hopping(found: AbsoluteSum) -> Estimate:
 
 
 def _strongest(series: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each series (B, T), the largest autocorrelation beyond the first that is not positive, and its lag; else 0."""
+    """For each series (B, T), the largest autocorrelation after its first non-positive lag, and its lag; 0 if none."""
     centred = series - series.mean(dim=1, keepdim=True)
     power = torch.fft.rfft(centred, n=2 * series.shape[1], dim=1).abs().square()
     sums = torch.fft.irfft(power, n=2 * series.shape[1], dim=1)

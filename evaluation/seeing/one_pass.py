@@ -18,18 +18,18 @@ from evaluation.seeing.collectors import Collector, Kept
 from evaluation.seeing.feature_cache import FeatureCache
 
 BATCHES_A_BLOCK = 16
-"""Of a stream: each block is collected apart and joined to those before it in order, whichever process had it."""
+"""Batches in a block of a stream: one process collects a block, and blocks are joined in their order."""
 Advance = Callable[[int], object]
 _TRIED = 8
-"""Images by which kept features are held against what the extractor gives now."""
+"""Images whose cached features are compared with newly computed ones."""
 _TOLERANCE = 1e-4
-"""Of the largest feature: what products in another batch may differ by, and no other code is as close."""
+"""Tolerance of that comparison, relative to the largest feature: rounding in another batch stays below it."""
 
 log = logging.getLogger("advgan")
 
 
 class Pass(NamedTuple):
-    """What a pass leaves in the first process; in the others nothing."""
+    """The result of a pass in the first process; empty in the others."""
 
     collected: list[Any]
     """One collector for each extractor."""

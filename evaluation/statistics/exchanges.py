@@ -8,19 +8,19 @@ from torch import Tensor
 from attacks.random import uniform
 
 EXCHANGES = 999
-"""How often; a set that is farther apart than all of them is so by chance once in a thousand times."""
+"""Random exchanges of a permutation test; a statistic above all of them has p = 1/1000."""
 LEAST = 12
 """Pairs from which there are more ways of exchanging than are tried."""
 _ROUNDING = 1e-6
-"""Of the mean distance of two rows: what the fast arithmetic of distances may leave between equal ones."""
+"""Tolerance, relative to the mean distance of two rows, for rounding in the distances of equal rows."""
 
 
 class Exchanged(NamedTuple):
-    """An energy distance over the mean distance of two rows of the second set, and what exchanges make of it."""
+    """An energy distance over the mean distance of two rows of the second set, and its largest value by exchanges."""
 
     distance: float
     largest: float
-    """Of all that exchanges gave."""
+    """The largest distance over all exchanges."""
     pairs: int
 
     @property

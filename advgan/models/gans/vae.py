@@ -24,7 +24,7 @@ class Vae(nn.Module):
         self.encoder = VaeEncoder(baseline, size=size, channels=channels)
         self.decoder = VaeDecoder(baseline, size=size, channels=channels)
         self.log_deviation = nn.Parameter(torch.zeros(()))
-        """Of every pixel about the decoder's image, in the signed range, under the Gaussian likelihood."""
+        """Log standard deviation of each pixel around the decoder's image in [-1, 1], for the Gaussian likelihood."""
         self.is_bernoulli = baseline.likelihood == "bernoulli"
 
     def bound(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

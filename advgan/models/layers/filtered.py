@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 WEIGHTS = (0.75, 0.25)
-"""Of the nearer and the farther pixel in a doubled one."""
+"""Weights of the nearer and the farther pixel in each pixel of an upsampled map."""
 
 
 class FilteredDoubling(nn.Module):

@@ -19,13 +19,13 @@ from evaluation.under_attack.trust.watching import watch
 MORE = 4
 """Factor on the steps of the longer attack. Sound ones gain about a point by it (PGD-20 to PGD-1000 on TRADES: 0.2)."""
 MOST_STEPS = 160
-"""Of the longer attack: four times the field's 40."""
+"""Most steps of the longer attack: four times the usual 40."""
 FREE_STEPS = 50
-"""Of the attack without a bound: with 2.5 * eps / steps each, twice the whole range."""
+"""Steps of the unbounded attack: of size 2.5 * eps / steps each, they cover more than twice the range of pixels."""
 WATCHED = 200
 """Passes per image to repeat attacks while observing them, in all; more expensive attacks are not repeated."""
 LOST = 0.01
-"""Share of images with a lost success, an adversarial iterate not returned, above which it is reported: rounding."""
+"""Share of images with an adversarial iterate that was not returned, above which it is reported; below, rounding."""
 LAST = 0.25
 """The last part of an attack's steps, in which a converged attack's loss hardly rises."""
 UNFINISHED = 0.2

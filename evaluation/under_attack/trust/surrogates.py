@@ -14,9 +14,9 @@ from attacks.random import normal, permutation, seeded
 from evaluation.under_attack.trust.blockages import CLAMPS, STEPS
 
 DRAWS, SIGMA = 8, 0.1
-"""Of the smoothed gradient: noise of a tenth of the range reaches over the steps of a coarse quantisation."""
+"""Noise samples and deviation for the smoothed gradient: a tenth of the range spans steps of coarse quantisation."""
 SIDE, WIDTH, LESSONS, BATCH = 32, 16, 100, 64
-"""Of the distilled network and its training: a second on a processor."""
+"""Largest image side, channels, training steps and batch size of the distilled network: a second on a CPU."""
 LEARNING_RATE = 3e-3
 MOST_IMAGES = 2000
 _SMOOTHING, _DISTILLING = 1 << 41, (1 << 41) + 1
