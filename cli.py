@@ -107,6 +107,7 @@ ATTACK = Verb(
         Setting("--restarts", key="restarts", type=int, help="Random starts of attacks that have them."),
         Setting("--queries", key="queries", type=int, help="Forward passes an image, of attacks without gradients."),
         Setting("--targeted/--untargeted", key="targeted", help="Reach a random wrong class."),
+        Setting("--eight-bit/--float", key="eight_bit", help="Count only images of 8 bits, as a file holds them."),
         Setting("--cascade/--no-cascade", key="cascade", help="Give each attack only what those before it left."),
         Setting(
             "-n", "--num-samples", key="num_samples", type=int, help="Test images, each class in proportion; else all."

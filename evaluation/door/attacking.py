@@ -22,6 +22,7 @@ from evaluation.record.answers import Answers
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Scores, short_table
 from evaluation.under_attack.chunks import run_trials
+from evaluation.under_attack.eight_bits import check_levels
 from evaluation.under_attack.outcomes import Outcome, clean_outcome
 from evaluation.under_attack.search import Task
 
@@ -68,6 +69,7 @@ def attack(
     eps: float | Sequence[float] | None = None,
     batch_size: int = 256,
     probes: int = 64,
+    eight_bit: bool = False,
     seed: int = 0,
 ) -> Attacked:
     """Attack a classifier with a suite, such as `quick` or `standard` (AutoAttack), and check the result's validity.
@@ -81,10 +83,19 @@ def attack(
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
     check_images(images)
-    config = _config(suite, norm=norm, eps=eps, batch_size=batch_size, probes=probes, seed=seed)
+    config = _config(suite, norm=norm, eps=eps, batch_size=batch_size, probes=probes, eight_bit=eight_bit, seed=seed)
+    if eight_bit:
+        check_levels(images)
     trials, room = config.trials(images.shape[1]), Room.of(batch_size)
     clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
-    task = Task(classifier=classifier, images=images, clean=clean, numbers=torch.arange(len(images)), room=room)
+    task = Task(
+        classifier=classifier,
+        images=images,
+        clean=clean,
+        numbers=torch.arange(len(images)),
+        room=room,
+        eight_bit=eight_bit,
+    )
     found = run_trials(task, trials, cascade=config.cascade)
     outcomes = outcomes_by_setting(config, trials, found, task)
     findings, panel, failed = questioned(Tried(config, trials, outcomes, config.probes), task)

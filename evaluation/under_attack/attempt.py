@@ -13,6 +13,7 @@ from advgan.machine.precision import true_float32
 from advgan.machine.room import Room
 from advgan.ranges import to_bytes, to_unit
 from attacks import Attack, Classifier
+from evaluation.under_attack.eight_bits import EightBit, seen_in_eight_bits, within_levels
 from evaluation.under_attack.outcomes import is_label, measured_logits
 
 Precision = Literal["float32", "bfloat16"]
@@ -40,6 +41,7 @@ def attempt(
     eps: Tensor | None = None,
     room: Room,
     precision: Precision = "float32",
+    eight_bit: bool = False,
 ) -> Attempt:
     """Attack images and classify the results in float32, as they are and rounded to 8 bits.
 
@@ -47,7 +49,7 @@ def attempt(
     the whole set; `eps` (N,) budgets for an attack without one. Only passes of the attack are counted. With bfloat16,
     images that are adversarial in only one of the precisions are attacked again in float32.
     """
-    run = partial(_attacked, classifier, attack, images, aims, numbers, eps, room)
+    run = partial(_attacked, classifier, attack, images, aims, numbers, eps, room, eight_bit)
     if precision == "float32":
         return run(numbers >= 0, nullcontext())
     half = torch.autocast(classifier.device.type, torch.bfloat16)
@@ -86,12 +88,14 @@ def _attacked(
     numbers: Tensor,
     eps: Tensor | None,
     room: Room,
+    eight_bit: bool,
     chosen: Tensor,
     precision: AbstractContextManager[object],
 ) -> Attempt:
     """Attack the chosen rows, piece by piece, then measure in float32."""
     rows = chosen.nonzero().squeeze(1)
     found = images[rows].clone()
+    attacked = seen_in_eight_bits(classifier) if eight_bit else classifier
     forwards, backwards = (torch.zeros(len(rows), dtype=torch.int64) for _ in "fb")
 
     def call(size: int) -> Tensor:
@@ -101,7 +105,7 @@ def _attacked(
         bounded: Attack = attack if eps is None else partial(attack, eps=_budget(eps[seats]))  # type: ignore[call-arg]
         with precision:
             found[piece], forwards[piece], backwards[piece] = _called(
-                classifier, bounded, images[seats], aims[seats], numbers[seats], size
+                attacked, bounded, images[seats], aims[seats], numbers[seats], size
             )
         return piece
 
@@ -125,6 +129,7 @@ def _called(
     """Call the attack on the classifier's device, in batches of that size; count the passes of each image."""
     device = classifier.device
     bounded: Attack = partial(attack, batch_size=size) if _takes(attack, "batch_size") else attack  # type: ignore[call-arg]
+    bounded = within_levels(bounded, images.to(device)) if isinstance(classifier, EightBit) else bounded
     forwards, backwards = classifier.passes.forwards, classifier.passes.backwards
     with classifier.tallied(len(images)) as tally:
         found = bounded(classifier, images.to(device), aims.to(device), indices=numbers.to(device)).detach()

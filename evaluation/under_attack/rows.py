@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CLEAN, WORST_CASE, PANEL = "clean", "worst-case", "trust-panel"
 _WILSON = "95 % Wilson interval"
 _BOOTSTRAP = "95 % bootstrap interval"
+EIGHT_BIT_NOTE = "; attacked within images of 8 bits"
 
 Row = tuple[str, "Estimate", int, str]
 
@@ -36,6 +37,7 @@ def robustness(
     subject: str = "",
     data: str = "",
     batch_size: int | Literal["auto"] | Room = 256,
+    eight_bit: bool = False,
     seed: int = 0,
 ) -> Scores:
     """Attack a classifier and score what is left of it.
@@ -44,7 +46,9 @@ def robustness(
     become tensors. `attacks` maps the name of a setting, such as `pgd-linf-0.3`, to an attack that lacks no option.
     Only images that are classified correctly are attacked; with `cascade` each attack gets only those that the ones
     before it left, which gives the same worst case for less. `targets` (N,) go to the attacks that are bound with
-    `targeted=True`; an attack of your own says by such a binding which it wants. `seed` is recorded, not used: an
+    `targeted=True`; an attack of your own says by such a binding which it wants. With `eight_bit` only images of 8 bits
+    count: each attack judges its success by the rounded image, and its result lies on the 256 levels, within the
+    budget. The images themselves have to lie on them. `seed` is recorded, not used: an
     attack brings its own. The facts for each image, rather than their counts: `evaluation.under_attack.trials`.
     """
     from advgan.machine.precision import precision_note
@@ -60,7 +64,9 @@ def robustness(
     clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     targets = checked_targets(attacks.values(), clean.labels, targets)
     if cascade:
-        outcomes = in_a_row(classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=room)
+        outcomes = in_a_row(
+            classifier, images, labels, attacks, targets=targets, clean=clean, batch_size=room, eight_bit=eight_bit
+        )
     else:
         outcomes = {
             name: attack_outcome(
@@ -71,11 +77,12 @@ def robustness(
                 targets=targets if bound(attack, "targeted") else None,
                 clean=clean,
                 batch_size=room,
+                eight_bit=eight_bit,
             )
             for name, attack in attacks.items()
         }
     scores = outcome_scores(clean, outcomes, subject=subject or classifier.name, data=data, seed=seed)
-    return Scores(noted(scores, precision_note(classifier.device)))
+    return Scores(noted(scores, precision_note(classifier.device) + EIGHT_BIT_NOTE * eight_bit))
 
 
 def outcome_scores(

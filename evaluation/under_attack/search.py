@@ -88,6 +88,8 @@ class Task:
     targets: Tensor | None = None
     room: Room
     precision: Precision = "float32"
+    eight_bit: bool = False
+    """Whether only images of 8 bits count, see `eight_bits`."""
 
     def tried(self, attack: Attack, rows: Tensor, eps: float | None, *, targeted: bool) -> tuple[Attempt, Tensor]:
         """Attack some rows; return the attempt and (n,) bool: it succeeded, which if targeted means at the target."""
@@ -101,6 +103,7 @@ class Task:
             eps=None if eps is None else torch.full((len(rows),), eps, dtype=torch.float64),
             room=self.room,
             precision=self.precision,
+            eight_bit=self.eight_bit,
         )
         reached = is_label(found.logits, aims[rows])
         return found, reached if targeted else ~reached  # a NaN is an error of the model

@@ -12,6 +12,7 @@ from advgan.machine.room import Room
 from attacks import Attack, Classifier
 from attacks.arrays import as_tensor
 from attacks.table import entry_of
+from evaluation.under_attack.eight_bits import check_levels
 from evaluation.under_attack.outcomes import Clean, Outcome, bound, clean_outcome
 from evaluation.under_attack.search import Search, Task, search
 
@@ -36,14 +37,16 @@ def attack_outcome(
     targets: Tensor | None = None,
     clean: Clean | None = None,
     batch_size: int | Literal["auto"] | Room = 256,
+    eight_bit: bool = False,
 ) -> Outcome:
     """Attack the images (N, C, H, W) in [0, 1] that are classified correctly, and look at the results once.
 
     The attack lacks no option. `targets` (N,) are for one that is bound with `targeted=True`. `clean` saves the pass
     over the unchanged images. Each image's randomness is bound to its number in `images`, so `batch_size` changes
-    nothing but rounding, where the network answers each image by itself.
+    nothing but rounding, where the network answers each image by itself. With `eight_bit` the attack is confined to
+    images of 8 bits.
     """
-    task = _task(classifier, images, labels, [attack], targets, clean, batch_size)
+    task = _task(classifier, images, labels, [attack], targets, clean, batch_size, eight_bit)
     aims = task.targets if bound(attack, "targeted") else None
     return search(task, attack).outcome(task.images, task.clean, aims)
 
@@ -78,12 +81,13 @@ def cascade(
     targets: Tensor | None = None,
     clean: Clean | None = None,
     batch_size: int | Literal["auto"] | Room = 256,
+    eight_bit: bool = False,
 ) -> dict[str, Outcome]:
     """Attack with one after the other, each only what those before it left; the attacks lack no option.
 
     The robust accuracy of each is that under all attacks up to it; that of the last is the result of the ensemble.
     """
-    task = _task(classifier, images, labels, attacks.values(), targets, clean, batch_size)
+    task = _task(classifier, images, labels, attacks.values(), targets, clean, batch_size, eight_bit)
     outcomes: dict[str, Outcome] = {}
     found: Search | None = None
     for name, attack in attacks.items():
@@ -114,9 +118,12 @@ def _task(
     targets: Tensor | None,
     clean: Clean | None,
     batch_size: int | Literal["auto"] | Room,
+    eight_bit: bool = False,
 ) -> Task:
     room = Room.of(batch_size)
     images, labels = as_tensor(images, "images"), as_tensor(labels, "labels")
+    if eight_bit:
+        check_levels(images)
     clean = clean or room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
     return Task(
         classifier=classifier,
@@ -125,6 +132,7 @@ def _task(
         numbers=torch.arange(len(images)),
         targets=checked_targets(attacks, clean.labels, targets),
         room=room,
+        eight_bit=eight_bit,
     )
 
 

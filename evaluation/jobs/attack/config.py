@@ -32,6 +32,8 @@ class AttackConfig(AttackOptions, ForeignModel):
     """Images in a chunk, which is attacked by one process and stored; None: a sixteenth of all, at least a batch."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 attacks faster on a GPU; every success is confirmed in float32."""
+    eight_bit: bool = False
+    """Count only images of 8 bits: each attack judges its success by the rounded image, and returns such images."""
     channels_last: bool = False
     """Use the channels_last memory format; faster on a GPU. See `advgan.machine.devices.memory_format` for the CPU."""
     compile: bool = False

@@ -152,6 +152,7 @@ def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Tas
         targets=targets,
         room=room,
         precision=config.precision,
+        eight_bit=config.eight_bit,
     )
 
 
@@ -169,7 +170,8 @@ def _attack_all(
     """Every trial at every budget, by the names of the settings."""
     smallest = task.room.size if config.batch_size != "auto" else AttackConfig().batch_size
     chunk_size = config.chunk_size or max(int(smallest), math.ceil(len(task.numbers) / 16))
-    identity = config.model_dump(mode="json", exclude=NO_MATTER)
+    # Searches of before that setting are known without it.
+    identity = config.model_dump(mode="json", exclude=NO_MATTER | ({"eight_bit"} if not config.eight_bit else set()))
     store = Store(run.folder / "searches", {"subject": subject, "settings": identity, "chunk_size": chunk_size})
     total, passes = num_images(len(task.numbers), len(trials), chunk_size, processes), 0
     try:

@@ -10,7 +10,7 @@ from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted
 from evaluation.under_attack.answers import outcome_answers
 from evaluation.under_attack.outcomes import Outcome
-from evaluation.under_attack.rows import outcome_scores
+from evaluation.under_attack.rows import EIGHT_BIT_NOTE, outcome_scores
 from evaluation.under_attack.search import Search, Task
 from evaluation.under_attack.trials import Trial, outcomes_of
 
@@ -48,7 +48,8 @@ def attack_scores(
         data=data,
         seed=options.seed,
     )
-    return marked(noted(scores, precision_note(task.classifier.device)), findings)
+    note = precision_note(task.classifier.device) + EIGHT_BIT_NOTE * task.eight_bit
+    return marked(noted(scores, note), findings)
 
 
 def attack_answers(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from attacks import L2, LINF, Norm
 from evaluation.under_attack.attempt import Attempt, attempt, looked_at
+from evaluation.under_attack.eight_bits import into_levels
 from evaluation.under_attack.outcomes import Outcome, is_label
 from evaluation.under_attack.search import Task
 from evaluation.under_attack.trust.ledger import Ledger
@@ -26,7 +27,14 @@ def panel_outcome(task: Task, ledger: Ledger, *, norm: Norm, eps: float, left: T
             budgets = torch.full((len(rows),), eps, dtype=torch.float64)
             labels, numbers = task.clean.labels[rows], task.numbers[rows]
             tried = attempt(
-                task.classifier, ledger.best_way, _pixels(task, rows), labels, numbers, eps=budgets, room=task.room
+                task.classifier,
+                ledger.best_way,
+                _pixels(task, rows),
+                labels,
+                numbers,
+                eps=budgets,
+                room=task.room,
+                eight_bit=task.eight_bit,
             )
             found = _noted(found, rows, tried)
     if not bool(found.success.any()):
@@ -47,8 +55,10 @@ def _seen_again(task: Task, ledger: Ledger, *, norm: Norm, eps: float, left: Ten
         asked = asked.index_fill(0, entry.asked, True)
         chosen = entry.broken & left[entry.asked] & found.robust[entry.asked]
         if bool(chosen.any()):
-            seen = looked_at(task.classifier, entry.images[chosen].to(pixels.dtype), room=task.room)
-            found = _noted(found, entry.asked[chosen], seen)
+            shown = entry.images[chosen].to(pixels.dtype)
+            if task.eight_bit:
+                shown = into_levels(shown, pixels[entry.asked[chosen]], norm, eps)
+            found = _noted(found, entry.asked[chosen], looked_at(task.classifier, shown, room=task.room))
     return replace(found, attacked=asked & left)
 
 
