@@ -67,22 +67,37 @@ def column_widths(rows: Sequence[Sequence[str]], width: int | None, *, words_las
 
 
 def lay_out(row: Sequence[str], widths: Sequence[int], width: int | None, *, words_last: bool = False) -> list[str]:
-    """The lines of a row: a first cell that is too long, and last words that do not fit, have lines of their own."""
+    """The lines of a row: a first cell that is too long, and last words that do not fit, have lines of their own.
+
+    Numbers that no line can hold side by side go on in the next, in every row at the same column.
+    """
     first, numbers, last = row[0], row[1 : len(widths)], row[-1] if words_last else ""
     lines = []
     if cell_len(first) > widths[0]:
         lines, first = _wrapped(first, width), ""
     cells = [_left(first, widths[0]), *(_right(cell, size) for cell, size in zip(numbers, widths[1:], strict=True))]
-    line = _GAP.join(cells).rstrip() if not last else _GAP.join(cells)
-    beside = f"{line}{_GAP}{last}" if last else line
+    *folded, line = [_GAP * (start > 0) + _GAP.join(cells[start:end]) for start, end in _folds(widths, width)]
+    lines += [each.rstrip() for each in folded if each.strip()]
+    beside = f"{line}{_GAP}{last}".rstrip()
     if width is None or cell_len(beside) <= width:
-        return [*lines, beside.rstrip()]
+        return [*lines, beside] if beside or not lines else lines
     column = cell_len(line) + len(_GAP)
     longest = max(map(cell_len, last.split()), default=0)
     if longest <= width - column:
-        folded = _wrapped(last, width - column)
-        return [*lines, f"{line}{_GAP}{folded[0]}", *(" " * column + more for more in folded[1:])]
+        wrapped = _wrapped(last, width - column)
+        return [*lines, f"{line}{_GAP}{wrapped[0]}", *(" " * column + more for more in wrapped[1:])]
     return [*lines, line.rstrip(), *(_GAP + more for more in _wrapped(last, width - len(_GAP)))]
+
+
+def _folds(widths: Sequence[int], width: int | None) -> list[tuple[int, int]]:
+    """Which columns share a line, as (first, end)."""
+    folds, start, used = list[tuple[int, int]](), 0, widths[0]
+    for place, size in enumerate(widths[1:], 1):
+        used += len(_GAP) + size
+        if width is not None and used > width and place > start:
+            folds.append((start, place))
+            start, used = place, len(_GAP) + size
+    return [*folds, (start, len(widths))]
 
 
 def _wrapped(text: str, width: int | None) -> list[str]:

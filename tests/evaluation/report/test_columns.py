@@ -38,3 +38,13 @@ def test_no_word_of_a_setting_is_broken(setting: str) -> None:
     assert set(setting.split()) <= set(" ".join(lines).split())
     assert max(map(len, lines)) <= 80
     assert len(table(rows, None, words_last=True)) == 2, "into a pipe, whole rows"
+
+
+@pytest.mark.parametrize("width", [15, 20, 24, 40])
+def test_numbers_that_no_line_can_hold_go_on_in_the_next(width: int) -> None:
+    header = ["attack", "left", "95 % interval", "8 bits", "of"]
+    rows = [header, ["pgd-linf-0.1", "62.5 %", "[47.0, 75.8]", "5.0 %", "39"], ["no attack", "97.5 %", "", "", ""]]
+    lines = table(rows, width)
+    assert max(map(len, lines)) <= width, "a terminal would cut a number"
+    assert " ".join(lines).split() == " ".join(cell for row in rows for cell in row if cell).split()
+    assert all(lines), "no empty lines where a row has no such number"
