@@ -97,7 +97,7 @@ ATTACK = Verb(
       advgan attack --model resnet
       advgan attack --model runs/fit/00001-digits-cnn --attack fgsm,pgd --eps 0.1,0.2
       advgan attack --suite standard --data ~/cifar10 --model RUN
-      torchrun --nproc-per-node 4 -m cli attack --suite standard --model RUN
+      torchrun --nproc-per-node 4 -m advgan attack --suite standard --model RUN
       advgan attack --model torchvision:resnet50@IMAGENET1K_V2 --data ~/imagenet --eps 4/255""",
     params=[
         MODEL,
@@ -129,7 +129,7 @@ TRAIN = Verb(
     Examples:
       advgan train --preset digits
       advgan train --data ~/mnist --loss hinge --steps 5000
-      torchrun --nproc-per-node 2 --max-restarts 3 -m cli train --preset small --data ~/mnist --out RUN
+      torchrun --nproc-per-node 2 --max-restarts 3 -m advgan train --preset small --data ~/mnist --out RUN
       advgan train --resume auto""",
     params=[
         *DATA_OPTIONS,
@@ -306,8 +306,22 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         click.echo(write_comparison(runs, out), err=as_json)
 
 
+LISTED = (
+    "attacks",
+    "data",
+    "extractors",
+    "families",
+    "losses",
+    "metrics",
+    "models",
+    "presets",
+    "protocols",
+    "runs",
+)
+
+
 @cli.command("ls", cls=Plain)
-@click.argument("what", type=click.Choice(["attacks", "data", "metrics", "models", "presets", "runs"]))
+@click.argument("what", type=click.Choice(LISTED))
 def list_names(what: str) -> None:
     """List what there is to choose from."""
     from evaluation.jobs.listing import listing

@@ -13,6 +13,7 @@ class GanNetworks(Section):
     """A generator and its discriminator. Their image size, channels and classes come from the data."""
 
     family: Families = "dcgan"
+    """Which networks; the other settings shape them, and one that a family would not follow is an error."""
     width: int = Field(default=32, ge=1)
     """Units (mlp times 8, points times 2 and 4) or channels of the layer nearest to the image; sngan and biggan have 4
     times as many, at every size up to 32 pixels."""

@@ -25,6 +25,7 @@ class GanTraining(Section):
     """The training recipe of a GAN. A weight of 0 leaves its term out."""
 
     loss: Losses = "non-saturating"
+    """What both players minimise of the discriminator's logits."""
     gradient_penalty: float | None = Field(default=None, ge=0)
     """Weight of the penalty on the critic's gradient norm between real and fake images; None: 10 for `wasserstein`
     without `clip`, 0 for the others."""
@@ -84,10 +85,13 @@ class GanTraining(Section):
     steer augmentation and the accuracy that steers the schedule are of the whole batch; batch norm, minibatch
     statistics, spectral norm, the loss relativistic-average and feature_matching see a part, which a run says."""
     generator_learning_rate: Positive = 2e-4
+    """Of the generator's optimiser."""
     discriminator_learning_rate: Positive = 2e-4
+    """Of the discriminator's optimiser."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How both learning rates fall to 0 over the steps."""
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """Of both players."""
     beta1: float = Field(default=0.5, ge=0, lt=1)
     """First beta of Adam, or the momentum of sgd."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -109,6 +113,7 @@ class GanTraining(Section):
     """On a CUDA device: kernels that give the same bits every time, so that a resumed run ends as one that was left
     alone. false: the fastest that cuDNN finds by trial (cudnn.benchmark)."""
     seed: int = Field(default=0, ge=0)
+    """Of weights, batches, latents and all else that is random in training."""
 
     def idle(self) -> dict[str, str]:
         found = {}

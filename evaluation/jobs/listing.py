@@ -30,9 +30,13 @@ def listing(what: str) -> list[tuple[str, str]]:
     return {
         "attacks": _attacks,
         "data": _data,
+        "extractors": _extractors,
+        "families": _families,
+        "losses": _losses,
         "metrics": _metrics,
         "models": _models,
         "presets": _presets,
+        "protocols": _protocols,
         "runs": _runs,
     }[what]()
 
@@ -51,7 +55,7 @@ def _about(entry: "Entry") -> str:
     if not isinstance(entry.attack, partial):
         return f"{facts} {_first_line(entry.attack)}"
     options = ", ".join(f"{name}={value}" for name, value in entry.attack.keywords.items())
-    return f"{facts} {options}: {_first_line(entry.attack.func)}"
+    return f"{facts} {options}: {_first_line(entry.attack)}"
 
 
 def _data() -> list[tuple[str, str]]:
@@ -64,6 +68,35 @@ def _data() -> list[tuple[str, str]]:
         ("PATH", "a folder, .zip or .tar.gz of images: class folders, splits, a labels.csv beside them, or none of it"),
         ("PATH", "arrays in an .npz, .npy or .pt file; parquet, or what save_to_disk of Hugging Face leaves"),
     ]
+
+
+def _extractors() -> list[tuple[str, str]]:
+    from evaluation.extractors import ALIASES, EXTRACTORS
+
+    named = [(name, _first_line(build)) for name, build in EXTRACTORS.items() if "@" not in name]
+    short = [(name, f"short for {long}") for name, long in ALIASES.items()]
+    return [*named, *short, ("RUN", "the run of a classifier"), ("FILE.py:OBJECT", "a network of your own")]
+
+
+def _families() -> list[tuple[str, str]]:
+    from advgan.models.gans.families import GANS
+
+    return [(name, f"images {family.says}: {_first_line(family.generator)}") for name, family in GANS.items()]
+
+
+def _losses() -> list[tuple[str, str]]:
+    from advgan.gan.losses import LOSSES
+
+    return [
+        (name, f"D: {_first_line(loss.discriminator)} G: {_first_line(loss.generator)}")
+        for name, loss in LOSSES.items()
+    ]
+
+
+def _protocols() -> list[tuple[str, str]]:
+    from evaluation.features.protocols import PROTOCOLS
+
+    return [(name, protocol.purpose) for name, protocol in PROTOCOLS.items()]
 
 
 def _metrics() -> list[tuple[str, str]]:
@@ -120,4 +153,5 @@ def _status(folder: Path) -> str:
 
 
 def _first_line(item: object) -> str:
-    return (item.__doc__ or "").strip().splitlines()[0]
+    found = item.func if isinstance(item, partial) else item
+    return (found.__doc__ or "").strip().splitlines()[0]
