@@ -37,7 +37,8 @@ def p_words(pair: Pair) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+    text = f"{100 * value:+.1f}"
+    return text if float(text) else "0.0"
 
 
 def _signed(value: float) -> str:

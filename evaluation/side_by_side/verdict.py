@@ -35,7 +35,7 @@ def comparison_verdict(sides: Sequence[Side], rows: Sequence[Compared]) -> str:
             f"No difference is beyond chance ({_corrected(len(tested))}). The nearest to it is that in {called(row)}: "
             f"{_numbers(sides, row, [pair])}."
         ]
-    return " ".join([*said, *_refused(rows, bool(tested)), *_doubts(sides)])
+    return " ".join([*said, *_refused(rows), *_doubts(sides)])
 
 
 def called(row: Compared) -> str:
@@ -168,7 +168,7 @@ def _nothing_shared(sides: Sequence[Side], rows: Sequence[Compared]) -> str:
     return f"These runs share no number that may be compared{why}."
 
 
-def _refused(rows: Sequence[Compared], tested: bool) -> Iterable[str]:
+def _refused(rows: Sequence[Compared]) -> Iterable[str]:
     """What was not compared, and why."""
     refused = [(row, reason) for row in rows for reason in row.reasons[:1]]
     if refused:
@@ -176,6 +176,6 @@ def _refused(rows: Sequence[Compared], tested: bool) -> Iterable[str]:
         more = f"; and {len(refused) - 1} more" * (len(refused) > 1)
         yield f"Not compared: {called(row)}, as {reason}{more}."
     apart = list(dict.fromkeys(row.row.metric for row in rows if row.row.alone))
-    if tested and apart:
+    if apart and any(row.pairs for row in rows):
         more = f" and {len(apart) - MOST} more" * (len(apart) > MOST)
         yield f"By other data, judges or protocols stand apart: {', '.join(apart[:MOST])}{more}."

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,10 @@ def test_names_without_end_do_not_break_the_page(
         ),
     ).save(tmp_path)
     _check(looked_at(write_report(tmp_path)), images=2)
+    other = replace(Results.load(tmp_path), scores=(replace(score, subject="o"), replace(other, protocol=long)))
+    other.save(tmp_path / "other")
+    compared = write_comparison([tmp_path, tmp_path / "other", tmp_path], tmp_path / "comparison.html")
+    _check(looked_at(compared), images=2)
 
 
 def test_the_report_of_the_demo_fits_and_shows_every_picture(

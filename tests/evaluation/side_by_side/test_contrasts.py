@@ -8,10 +8,11 @@ import pytest
 
 from evaluation.record.answers import Answers
 from evaluation.record.scores import Score
-from evaluation.side_by_side.contrasts import Compared, contrasts
+from evaluation.side_by_side.contrasts import Compared, Pair, contrasts
+from evaluation.side_by_side.differences import difference_words
 from evaluation.side_by_side.sides import Side
 from evaluation.side_by_side.verdict import comparison_verdict
-from evaluation.statistics.significance import paired
+from evaluation.statistics.significance import Contrast, paired
 
 Make = Callable[..., Score]
 UNDER = ("robust_accuracy", "pgd-linf-8/255")
@@ -227,6 +228,30 @@ def test_where_nothing_can_be_tested_the_verdict_says_why(
     fields: dict[str, object] = {"metric": "fid", "value": 1.0, "low": 0.5, "high": 1.5, "extractor": "cnn 1"}
     sides = [side("A", make_score(**fields)), side("B", make_score(**{**fields, **changes}))]
     assert words in comparison_verdict(sides, contrasts(sides))
+
+
+def test_the_verdict_names_what_stands_apart_where_the_rest_cannot_be_tested(make_score: Make) -> None:
+    sides = [
+        side(name, make_score("mean_l2", 1.0, 0.9, 1.1), make_score("fid", 1.0, 0.9, 1.1, extractor=f"cnn {name}"))
+        for name in "AB"
+    ]
+    verdict = comparison_verdict(sides, contrasts(sides))
+    assert verdict == "Nothing could be tested. By other data, judges or protocols stand apart: fid."
+
+
+@pytest.mark.parametrize(
+    ("metric", "numbers", "words"),
+    [
+        ("recall", (0.062, 0.011, 0.113), "+6.2 points [+1.1, +11.3]"),
+        ("recall", (-0.0, -0.019, 0.019), "0.0 points [-1.9, +1.9]"),
+        ("recall", (-1e-5, math.nan, math.nan), "0.0 points"),
+        ("fid", (-3.5, -7.25, 0.25), "-3.5 [-7.25, +0.25]"),
+        ("fid", (math.nan, math.nan, math.nan), "–"),
+    ],
+)
+def test_a_difference_reads_in_the_unit_of_its_metric(metric: str, numbers: tuple[float, ...], words: str) -> None:
+    pair = Pair(first=0, second=1, found=Contrast(*numbers, p_value=1.0))
+    assert difference_words(metric, pair) == words
 
 
 def test_runs_of_other_verbs_or_without_scores_have_a_verdict(make_score: Make) -> None:
