@@ -74,11 +74,14 @@ def precision_recall(real_features: Tensor, fake_features: Tensor, *, seed: int 
     in them. Intervals are about the expectation at these sample sizes, over new samples of both sets; `seed` deals the
     samples into the halves that the intervals come from.
     """
-    found = neighbourhoods(real_features, fake_features)
-    effects = design_effects(
+    return estimates(neighbourhoods(real_features, fake_features), effects_of(real_features, fake_features, seed=seed))
+
+
+def effects_of(real_features: Tensor, fake_features: Tensor, *, seed: int = 0) -> DesignEffects:
+    """How much the four scores vary, at the neighbours that they count."""
+    return design_effects(
         real_features, fake_features, manifold=MANIFOLD_NEIGHBOURS, density=DENSITY_NEIGHBOURS, seed=seed
     )
-    return estimates(found, effects)
 
 
 def estimates(found: Neighbourhoods, effects: DesignEffects) -> dict[str, Estimate]:

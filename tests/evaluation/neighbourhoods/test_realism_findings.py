@@ -48,9 +48,17 @@ def test_precision_below_that_of_held_out_images_is_named() -> None:
 
 def test_high_precision_is_never_asked_for_its_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "evaluation.neighbourhoods.realism_findings.precision_recall", lambda *_, **__: pytest.fail("costly")
+        "evaluation.neighbourhoods.realism_findings.neighbourhoods", lambda *_, **__: pytest.fail("costly")
     )
     assert codes(seen(sample(3)), precision(1 - LESS, 0.0)) == []
+
+
+def test_no_interval_is_made_where_the_control_itself_is_no_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is most of the work, on wide features above all."""
+    monkeypatch.setattr("evaluation.neighbourhoods.realism_findings.effects_of", lambda *_, **__: pytest.fail("costly"))
+    assert codes(seen(sample(3)), precision(0.9)) == []
+    with pytest.raises(pytest.fail.Exception, match="costly"):
+        codes(seen(sample(3)), precision(0.3))
 
 
 def test_nothing_is_said_without_rows_or_control() -> None:
