@@ -27,6 +27,7 @@ from evaluation.jobs.attack.measured import attack_answers, attack_scores, outco
 from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
+from evaluation.jobs.attack.unnamed_classes import unnamed_classes
 from evaluation.jobs.judges import choose_classifier
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
 from evaluation.jobs.sources import data_of
@@ -118,7 +119,7 @@ def _results(
         ),
         headline=tuple(headline(scores, findings)),
         scores=tuple(scores),
-        findings=tuple(findings),
+        findings=(*findings, *unnamed_classes(config.model, data)),
         versions=versions(),
     )
 
