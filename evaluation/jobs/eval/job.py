@@ -25,7 +25,7 @@ from evaluation.inputs.asked import Shares
 from evaluation.inputs.generated import gan_source
 from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval.config import EvalConfig
-from evaluation.jobs.eval.panels import comparison_panel, scored_parts
+from evaluation.jobs.eval.panels import comparison_panel, scored_parts, set_apart
 from evaluation.jobs.eval.statistics import against_statistics
 from evaluation.jobs.judges import check_extractor_name, choose_extractor, labelling_judge
 from evaluation.jobs.looking_threads import looking_threads
@@ -157,7 +157,10 @@ def _explained(results: Results, scored: Sequence[Scored], reference: Reference,
     for one in scored:
         _, failed = spared("Numbers as other tools print them", partial(_write_protocol_scores, run.folder, one))
         results = replace(results, findings=(*results.findings, *failed))
-    return with_panels(results, *(scored_parts(run.folder, one, reference) for one in scored))
+    parts = {one.subject: scored_parts(run.folder, one, reference) for one in scored}
+    if len(parts) > 1:
+        parts = {subject: set_apart(some, subject) for subject, some in parts.items()}
+    return with_panels(results, *parts.values())
 
 
 def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, Source | Statistics | None]:

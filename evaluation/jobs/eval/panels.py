@@ -1,6 +1,7 @@
 """Panels of the report of `advgan eval`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,6 +36,15 @@ def scored_parts(folder: Path, scored: Scored, reference: Reference) -> dict[str
         f"Nearest training images, {scored.subject}": lambda: _known(_neighbours(folder, scored, seen)),
         f"The game of {scored.subject}": lambda: _games(scored),
     }
+
+
+def set_apart(parts: Mapping[str, Part], subject: str) -> dict[str, Part]:
+    """The same parts under headings of their own, where a page shows several subjects."""
+
+    def under(make: Part) -> Part:
+        return lambda: [replace(panel, section=f"{panel.section}, {subject}") for panel in make()]
+
+    return {name: under(make) for name, make in parts.items()}
 
 
 def _known(panel: Panel | None) -> list[Panel]:
