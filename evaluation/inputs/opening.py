@@ -24,7 +24,7 @@ from evaluation.inputs.asked import Shares
 from evaluation.inputs.exported import exported_source, is_exported
 from evaluation.inputs.generated import function_source, gan_source, module_source
 from evaluation.inputs.image_files import read_image_files
-from evaluation.inputs.python_objects import name_of, num_arguments, object_from_python
+from evaluation.inputs.python_objects import name_of, object_from_python, takes_two
 from evaluation.inputs.source import Source
 from evaluation.inputs.statistics import Statistics
 from evaluation.inputs.stored import Found, stored_source
@@ -114,8 +114,11 @@ class _Opening:
         if isinstance(spec, (Tensor, np.ndarray, tuple, list)):
             return self._stored(_found_object(spec, name, points=self._points), name)
         if callable(spec):
-            if num_arguments(spec) > 2:
-                raise ValueError(f"{name} needs {num_arguments(spec)} arguments: it is given (indices, seed)")
+            if not takes_two(spec):
+                raise ValueError(
+                    f"{name} cannot be called with two arguments: a function to score is given (indices, seed), the "
+                    "numbers of the images as a tensor and a whole number, and returns those images"
+                )
             return function_source(spec, name=name, num_samples=self._wanted(name), seed=self.seed, device=self.device)
         raise ValueError(f"a {type(spec).__name__} cannot be scored: give {FORMS}, a tensor, a module or a function")
 

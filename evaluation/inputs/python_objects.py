@@ -33,6 +33,19 @@ def num_arguments(function: Callable[..., Any]) -> int:
     return sum(each.default is each.empty and each.kind not in variable for each in parameters)
 
 
+def takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with two arguments; true where it does not say."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
+
+
 def name_of(thing: object) -> str:
     """A name for an object without one."""
     return str(getattr(thing, "__name__", None) or type(thing).__name__)
