@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from evaluation.record.answers import Flags
-from evaluation.record.scores import Score, is_control
+from evaluation.record.scores import Score
 from evaluation.report.text import direction
 from evaluation.side_by_side.otherwise import attacked_otherwise, sizes_differ, struck
 from evaluation.side_by_side.rows import Row, pivot
@@ -139,9 +139,8 @@ def _estimate(score: Score) -> Estimate:
 
 def _asks(one: Compared, place: int) -> bool:
     """Whether a pair is tested: it may be, chance is known, and one side is better in it."""
-    pair, metric = one.pairs[place], one.row.metric
-    says = bool(direction(metric)) and not is_control(metric)
-    return says and not pair.reason and not math.isnan(pair.found.p_value)
+    pair = one.pairs[place]
+    return bool(direction(one.row.metric)) and not pair.reason and not math.isnan(pair.found.p_value)
 
 
 def _with_values(one: Compared, values: dict[tuple[int, int], float], row: int) -> Compared:
