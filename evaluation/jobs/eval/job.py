@@ -38,6 +38,7 @@ from evaluation.scoring import Scored, check_same_form, check_scored, score_sour
 from evaluation.seeing.feature_cache import FeatureCache, arithmetic
 from evaluation.seeing.reference import Reference
 from evaluation.statistics_scores import check_enough
+from evaluation.unanswered import unanswered
 from evaluation.use.rows import USE_METRICS
 
 __all__ = ["EvalConfig", "evaluate_gan", "plan", "run"]
@@ -121,6 +122,9 @@ def _scored(
 
 
 def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
+    scored = [
+        replace(one, findings=(*one.findings, *unanswered(config.metrics, one.scores, one.findings))) for one in scored
+    ]
     check_scored(scored)
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
