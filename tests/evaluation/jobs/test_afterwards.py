@@ -139,7 +139,7 @@ def test_a_panel_of_an_evaluation_that_fails_is_a_finding(
 
     monkeypatch.setattr(f"evaluation.jobs.eval.panels.{name}", fails)
     config = EvalConfig(
-        subjects=(drawn(40, tmp_path / "a.npz"),), data=DataConfig(), features=("pixels",), num_real=200
+        subjects=(drawn(40, tmp_path / "a.npz"),), data=DataConfig(source="digits"), features=("pixels",), num_real=200
     )
     outcome = evaluation.run(config, Setup(device="cpu", out=tmp_path / "run"))
     assert outcome is not None

@@ -70,6 +70,8 @@ def write_pngs(folder: Path, images: Tensor, classes: Sequence[str] = ()) -> Pat
 
 def evaluated(out: Path, *subjects: Path, **options: Any) -> Outcome:
     values = {"num_samples": COUNT, "features": ("pixels",), **options}
+    if "reference" not in values:
+        values.setdefault("data", DataConfig(source="digits"))
     outcome = run(EvalConfig(subjects=tuple(map(str, subjects)), **values), Setup(device="cpu", out=out))
     assert outcome is not None
     return outcome
@@ -188,7 +190,11 @@ REFUSALS: dict[str, tuple[list[str], int, list[str]]] = {
     ),
     "one subject to compare": (["fakes.npz", "--compare"], 2, ["compare", "two subjects", "fakes.npz"]),
     "statistics as subject": (["moments.npz"], 2, ["moments.npz", "--reference"]),
-    "another size than the data": (["large.npz"], 2, ["large.npz", "1x16x16", "digits", "1x8x8", "--resize 8"]),
+    "another size than the data": (
+        ["large.npz", "--data", "digits"],
+        2,
+        ["large.npz", "1x16x16", "digits", "1x8x8", "--resize 8"],
+    ),
     "another size than the reference": (
         ["large.npz", "--reference", "fakes.npz", "--features", "pixels"],
         2,
@@ -199,7 +205,7 @@ REFUSALS: dict[str, tuple[list[str], int, list[str]]] = {
         2,
         ["--features auto", "--reference", "add --data", "--features random, pixels or inception"],
     ),
-    "an unknown extractor": (["fakes.npz", "--features", "eyes"], 2, ["'eyes'", "pixels"]),
+    "an unknown extractor": (["fakes.npz", "--data", "digits", "--features", "eyes"], 2, ["'eyes'", "pixels"]),
     "statistics of another extractor": (
         ["large.npz", "--reference", "moments.npz", "--features", "pixels"],
         2,
