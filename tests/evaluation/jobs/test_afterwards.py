@@ -40,7 +40,7 @@ def attacked(folder: Path, **options: Any):
     (folder / "net.py").write_text(NETWORK)
     config = attack.AttackConfig(
         model=f"{folder / 'net.py'}:network",
-        data=DataConfig(),
+        data=DataConfig(source="digits"),
         attacks=("fgsm",),
         num_samples=40,
         curve_points=2,
@@ -153,7 +153,8 @@ def test_an_evaluation_halves_its_batches_where_memory_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scored(folder: str, **options: Any) -> list[float]:
-        config = EvalConfig(subjects=(images,), data=DataConfig(), features=("pixels",), num_real=200, **options)
+        digits = DataConfig(source="digits")
+        config = EvalConfig(subjects=(images,), data=digits, features=("pixels",), num_real=200, **options)
         outcome = evaluation.run(config, Setup(device="cpu", out=tmp_path / folder))
         assert outcome is not None
         return [score.value for score in outcome.results.scores]
