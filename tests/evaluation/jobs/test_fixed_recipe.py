@@ -49,7 +49,9 @@ def fitted(out: str, name: str = "cnn") -> Path:
 
 
 def scored(out: str) -> list[Score]:
-    config = EvalConfig(subjects=("digits",), data=DataConfig(), metrics=METRICS, num_samples=60, num_real=120)
+    config = EvalConfig(
+        subjects=("digits",), data=DataConfig(source="digits"), metrics=METRICS, num_samples=60, num_real=120
+    )
     outcome = eval_job.run(config, Setup(device="cpu", out=Path(out)))
     assert outcome is not None
     return list(outcome.results.scores)
