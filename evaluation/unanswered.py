@@ -5,6 +5,7 @@ What images alone do not allow has its reason in `evaluation.features.absent`; h
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from evaluation.metric_words import ALL, GROUPS
 from evaluation.record.findings import Finding
@@ -31,13 +32,22 @@ OF_GROUPS: Mapping[str, str] = {
 _OTHERWISE = "these images, or what sees them, do not have what it is made of"
 
 
-def unanswered(names: Collection[str], scores: Sequence[Score], findings: Sequence[Finding]) -> list[Finding]:
+class Answered(Protocol):
+    """Whatever has scores and findings, such as what was scored of one subject."""
+
+    @property
+    def scores(self) -> Sequence[Score]: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+
+
+def unanswered(names: Collection[str], found: Answered) -> list[Finding]:
     """Say which metrics were named and are not there, with what they take; a group counts where nothing of it is there.
 
-    What `findings` explain already is left out. `names` are words, groups or `all`, as a user gives them.
+    What its findings explain already is left out. `names` are words, groups or `all`, as a user gives them.
     """
-    there = {word_of(score.metric) for score in scores}
-    told = " ".join(finding.evidence for finding in findings if finding.code == "metric-not-made")
+    there = {word_of(score.metric) for score in found.scores}
+    told = " ".join(finding.evidence for finding in found.findings if finding.code == "metric-not-made")
     missing = [
         name
         for name in dict.fromkeys(names)

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from evaluation.metric_words import GROUPS, METRICS
 from evaluation.record.findings import Finding
+from evaluation.record.scores import Score
 from evaluation.unanswered import OF_GROUPS, OF_WORDS, unanswered
 
 Advgan = Callable[..., tuple[int, str, str]]
@@ -58,11 +60,16 @@ def test_where_nothing_that_was_named_can_be_made_that_is_an_error_with_the_reas
     assert not Path("runs").exists()
 
 
+class Results(NamedTuple):
+    scores: tuple[Score, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
 def test_what_nobody_named_is_not_missed() -> None:
-    assert unanswered([], [], []) == []
-    assert unanswered(["all"], [], []) == []
+    assert unanswered([], Results()) == []
+    assert unanswered(["all"], Results()) == []
     known = Finding("info", "t", "cmmd, fid with the features of x: too few", "a", code="metric-not-made")
-    assert unanswered(["cmmd", "fid"], [], [known]) == []
+    assert unanswered(["cmmd", "fid"], Results(findings=(known,))) == []
 
 
 def test_the_table_names_metrics_that_there_are() -> None:

@@ -122,9 +122,7 @@ def _scored(
 
 
 def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], references: Sequence[Reference]) -> Outcome:
-    scored = [
-        replace(one, findings=(*one.findings, *unanswered(config.metrics, one.scores, one.findings))) for one in scored
-    ]
+    scored = [replace(one, findings=(*one.findings, *unanswered(config.metrics, one))) for one in scored]
     check_scored(scored)
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
