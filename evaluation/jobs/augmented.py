@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_extra
+from advgan.data.class_folders import class_folders
 from advgan.data.class_names import matched_numbers
+from advgan.data.reading.files import Files, printable
+from advgan.data.reading.folder import list_folder
+from advgan.data.reading.pixels import read_pixels
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from advgan.storage.atomic import filling
@@ -49,9 +52,9 @@ def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str])
 
 
 def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFrame:
-    names = []
+    names, folders = [], class_folders(classes)
     for pixels, label, index in zip(to_bytes(part.images), part.rows["label"], part.rows["index"], strict=True):
-        name = f"{classes[label]}/{in_file_names(part.name)}-{index:06d}.png"
+        name = f"{folders[label]}/{in_file_names(part.name)}-{index:06d}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         to_picture(pixels).save(folder / name)
         names.append(name)
@@ -73,7 +76,9 @@ def read_extra(folder: Path, data: Data) -> ImageSet:
     rows = rows[rows["source"] != REAL]
     if rows.empty:
         raise ValueError(f"--extra {folder}: holds no adversarial or generated images, only real ones")
-    images = torch.stack([_read_picture(folder / name, data) for name in rows["file_name"]])
+    files = list_folder(folder)[0]
+    known = {*files.images}
+    images = torch.stack([_read_picture(files, known, name, data) for name in rows["file_name"]])
     names = sorted(set(rows["label"]), key=lambda name: (len(name), name) if name.isdecimal() else (0, name))
     numbers = matched_numbers(names, data.classes, what=f"--extra {folder}", of=data.name)
     number_of = dict(zip(names, numbers, strict=True))
@@ -83,7 +88,7 @@ def read_extra(folder: Path, data: Data) -> ImageSet:
 
 def _read_metadata(folder: Path) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(folder / METADATA, dtype={"label": str})
+        rows = pd.read_csv(folder / METADATA, dtype={"label": str, "file_name": str}, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise ValueError(f"--extra {folder}: cannot read {METADATA} ({' '.join(str(error).split())})") from None
     missing = {"file_name", "label", "source"} - set(rows.columns)
@@ -92,17 +97,19 @@ def _read_metadata(folder: Path) -> pd.DataFrame:
     return rows
 
 
-def _read_picture(file: Path, data: Data) -> Tensor:
+def _read_picture(files: Files, known: set[str], name: str, data: Data) -> Tensor:
+    """An image of the folder (C, H, W); a name that leads out of it is not among those that it lists."""
+    where = f"--extra {files.name}: {printable(name)}, which {METADATA} names,"
+    if name not in known:
+        raise ValueError(f"{where} is no image in that folder: write the set again with advgan augment")
     try:
-        with Image.open(file) as picture:
-            pixels = np.array(picture)
-    except (OSError, UnidentifiedImageError):
-        raise ValueError(f"--extra: cannot read the image {file}, which {METADATA} names") from None
-    array = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    if array.shape != (data.size, data.size, data.channels):
-        height, width, channels = array.shape
+        pixels = read_pixels(files.open(name), size=None, channels=None)
+    except ValueError as error:
+        raise ValueError(f"{where} cannot be read: it {printable(str(error))}") from None
+    channels, height, width = pixels.shape
+    if (height, width, channels) != (data.size, data.size, data.channels):
         raise ValueError(
-            f"--extra: {file} is {width}x{height} with {channels} channels, "
+            f"{where} is {width}x{height} with {channels} channels, "
             f"the data is {data.size}x{data.size} with {data.channels}"
         )
-    return torch.from_numpy(array).permute(2, 0, 1)
+    return torch.from_numpy(pixels.copy())

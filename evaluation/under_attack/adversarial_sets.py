@@ -10,7 +10,6 @@ and the set is put together from it. It appears whole, under its name, or not at
 
 import csv
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from advgan.data.class_folders import class_folders
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
 from advgan.storage.atomic import filling, replacing
@@ -105,6 +105,7 @@ def load_adversarial_set(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]) -> None:
     """Pictures rounded to 8 bits, as <class>/<index>.png, with a row each in `metadata.csv`."""
+    folders = class_folders(classes)
     with filling(path) as temporary:
         (temporary / "metadata.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         with (temporary / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
@@ -113,7 +114,8 @@ def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], cl
             for batch in _some(batches):
                 pixels = to_bytes(batch.adversarial.cpu())
                 for picture, row in zip(pixels, _rows(batch), strict=True):
-                    name = f"{_class_name(int(row[1]), classes)}/{row[0]:06d}.png"
+                    label = int(row[1])
+                    name = f"{folders[label] if label < len(folders) else label}/{row[0]:06d}.png"
                     (temporary / name).parent.mkdir(exist_ok=True)
                     to_picture(picture).save(temporary / name)
                     table.writerow((name, *row, *about.values()))
@@ -203,12 +205,6 @@ def _some(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
     if count == 0:
         raise ValueError("there are no adversarial images to save")
-
-
-def _class_name(label: int, classes: tuple[str, ...]) -> str:
-    """The name of a class as that of a folder."""
-    name = classes[label] if label < len(classes) else str(label)
-    return re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".") or str(label)
 
 
 class _Spool:

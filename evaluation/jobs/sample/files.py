@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advgan.data.class_folders import class_folders
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from advgan.storage.atomic import filling, replacing, write_atomically
@@ -67,8 +68,9 @@ def write_images(folder: Path, images: Tensor, names: Sequence[str]) -> None:
 
 
 def sample_names(indices: Tensor, labels: Tensor | None, classes: Sequence[str]) -> list[str]:
-    """`<class>/<index>` where there are classes, else `<index>`."""
-    places = [""] * len(indices) if labels is None else [f"{classes[label]}/" for label in labels]
+    """`<folder of the class>/<index>` where there are classes, else `<index>`."""
+    folders = class_folders(classes)
+    places = [""] * len(indices) if labels is None else [f"{folders[label]}/" for label in labels]
     return [f"{place}{int(index):06d}" for place, index in zip(places, indices, strict=True)]
 
 
