@@ -13,7 +13,7 @@ setup: $(VENV)/ready
 $(VENV)/ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[onnx,timm,tensorboard]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[hf,onnx,timm,tensorboard]" --group dev
 	touch $@
 
 demo: setup
@@ -33,7 +33,7 @@ check: setup
 
 # Needs uv. Takes torch and torchvision as a pair, which PyPI's other torch builds are not.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --extra onnx --extra timm --extra tensorboard --group dev \
+	uv pip compile --quiet --universal --python-version 3.11 --extra hf --extra onnx --extra timm --extra tensorboard --group dev \
 		--no-annotate --no-header --output-file requirements.lock pyproject.toml
 
 clean:

@@ -30,7 +30,7 @@ def hidden(name: str) -> bool:
 
 def is_table(name: str) -> bool:
     """Tell by the suffix whether a file may be a table."""
-    return name.lower().endswith((".csv", ".tsv", ".txt"))
+    return name.lower().endswith((".csv", ".tsv", ".txt", ".jsonl"))
 
 
 def printable(text: str) -> str:

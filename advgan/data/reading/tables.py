@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -126,14 +127,23 @@ def _rows(files: Files, name: str) -> list[list[str]]:
         opened = files.open(name)
         content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
         text = _decoded(content)
+        if name.lower().endswith(".jsonl"):
+            return _objects(text)
         header = text.partition("\n")[0]
         delimiter = max(",;\t", key=header.count)
         if name.lower().endswith(".txt") and delimiter not in header:
             delimiter = " "
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         return [row for row in rows if any(cell.strip() for cell in row)]
-    except (OSError, ValueError, csv.Error):
+    except (OSError, ValueError, RecursionError, csv.Error):
         return []
+
+
+def _objects(text: str) -> list[list[str]]:
+    """The cells of a table of JSON objects, one a line, as `metadata.jsonl` of Hugging Face's image folders is."""
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    return [header, *([str(row.get(key, "")) for key in header] for row in rows)]
 
 
 def _decoded(content: bytes) -> str:

@@ -165,6 +165,8 @@ def test_a_table_says_the_classes_of_flat_images(file: str, label: str, place: s
         ("labels.csv", "Datei;Art", "{value}.png;{label}"),
         ("labels.csv", "id,path_to_it,class", "x{value},{value}.png,{label}"),
         ("labels.txt", "0.png 10", "{value}.png {label}"),
+        ("metadata.jsonl", "", '{{"file_name": "{value}.png", "label": {label}, "box": [1, 2]}}'),
+        ("metadata.jsonl", "", '{{"text": "an animal", "file_name": "train/{value}.png", "class": "{label}"}}'),
     ],
 )
 def test_tables_are_read_as_people_write_them(name: str, header: str, row: str, tmp_path: Path) -> None:
@@ -259,6 +261,18 @@ def test_each_split_may_have_a_table_of_its_own(tmp_path: Path) -> None:
     data = load(tmp_path / "set")
     assert named(data.test) == {value: "ab"[(value + 1) % 2] for value in range(20)}
     assert named(data.train) | named(data.validation) == {value: "ab"[value % 2] for value in range(20)}
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
+def test_the_folder_of_each_split_may_hold_its_table(name: str, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write(tmp_path / "set", split, range(20))
+        rows = [f"{value}.png,{'ab'[value % 2]}" for value in range(20)]
+        if name.endswith("jsonl"):
+            rows = [f'{{"file_name": "{value}.png", "label": "{"ab"[value % 2]}"}}' for value in range(20)]
+        table(tmp_path / "set" / split, name, "" if name.endswith("jsonl") else "file_name,label", rows)
+    data = load(tmp_path / "set")
+    assert (len(data.test), data.classes) == (20, ("a", "b"))
 
 
 @pytest.mark.parametrize(
