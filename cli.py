@@ -296,14 +296,15 @@ def report(runs: tuple[Path, ...], out: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print every row as one JSON object instead of a table.")
 def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Say which of several runs is better in what, and whether by more than chance."""
-    from evaluation.side_by_side.page import write_comparison
+    from evaluation.side_by_side.page import comparison_file, write_comparison
     from evaluation.side_by_side.printing import print_comparison
 
     if len(runs) < 2:
         raise click.UsageError(f"compare takes two runs or more; got {len(runs)}: name another, advgan ls runs has all")
+    target = comparison_file(out) if out else None
     print_comparison(runs, as_json=as_json)
-    if out:
-        click.echo(write_comparison(runs, out), err=as_json)
+    if target:
+        click.echo(write_comparison(runs, target), err=as_json)
 
 
 LISTED = (

@@ -1,9 +1,12 @@
-"""The data of a run that goes on: they must be those that it was begun with, class by class."""
+"""What a run goes on from: its newest whole checkpoint, and the data that it was begun with, class by class."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from advgan.data import Data
 from advgan.data.class_names import listed
+from advgan.storage.atomic import copy_atomically
 from advgan.storage.checkpoints import load_checkpoint
 from advgan.storage.runs import Run
 from evaluation.jobs.setup import log
@@ -32,6 +35,41 @@ def as_begun(data: Data, run: Run | None) -> Data:
             *(data.name, run.folder, stored.get("digest"), data.digest),
         )
     return data
+
+
+def newest_checkpoint(run: Run, read: Callable[[Path], object]) -> Path | None:
+    """The last checkpoint of a run that `read` can read, or the one before where the last is damaged, which is said.
+
+    None where there is none. Raises ValueError where both are damaged: to begin anew would lose the run in silence; and
+    where the best one is, which no step to come makes again.
+    """
+    complaint = None
+    for path in (run.last, run.previous):
+        if not path.is_file():
+            continue
+        try:
+            read(path)
+        except ValueError as error:
+            if complaint:
+                raise ValueError(f"{complaint}; {error}: no checkpoint of {run.folder} is whole") from None
+            complaint = str(error)
+            continue
+        if complaint:
+            log.warning("Warning: %s; going on from the checkpoint before it, %s.", complaint, path)
+            copy_atomically(path, run.last)  # or the damaged one would become the one before the next
+        elif path == run.last:
+            _check_best(run)
+        return path
+    if complaint:
+        raise ValueError(f"{complaint}, and there is none before it: begin a new run")
+    return None
+
+
+def _check_best(run: Run) -> None:
+    try:
+        load_checkpoint(run.best)
+    except ValueError as error:
+        raise ValueError(f"{error}, and the run ends by scoring it: put back a copy, or begin a new run") from None
 
 
 def _stored(run: Run) -> dict[str, Any]:

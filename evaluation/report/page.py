@@ -46,6 +46,20 @@ def write_report(run_folder: Path) -> Path:
     return write_atomically(run_folder / REPORT, page.encode(errors="replace"))
 
 
+def is_page(file: Path) -> bool:
+    """Whether a file is a page that we wrote, which may be written anew: its title says so."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        start = opened.read(_TITLE_WITHIN)
+    return start.startswith(b"<!doctype html>") and _TITLE_ENDS in start
+
+
+_TITLE_ENDS = " · advgan</title>".encode()
+_TITLE_WITHIN = 1 << 16
+"""Bytes."""
+
+
 def _write_figures(run_folder: Path, panels: Sequence[Panel]) -> None:
     """Leave every figure as an SVG of its own in `figures/`, on white and with its legend, for a paper."""
     for number, panel in enumerate(panels, start=1):

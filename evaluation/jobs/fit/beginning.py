@@ -16,6 +16,8 @@ from advgan.learning.schedules import learning_rate
 from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.models.classifiers.catalogues import is_catalogued
 from advgan.storage.checkpoints import SUFFIX
+from advgan.storage.runs import Run
+from evaluation.jobs.begun_with import newest_checkpoint
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
@@ -43,10 +45,11 @@ def with_weights(config: FitConfig) -> FitConfig:
 
 
 def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, device: torch.device) -> State:
-    """A new state, one with the weights of another run, or an old one as its run's last checkpoint left it."""
-    if setup.resume and setup.resume.last.is_file():
-        state = load_state(setup.resume.last, device=device)
-        _lengthen(config, setup, data, extra, state)
+    """A new state, one with the weights of another run, or an old one as its run's newest whole checkpoint left it."""
+    newest = newest_checkpoint(setup.resume, load_state) if setup.resume else None
+    if setup.resume and newest:
+        state = load_state(newest, device=device)
+        _lengthen(config, setup.resume, newest, data, extra, state)
         log.info("resuming %s after step %d", setup.resume.folder, state.step)
         return state
     if config.start_from is None:
@@ -58,9 +61,8 @@ def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, d
     return state
 
 
-def _lengthen(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, state: State) -> None:
-    assert setup.resume is not None
-    training, before = config.training, recipe_of(setup.resume.last)
+def _lengthen(config: FitConfig, run: Run, newest: Path, data: Data, extra: ImageSet | None, state: State) -> None:
+    training, before = config.training, recipe_of(newest)
     per_epoch = steps_per_epoch(training, len(data.train), len(extra) if extra else 0)
     drops = [epoch * per_epoch for epoch in training.drop_epochs]
 
@@ -68,4 +70,4 @@ def _lengthen(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | Non
         return learning_rate(training.schedule, step, total_steps=epochs * per_epoch, peak=1.0, drops=drops)
 
     lengths = {"before": before.epochs, "now": training.epochs}
-    lengthen(setup.resume, config, option="--epochs", unit="epochs", done=state.step, rate=share, **lengths)
+    lengthen(run, config, option="--epochs", unit="epochs", done=state.step, rate=share, **lengths)

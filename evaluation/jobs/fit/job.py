@@ -106,6 +106,7 @@ def _train(run: Run, state: State, config: FitConfig, data: Data, extra: ImageSe
                 best = row["validation"]
                 keep(run.best, data=data.describe())
             run.log(row)
+            run.rotate()
             keep(run.last, data=data.describe())
             bar.set_postfix(loss=f"{row['loss']:.3f}", validation=f"{row['validation']:.1%}")
 

@@ -23,13 +23,12 @@ from evaluation.features.features import extract
 from evaluation.game.look_history import by_one_judge
 from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
-from evaluation.jobs.begun_with import as_begun
+from evaluation.jobs.begun_with import as_begun, newest_checkpoint
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.longer import lengthen, longer_findings
 from evaluation.jobs.setup import Outcome, Setup, finish, keep, log, now, progress, versions
-from evaluation.jobs.train.start import newest_checkpoint
 from evaluation.jobs.train.threads import vae_threads
 from evaluation.jobs.watched import Watched
 from evaluation.modes.modes import modes

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from advgan.machine.processes import Processes
 from advgan.sampling.stored import load_state, recipe_of
 from advgan.storage.lock import hold
 from advgan.storage.runs import Run, latest_run
+from evaluation.jobs.begun_with import newest_checkpoint
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
 from evaluation.jobs.train.config import TrainConfig
@@ -30,7 +30,7 @@ def begin(
     state = start(config.networks, config.training, **shape, device=device)
     run, newest = Run(Path()), None
     if processes.is_first:
-        newest = newest_checkpoint(setup.resume) if setup.resume else None
+        newest = newest_checkpoint(setup.resume, load_state) if setup.resume else None
         run = setup.resume or setup.create_run("train", f"{data.name}-{config.networks.family}", config)
     run, newest = processes.from_first((run, newest))
     if newest:
@@ -95,30 +95,6 @@ def _unmet(config: TrainConfig, device: torch.device) -> str | None:
     networks = config.networks
     grows = networks.family == "progressive"
     return obstacle(device, grows=grows, synchronised=networks.synchronised)
-
-
-def newest_checkpoint(run: Run, read: Callable[[Path], object] = load_state) -> Path | None:
-    """The last checkpoint of a run that `read` can read, or the one before where the last is damaged, which is said.
-
-    None where there is none. Raises ValueError where both are damaged: to begin anew would lose the run in silence.
-    """
-    complaint = None
-    for path in (run.last, run.previous):
-        if not path.is_file():
-            continue
-        try:
-            read(path)
-        except ValueError as error:
-            if complaint:
-                raise ValueError(f"{complaint}; {error}: no checkpoint of {run.folder} is whole") from None
-            complaint = str(error)
-            continue
-        if complaint:
-            log.warning("Warning: %s; going on from the checkpoint before it, %s.", complaint, path)
-        return path
-    if complaint:
-        raise ValueError(f"{complaint}, and there is none before it: begin a new run")
-    return None
 
 
 def restarted_run(setup: Setup) -> Run | None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+
+from advgan.storage.seal import FIELD
 
 Advgan = Callable[..., tuple[int, str, str]]
 LOOKS = ["-n", "20", "--features", "random", "--set", "log_every=2", "--set", "evaluate_every=2"]
@@ -66,3 +69,44 @@ def test_other_images_of_the_same_classes_are_said(advgan: Advgan) -> None:
     code, _, err = advgan("fit", "--resume", "run")
     assert code == 0
     assert "have changed since" in err
+
+
+@pytest.mark.parametrize("name", ["fit", "train", "train baseline"])
+def test_a_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(name: str, advgan: Advgan) -> None:
+    command = [word.replace("_every=2", "_every=1") for word in COMMANDS[name]]
+    assert advgan(*command, *(["--epochs", "2"] if name == "fit" else []), "-o", "run", "-q")[0] == 0
+    folder = Path("run/checkpoints")
+    whole = contents(folder)
+    assert set(whole) == {"last.safetensors", "previous.safetensors", "best.safetensors"}
+    kept = Path("run/log.jsonl").read_bytes(), Path("run/scores.csv").read_bytes()
+
+    damage(folder / "last.safetensors")
+    code, _, err = advgan(command[0], "--resume", "run")
+    assert code == 0
+    assert "is damaged (its content is not what was written); going on from the checkpoint before it" in err
+    assert (Path("run/log.jsonl").read_bytes(), Path("run/scores.csv").read_bytes()) == kept
+    assert contents(folder) == whole
+
+    damage(folder / "best.safetensors")
+    code, _, err = advgan(command[0], "--resume", "run", "-q")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "best.safetensors is damaged" in err
+    assert "put back a copy, or begin a new run" in err
+
+
+def contents(folder: Path) -> dict[str, tuple[dict[str, str], dict[str, bytes]]]:
+    """Header and tensors of each checkpoint; safetensors leaves their order open, and so the digest of the file."""
+    found = {}
+    for path in folder.iterdir():
+        with safe_open(path, framework="np") as file:
+            header = {key: value for key, value in file.metadata().items() if key != FIELD}
+            found[path.name] = header, {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+    return found
+
+
+def damage(file: Path) -> None:
+    """Flip a bit in the middle, of this file alone: the best checkpoint may share its content with the last."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.unlink()
+    file.write_bytes(content)

@@ -26,6 +26,7 @@ from advgan.storage.documents import read_document, write_document
 from advgan.storage.runs import Run
 from evaluation.features.features import Extractor
 from evaluation.game.look_history import by_one_judge
+from evaluation.jobs.begun_with import newest_checkpoint
 from evaluation.jobs.setup import Outcome, Setup
 from evaluation.jobs.train import board as train_board
 from evaluation.jobs.train import job as train
@@ -34,7 +35,7 @@ from evaluation.jobs.train.board import Board, scalars
 from evaluation.jobs.train.job import TrainConfig
 from evaluation.jobs.train.loop import first_broken, looks, mean_row
 from evaluation.jobs.train.panels import training_panels
-from evaluation.jobs.train.start import newest_checkpoint, restarted_run
+from evaluation.jobs.train.start import restarted_run
 from evaluation.report.panels import CurvePanel, Panel
 from evaluation.watching.diagnostics import Diagnostics
 
@@ -264,9 +265,9 @@ def test_no_whole_checkpoint_is_an_error_and_not_a_new_beginning(tmp_path: Path)
         resume(tmp_path / "gan", settings)
     kept.previous.unlink()
     with pytest.raises(ValueError, match="there is none before it"):
-        newest_checkpoint(kept)
+        newest_checkpoint(kept, load_checkpoint)
     kept.last.unlink()
-    assert newest_checkpoint(kept) is None
+    assert newest_checkpoint(kept, load_checkpoint) is None
 
 
 def test_a_run_killed_between_two_names_goes_on_from_the_previous_one(tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ def test_a_run_killed_between_two_names_goes_on_from_the_previous_one(tmp_path: 
     kept = Run(tmp_path / "gan")
     log = kept.log_file.read_bytes()
     kept.last.unlink()
-    assert newest_checkpoint(kept) == kept.previous
+    assert newest_checkpoint(kept, load_checkpoint) == kept.previous
     resume(tmp_path / "gan", settings)
     assert kept.log_file.read_bytes() == log
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from evaluation.report.results import Results
 from evaluation.side_by_side.page import write_comparison
 from evaluation.side_by_side.sides import run_names
@@ -37,3 +38,24 @@ def test_a_run_without_results_stops_the_comparison(two_runs: list[Path], tmp_pa
     with pytest.raises(ValueError, match="no results at"):
         write_comparison([*two_runs, tmp_path / "nowhere"], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_file_of_another_kind_is_not_overwritten(
+    two_runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was: `report A B -o thesis.html` left the comparison in place of the thesis."""
+    notes, page = tmp_path / "thesis.html", tmp_path / "page.html"
+    notes.write_text("<!doctype html><title>Thesis</title>")
+    runs = [str(folder) for folder in two_runs]
+    for arguments in (["report", *runs, "-o", str(notes)], ["compare", *runs, "-o", str(notes)]):
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        assert end.value.code == 2
+        out, err = capsys.readouterr()
+        assert out == "", "nothing is printed of what cannot be written"
+        assert err.endswith("thesis.html: is no page of advgan, and is not overwritten: choose another name\n")
+    assert notes.read_text() == "<!doctype html><title>Thesis</title>"
+
+    first = write_comparison(two_runs, page).read_bytes()
+    assert write_comparison(two_runs[:1], page).read_bytes() != first, "a page of ours is written anew"
+    assert write_comparison([two_runs[0]], two_runs[1] / "report.html").is_file()
