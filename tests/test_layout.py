@@ -21,7 +21,7 @@ ROOMS = {
         "table foolbox conversions",
     ],
     "advgan": [
-        *["", "machine", "config", "storage", "data.reading", "data"],
+        *["", "machine", "intake", "config", "storage", "data.reading", "data"],
         *["models", "models.layers", "models.gans", "models.classifiers"],
         *["learning", "gan", "classifier", "sampling"],
         "generators interpolation exported_generator",

@@ -1,11 +1,16 @@
 """Turn pydantic's validation errors into one-line messages for users."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxlevel, _SHOWN.maxlist, _SHOWN.maxtuple, _SHOWN.maxdict = 3, 12, 12, 12
+_SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 200
+"""How much of a wrong value a message quotes."""
 _WORDS = {
     "int_parsing": "should be a whole number",
     "int_type": "should be a whole number",
@@ -83,7 +88,7 @@ def _wrong(group: list[Any]) -> str:
     wanted = list(dict.fromkeys(_wanted(detail) for detail in group))
     text = " or ".join([wanted[0], *(other.removeprefix("should be ") for other in wanted[1:])])
     value = group[0]["input"]
-    return text if isinstance(value, dict) else f"{text}, not {value!r}{_meant(value, group)}"
+    return text if isinstance(value, dict) else f"{text}, not {_SHOWN.repr(value)}{_meant(value, group)}"
 
 
 def _wanted(detail: Any) -> str:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from advgan.config.mistakes import mistakes_in_words
 from advgan.config.section import Section, idle_keys
+from advgan.intake.regular import read_bytes
+from advgan.intake.yaml_text import parse_yaml
 
 Config = TypeVar("Config", bound=Section)
 
@@ -84,11 +86,12 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read a mapping from a YAML file; raise ValueError, naming file and line, for anything else."""
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = read_bytes(file, limited_by="yaml").decode("utf-8")
     except OSError as error:
         raise ValueError(f"cannot read the configuration {file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    values = parse_yaml(text, what=file)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -112,9 +115,9 @@ def default_of(kind: type[Section], key: str) -> Any:
 
 def _parse_value(assignment: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ValueError(f"--set {assignment}: {text!r} is not a YAML value") from None
+        return parse_yaml(text, what="the value")
+    except ValueError as error:
+        raise ValueError(f"--set {assignment[:200]}: {error}") from None
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from advgan.intake.json_text import parse_json
+from advgan.intake.regular import check_regular
 from advgan.storage.atomic import write_atomically
 from advgan.storage.seal import BLANK, FIELD, is_whole, seal
 
@@ -21,14 +23,15 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises ValueError, naming the file, where it is missing, damaged or no JSON object.
     """
     try:
+        check_regular(path)
         raw = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
     if not is_whole(raw):
         raise ValueError(f"{path} is damaged: its content is not what was written")
     try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(raw)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged: no JSON ({error})") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: it holds a {type(content).__name__}, an object is needed")

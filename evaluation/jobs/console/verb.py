@@ -13,6 +13,12 @@ from evaluation.jobs.console.parameters import PATH, Setting, completes
 
 GATE_FAILED = 100
 
+LIMIT = click.Option(
+    ["--limit"],
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="Read larger files than is safe by default, as the error says.",
+)
 RUN_OPTIONS: list[click.Parameter] = [
     click.Option(["-c", "--config"], type=PATH, metavar="FILE", help="YAML file with settings."),
     click.Option(
@@ -31,7 +37,7 @@ RUN_OPTIONS: list[click.Parameter] = [
         shell_complete=completes("devices"),
         help="auto, cpu, cuda, cuda:1 or mps.",
     ),
-    click.Option(["-j", "--workers"], type=click.IntRange(0), help="Threads that read images; else one a core."),
+    click.Option(["-j", "--workers"], type=click.IntRange(0, 1024), help="Threads that read images; else one a core."),
     *(
         click.Option(
             [f"--fail-{side}"],
@@ -43,6 +49,7 @@ RUN_OPTIONS: list[click.Parameter] = [
         for side, words in (("under", "below"), ("over", "above"))
     ),
     click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
+    LIMIT,
     click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
     click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
@@ -52,7 +59,21 @@ LOUDNESS = RUN_OPTIONS[-2:]
 """Read from the arguments themselves, before anything else can fail; here for the help."""
 
 
-class Verb(click.Command):
+class Limited(click.Command):
+    """A command that reads files of others, within limits that `--limit` raises."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from advgan.intake.limits import raised
+
+        with raised(ctx.params.pop("limit")):
+            return self.call(ctx)
+
+    def call(self, ctx: click.Context) -> Any:
+        """Do what the command is for."""
+        return super().invoke(ctx)
+
+
+class Verb(Limited):
     """A verb that resolves its `evaluation.jobs.<name>.config` and hands it to `evaluation.jobs.<name>.job.run`."""
 
     def __init__(
@@ -75,7 +96,7 @@ class Verb(click.Command):
         seeds = [Setting("--seed", key=seed, type=int, help="Seed of all that is random.")]
         super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
 
-    def invoke(self, ctx: click.Context) -> None:
+    def call(self, ctx: click.Context) -> None:
         from advgan.storage.lock import holding
         from evaluation.jobs.answers import stopping
         from evaluation.jobs.console.gates import check_gates, failures, parse_gates
@@ -168,14 +189,14 @@ def _ours(setup: Any) -> Any:
     return setup
 
 
-class Plain(click.Command):
-    """A command without a run: it accepts -q and -v like every other, and does not pass them on."""
+class Plain(Limited):
+    """A command without a run: it accepts -q, -v and --limit like every other, and does not pass them on."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        self.params += LOUDNESS
+        self.params += [LIMIT, *LOUDNESS]
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def call(self, ctx: click.Context) -> Any:
         for option in LOUDNESS:
             ctx.params.pop(str(option.name), None)
-        return super().invoke(ctx)
+        return super().call(ctx)
