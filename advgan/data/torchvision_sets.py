@@ -65,10 +65,10 @@ def _obtain(name: str, root: Path, read: Callable[[Path, bool], Read]) -> Read:
                 f"in {root}, or give your own images with --data DIR"
             ) from None
 
-    cached(root, download)
+    kept = cached(root, download)
     try:
         with quiet_and_patient():
-            return read(root, False)
+            return read(kept, False)
     except Exception as error:  # as above
         raise ValueError(
             f"{name}: the files in {root} are incomplete or damaged ({one_line(error)}): "

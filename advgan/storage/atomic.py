@@ -10,18 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from advgan.storage.lock import refuse_deleted
+from advgan.storage.space import size_of, told
 
 ABANDONED_AFTER_SECONDS = 24 * 3600
 """A temporary file or folder of this age belongs to a process that was killed."""
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary name beside `path`, of the same suffix, to write to; then flush it to the disk and rename it.
 
     Makes the folder if need be, unless it belongs to a run that was deleted meanwhile. The file gets the mode that the
     umask gives to new files, whatever the library that wrote it thinks. After an exception the old file is as it was
-    and the temporary one is gone; an OSError names `path`.
+    and the temporary one is gone; an OSError names `path`, and on a full disk the bytes that it needs: `size` where it
+    is known before, else what was written until then.
     """
     try:
         refuse_deleted(path)
@@ -36,18 +38,18 @@ def replacing(path: Path) -> Iterator[Path]:
             _flush(temporary)
             os.replace(temporary, path)
         finally:
+            size = max(size, size_of(temporary))
             temporary.unlink(missing_ok=True)
         flush_folder(path.parent)
     except OSError as error:
-        if error.errno is None:  # of a library, in words of its own
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise told(error, path, size=size) from error
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
     """Write a whole file, text as UTF-8, so that a reader sees the old one or the new one."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    whole = content.encode() if isinstance(content, str) else content
+    with replacing(path, size=len(whole)) as temporary:
+        temporary.write_bytes(whole)
     return path
 
 
@@ -69,18 +71,23 @@ def copy_atomically(source: Path, target: Path) -> Path:
 def filling(folder: Path) -> Iterator[Path]:
     """Give a temporary folder to fill, which then takes the name `folder`; after an exception it is gone.
 
-    Makes the folders above. Raises ValueError where `folder` is there by then and not empty.
+    Makes the folders above. Raises ValueError where `folder` is there by then and not empty; an OSError names `folder`.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _clear_abandoned(folder)
-    temporary = temporary_name(folder)
-    temporary.mkdir()
+    size = 0
     try:
-        yield temporary
-        _take_name(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    flush_folder(folder.parent)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(folder)
+        temporary = temporary_name(folder)
+        temporary.mkdir()
+        try:
+            yield temporary
+            _take_name(temporary, folder)
+        finally:
+            size = size_of(temporary)
+            shutil.rmtree(temporary, ignore_errors=True)
+        flush_folder(folder.parent)
+    except OSError as error:
+        raise told(error, folder, size=size) from error
 
 
 def temporary_name(path: Path) -> Path:

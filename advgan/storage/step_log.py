@@ -5,24 +5,37 @@ the last, is not taken for damage. The log holds no time of day: a resumed run w
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
 
 from advgan.storage.atomic import write_atomically
+from advgan.storage.space import told
 
 Row = dict[str, Any]
 _CHECK = re.compile(rb', "check": "([0-9a-f]{8})"\}$')
 
 
 def append(file: Path, row: Mapping[str, Any]) -> None:
-    """Append a row of at least one value; a line that a crash cut short goes first."""
-    with file.open("ab+") as opened:
-        last, end = _last_line(opened)
-        opened.truncate(end)
-        opened.write(_line(row, last))
+    """Append a row of at least one value; a line that a crash cut short goes first.
+
+    Where the disk is full, the log stays as it was.
+    """
+    end, line = None, b""
+    try:
+        with file.open("ab+") as opened:
+            last, end = _last_line(opened)
+            opened.truncate(end)
+            opened.write(line := _line(row, last))
+    except OSError as error:
+        if end is not None:
+            with suppress(OSError):
+                os.truncate(file, end)
+        raise told(error, file, size=len(line)) from error
 
 
 def read(file: Path) -> list[Row]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from advgan.storage.cache import cache_dir, cached
 from advgan.storage.seal import file_digest
+from advgan.storage.space import disk_trouble
 
 _TIMEOUT_SECONDS = 30
 _INSTEAD = "or score with a classifier's features instead"
@@ -96,6 +97,8 @@ def _download(weights: Weights, folder: Path) -> None:
         with urllib.request.urlopen(weights.url, timeout=_TIMEOUT_SECONDS) as response, file.open("wb") as target:
             shutil.copyfileobj(response, target)
     except OSError as error:
+        if disk_trouble(error):
+            raise
         reason = getattr(error, "reason", None) or error
         raise ValueError(f"the {weights.network} weights cannot be downloaded ({reason}): {weights.way_out}") from None
     if file_digest(file) != weights.sha256:

@@ -7,6 +7,7 @@ They are the default feature extractors for generators, and what a bare `--model
 import json
 import math
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import torch
 
 from advgan.classifier.mixing import steps_per_epoch
 from advgan.classifier.stored import load_trained, save_classifier
-from advgan.classifier.training import start, train
+from advgan.classifier.training import State, start, train
 from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.data import Data, ImageSet
 from advgan.machine.kernels import kernels
@@ -62,7 +63,8 @@ def fixed_classifier(name: str, data: Data, setup: Setup) -> Fixed:
     add up in another order.
     """
     device = setup.torch_device()
-    folder = cached(place(name, data.digest, device), lambda new: _fit(new, name, data, device))
+    fitted = cache(lambda: _fit(name, data, device))
+    folder = cached(place(name, data.digest, device), lambda new: _write(new, fitted(), name, data))
     return Fixed(folder / CLASSIFIER, _read(folder / TRIED))
 
 
@@ -82,20 +84,29 @@ def tried(classifier: Classifier, images: ImageSet, *, called: str = "held-out i
     return HeldOut.of(torch.cat(answers) if answers else images.labels, images.labels, called=called)
 
 
-def _fit(folder: Path, name: str, data: Data, device: torch.device) -> None:
-    epochs = max(1, math.ceil(STEPS * RECIPE["batch_size"] / len(data.train)))
-    network, training = NetworkConfig(name=name), ClassifierTraining(epochs=epochs, **RECIPE)
+def _fit(name: str, data: Data, device: torch.device) -> State:
+    network, training = _recipe(name, data)
     log.info(
-        "fitting the %s of the fixed recipe to %s, once: %d epochs, seed %d", name, data.name, epochs, training.seed
+        "fitting the %s of the fixed recipe to %s, once: %d epochs, seed %d",
+        *(name, data.name, training.epochs, training.seed),
     )
     with computing_with(1), kernels(device, deterministic=True):
         state = start(network, training, data.train, device=device)
-        with progress(epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
+        with progress(training.epochs * steps_per_epoch(training, len(data.train)), f"fit {name}") as bar:
             for _ in train(state, data.train, training):
                 bar.update()
-    save_classifier(folder / CLASSIFIER, state, network, training, data=data.describe())
-    classifier, _ = load_trained(folder / CLASSIFIER, device=device)
+    return state
+
+
+def _write(folder: Path, state: State, name: str, data: Data) -> None:
+    save_classifier(folder / CLASSIFIER, state, *_recipe(name, data), data=data.describe())
+    classifier, _ = load_trained(folder / CLASSIFIER, device=state.device)
     write_atomically(folder / TRIED, json.dumps(tried(classifier, data.held_out)._asdict()) + "\n")
+
+
+def _recipe(name: str, data: Data) -> tuple[NetworkConfig, ClassifierTraining]:
+    epochs = max(1, math.ceil(STEPS * RECIPE["batch_size"] / len(data.train)))
+    return NetworkConfig(name=name), ClassifierTraining(epochs=epochs, **RECIPE)
 
 
 def _read(file: Path) -> HeldOut:

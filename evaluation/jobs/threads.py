@@ -8,6 +8,7 @@ waited for each other, and they sleep now (`OMP_WAIT_POLICY`, set by the command
 """
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from advgan.machine.threads import (
     measure,
     most_threads,
 )
-from advgan.storage.cache import cache_dir
+from advgan.storage.cache import cache_dir, say_unkept
 from advgan.storage.documents import read_document, write_document
 from advgan.storage.runs import Run
 from evaluation.jobs.setup import log
@@ -125,9 +126,9 @@ def _kept(file: Path, most: int) -> int | None:
 
 def _keep(file: Path, number: int, seconds: Mapping[int, float]) -> None:
     """Write it down, unless another process was first."""
-    if file.is_file():
+    if os.path.isfile(file):
         return
     try:
         write_document(file, {"threads": number, "seconds": dict(seconds)})
     except OSError as error:
-        log.debug("threads: the choice is not kept: cannot write %s (%s)", file, error.strerror)
+        say_unkept("numbers of threads", file, error)

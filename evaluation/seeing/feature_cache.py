@@ -6,6 +6,7 @@ The files hold tensors and JSON, no pickle, and are checked when they are read.
 
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from advgan.machine.precision import MEASURED
-from advgan.storage.cache import cache_dir
+from advgan.storage.cache import cache_dir, say_unkept
 from advgan.storage.checkpoints import SUFFIX, load_checkpoint, save_checkpoint
 from evaluation.features.features import Extractor, Features
 from evaluation.inputs.source import Source
@@ -45,7 +46,7 @@ class FeatureCache:
         """The features of an earlier look, the same bits; None where there are none, or the file is damaged."""
         key = key_of(source, extractor, batch_size=batch_size, arithmetic=self.arithmetic)
         file = self.file(key)
-        if not is_kept(source, extractor) or not file.is_file():
+        if not is_kept(source, extractor) or not os.path.isfile(file):
             return None
         try:
             values, probabilities = _tensors(file, key, source.count)
@@ -66,9 +67,7 @@ class FeatureCache:
         try:
             save_checkpoint(self.file(key), kind=KIND, config=config, state=state)
         except OSError as error:
-            log.warning(
-                "features are not kept: cannot write %s (%s); set ADVGAN_CACHE_DIR", self.folder, error.strerror
-            )
+            say_unkept("features", self.file(key), error)
 
     def file(self, key: dict[str, Any]) -> Path:
         """Where the features of a key lie."""

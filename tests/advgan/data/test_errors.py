@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pickle
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -656,7 +657,13 @@ def test_an_existing_cache_stays_as_it_was_after_a_failure(tmp_path: Path) -> No
     assert snapshot(tmp_path / "cache") == before
 
 
-def test_a_cache_that_cannot_be_written_names_the_way_out(tmp_path: Path) -> None:
+def test_where_the_cache_cannot_be_written_images_are_read_all_the_same_and_it_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"cannot write the cache .*file/images .*; set ADVGAN_CACHE_DIR to a folder"):
-        load_data(DataConfig(source=str(write_classes(tmp_path / "data"))), cache=tmp_path / "file")
+    config = DataConfig(source=str(write_classes(tmp_path / "data")))
+    found = [load_data(config, cache=cache) for cache in (tmp_path / "file", tmp_path / "cache", tmp_path / "file")]
+    assert len({data.digest for data in found}) == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert re.search(r"images are not kept: cannot write .*file/images .*set ADVGAN_CACHE_DIR to a folder", said[0])
