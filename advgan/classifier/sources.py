@@ -1,10 +1,9 @@
 """Load a classifier from a string: our checkpoints, other libraries' networks, a user's code, exported files."""
 
-import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -21,6 +20,8 @@ from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits,
 from advgan.models.classifiers.onnx_network import load_onnx
 from advgan.models.classifiers.python_source import at_rest, is_quantised, network_from_python
 from advgan.storage.checkpoints import SUFFIX, WITH_CODE, find_checkpoint, load_checkpoint
+from advgan.storage.exported import read_exported
+from advgan.storage.headers import learnt_data
 from attacks import Classifier
 from attacks.random import seeded
 
@@ -113,22 +114,11 @@ def class_names(source: str) -> tuple[str, ...]:
     """
     path = Path(source)
     if path.is_dir() or path.suffix == SUFFIX:
-        named = load_checkpoint(find_checkpoint(path), kind=KIND).config.get("data", {})
-    else:
-        named = _exported_about(path)
-    classes = named.get("classes", []) if isinstance(named, dict) else []
-    return tuple(map(str, classes)) if isinstance(classes, list) else ()
-
-
-def _exported_about(path: Path) -> Any:
-    about = path.with_name("config.json")
-    if path.suffix not in (".pt2", ".onnx") or not (path.is_file() and about.is_file()):
-        return {}
-    try:
-        found = json.loads(about.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # somebody else's, or none
-    return found if isinstance(found, dict) and found.get("kind") == KIND else {}
+        return learnt_data(load_checkpoint(find_checkpoint(path), kind=KIND), owner="a classifier").classes
+    if path.suffix not in (".pt2", ".onnx") or not path.is_file():
+        return ()
+    about = read_exported(path.parent)
+    return about.classes if about and about.kind == KIND else ()
 
 
 def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:

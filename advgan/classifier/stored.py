@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from pydantic import ValidationError
 
 from advgan.classifier.training import State, assemble
-from advgan.config import ClassifierTraining, NetworkConfig
+from advgan.config import ClassifierTraining, NetworkConfig, Section
+from advgan.config.header import LearntData, Normalisation
 from advgan.config.places import is_python_source
 from advgan.models.classifiers.architectures import build_network
+from advgan.models.classifiers.catalogues import is_catalogued
 from advgan.storage.checkpoints import (
     Checkpoint,
     find_checkpoint,
@@ -19,11 +20,15 @@ from advgan.storage.checkpoints import (
     parameters_digest,
     save_checkpoint,
 )
+from advgan.storage.headers import read_section, read_step, room_of
 from advgan.storage.places import found_from, of_run
 from attacks import Classifier
 from attacks.random import seeded
 
 KIND = "classifier"
+TRIED = 8
+"""Images, at most, on which a network of a library is tried when it is built."""
+S = TypeVar("S", bound=Section)
 DATA_KEYS = ("name", "digest", "classes", "size", "channels")
 
 
@@ -60,9 +65,8 @@ class TrainedClassifier:
 class _Recipe(NamedTuple):
     network: NetworkConfig
     training: ClassifierTraining
-    data: dict[str, Any]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    data: LearntData
+    normalisation: Normalisation
 
 
 def save_classifier(
@@ -93,11 +97,11 @@ def load_trained(path: Path, *, device: torch.device | str = "cpu") -> tuple[Cla
         name=recipe.network.called,
         network=recipe.network,
         training=recipe.training,
-        data_name=recipe.data["name"],
-        data_digest=recipe.data["digest"],
-        classes=tuple(recipe.data["classes"]),
-        size=recipe.data["size"],
-        channels=recipe.data["channels"],
+        data_name=recipe.data.name,
+        data_digest=recipe.data.digest,
+        classes=recipe.data.classes,
+        size=recipe.data.size,
+        channels=recipe.data.channels,
         step=state.step,
         digest=parameters_digest(state.scored.state_dict()),
         path=checkpoint.path,
@@ -121,21 +125,18 @@ def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
 
 
 def _read_recipe(checkpoint: Checkpoint) -> _Recipe:
-    try:
-        stored = NetworkConfig.model_validate(checkpoint.config["network"])
-        network = _located(stored, lambda name: of_run(name, checkpoint.path.parent.parent))
-        training = ClassifierTraining.model_validate(checkpoint.config["training"])
-        data = {key: checkpoint.config["data"][key] for key in DATA_KEYS}
-        mean, std = (tuple(checkpoint.config["normalisation"][key]) for key in ("mean", "std"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{checkpoint.path} has a configuration unknown here ({where}: {first['msg']})") from None
-    except (KeyError, TypeError):
+    def section(name: str, kind: type[S]) -> S:
+        return read_section(checkpoint, name, kind, owner="a classifier")
+
+    stored = section("network", NetworkConfig)
+    data, normalisation = section("data", LearntData), section("normalisation", Normalisation)
+    if len(normalisation.mean) not in (1, data.channels):
         raise ValueError(
-            f"{checkpoint.path} lacks the configuration of a classifier: it was not written by advgan"
-        ) from None
-    return _Recipe(network, training, data, mean, std)
+            f"{checkpoint.path} has a configuration unknown here (normalisation.mean: {len(normalisation.mean)} "
+            f"numbers for {data.channels} channels)"
+        )
+    network = _located(stored, lambda name: of_run(name, checkpoint.path.parent.parent))
+    return _Recipe(network, section("training", ClassifierTraining), data, normalisation)
 
 
 def _located(network: NetworkConfig, found: Callable[[str], str]) -> NetworkConfig:
@@ -143,16 +144,28 @@ def _located(network: NetworkConfig, found: Callable[[str], str]) -> NetworkConf
     return network.model_copy(update={"name": found(network.name)}) if is_python_source(network.name) else network
 
 
+def _spare(network: NetworkConfig, data: LearntData) -> int:
+    """Numbers that building takes beside the weights: images to try a library's network on; a user's file is free."""
+    if is_python_source(network.name):
+        return 1 << 62
+    return TRIED * data.channels * data.size**2 if is_catalogued(network.name) else 0
+
+
 def _restore(checkpoint: Checkpoint, recipe: _Recipe, device: torch.device | str) -> State:
-    shape = {"size": recipe.data["size"], "channels": recipe.data["channels"]}
-    try:
-        # The weights are about to be replaced: published ones are not loaded for that.
-        with seeded(0):
-            network = build_network(recipe.network, **shape, num_classes=len(recipe.data["classes"]), pretrained=False)
-    except ValueError as error:
-        raise ValueError(f"{checkpoint.path} needs its network: {error}") from error
-    count = len(recipe.data["classes"])
-    state = assemble(network, recipe.training, mean=recipe.mean, std=recipe.std, num_classes=count, device=device)
+    data, normalisation = recipe.data, recipe.normalisation
+    form = {"size": data.size, "channels": data.channels, "num_classes": len(data.classes)}
+    # The weights are about to be replaced: published ones are not loaded for that.
+    with room_of(checkpoint, spare=_spare(recipe.network, data)), seeded(0):
+        network = build_network(recipe.network, **form, pretrained=False)
+    state = assemble(
+        network,
+        recipe.training,
+        mean=normalisation.mean,
+        std=normalisation.std,
+        num_classes=len(data.classes),
+        device=device,
+    )
+    read_step(checkpoint)
     try:
         state.load(checkpoint.state)
     except (KeyError, IndexError, RuntimeError, TypeError, AttributeError, ValueError):

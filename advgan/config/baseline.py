@@ -11,13 +11,13 @@ class Baseline(Section):
     """A variational autoencoder or a Gaussian mixture, and how it is fitted."""
 
     kind: Literal["vae", "gaussian-mixture"] = "vae"
-    latent_dim: int = Field(default=32, ge=1)
+    latent_dim: int = Field(default=32, ge=1, le=1 << 16)
     """Length of the code (vae), or principal components that are modelled (gaussian-mixture), as many as there are."""
-    width: int = Field(default=32, ge=1)
+    width: int = Field(default=32, ge=1, le=1 << 14)
     """Channels next to the image (vae)."""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
     """Likelihood of pixels given the code (vae): Bernoulli on grey levels in [0, 1], or normal with one learnt std."""
-    components: int = Field(default=50, ge=1)
+    components: int = Field(default=50, ge=1, le=1 << 20)
     """Gaussians (gaussian-mixture)."""
     steps: int = Field(default=2000, ge=1)
     """Steps of gradient descent (vae), or the most iterations of EM (gaussian-mixture)."""

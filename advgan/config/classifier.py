@@ -14,9 +14,9 @@ class NetworkConfig(Section):
 
     name: Annotated[str, Place.CLASSIFIER] = "cnn"
     """`mlp`, `cnn`, `resnet`, `torchvision:NAME`, `timm:NAME` (`@WEIGHTS` for pretrained) or `file.py:builder`."""
-    depth: int | None = Field(default=None, ge=1)
+    depth: int | None = Field(default=None, ge=1, le=1000)
     """Hidden layers (mlp), convolutions (cnn) or residual blocks a stage (resnet); None: the network's own default."""
-    width: int | None = Field(default=None, ge=1)
+    width: int | None = Field(default=None, ge=1, le=1 << 16)
     """Units of a hidden layer, or channels of the first stage; None: the network's own default."""
     stages: int | None = Field(default=None, ge=1, le=6)
     """Stages of a resnet, each on maps of half the side; None: 3. With 4, depth 2 and width 64 it is the usual

@@ -14,10 +14,10 @@ class GanNetworks(Section):
 
     family: Families = "dcgan"
     """Which networks; the other settings shape them, and one that a family would not follow is an error."""
-    width: int = Field(default=32, ge=1)
+    width: int = Field(default=32, ge=1, le=1 << 14)
     """Units (mlp times 8, points times 2 and 4) or channels of the layer nearest to the image; sngan and biggan have 4
     times as many, at every size up to 32 pixels."""
-    latent_dim: int = Field(default=64, ge=1)
+    latent_dim: int = Field(default=64, ge=1, le=1 << 16)
     """Length of the noise; codes come on top."""
     latent_kind: Literal["normal", "uniform", "sphere"] = "normal"
     """`normal`: N(0, 1); `uniform`: U(-1, 1); `sphere`: normal, scaled to the length sqrt(latent_dim)."""
@@ -39,9 +39,9 @@ class GanNetworks(Section):
     """Batch norm over the batches of all processes of torchrun instead of each its own."""
     minibatch: Literal["none", "discrimination", "deviation"] = "none"
     """What the discriminator learns of the rest of its batch: learnt distances, or the standard deviation."""
-    discriminator_width: int | None = Field(default=None, ge=1)
+    discriminator_width: int | None = Field(default=None, ge=1, le=1 << 14)
     """`width` of the discriminator; None: the generator's."""
-    deepest: int = Field(default=8, ge=1)
+    deepest: int = Field(default=8, ge=1, le=1 << 14)
     """The most channels of an r3gan's maps, in multiples of `width`; 1: as many at every size."""
     resampling: Literal["auto", "nearest", "bilinear", "filter"] = "auto"
     """How maps are doubled: in the generator of an sngan or biggan, and in an r3gan, where `filter` also halves by the
@@ -59,11 +59,11 @@ class GanNetworks(Section):
     """ReLU and max pooling in a dcgan's discriminator, whose gradients are mostly 0: what is advised against."""
     dropout: Share = 0.0
     """Dropout before the last layer of the discriminator."""
-    packing: int = Field(default=1, ge=1)
+    packing: int = Field(default=1, ge=1, le=1 << 10)
     """Images that the discriminator judges together (PacGAN)."""
-    categorical: int = Field(default=0, ge=0)
+    categorical: int = Field(default=0, ge=0, le=1 << 16)
     """Values of the categorical code of an InfoGAN; 0: none."""
-    continuous: int = Field(default=0, ge=0)
+    continuous: int = Field(default=0, ge=0, le=1 << 16)
     """Continuous codes of an InfoGAN, U(-1, 1) each."""
 
     def idle(self) -> dict[str, str]:

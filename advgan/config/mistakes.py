@@ -5,12 +5,14 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxlevel, _SHOWN.maxlist, _SHOWN.maxtuple, _SHOWN.maxdict = 3, 12, 12, 12
 _SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 200
 """How much of a wrong value a message quotes."""
+_QUOTED = 200
+"""Letters of a field or a reason in a message, at most."""
 _WORDS = {
     "int_parsing": "should be a whole number",
     "int_type": "should be a whole number",
@@ -144,3 +146,10 @@ def _section(kind: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
 def _section_in(annotation: Any) -> type[BaseModel] | None:
     options = (annotation, *get_args(annotation))
     return next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
+
+
+def first_mistake(error: ValidationError) -> tuple[str, str]:
+    """The field and the words of the first mistake in a file of somebody else's, whose values are not repeated."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
+    return field[:_QUOTED], str(first["msg"])[:_QUOTED].removeprefix("Value error, ")

@@ -4,24 +4,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from pydantic import ValidationError
 
-from advgan.config import Baseline, GanNetworks, GanTraining
+from advgan.config import Baseline, GanNetworks, GanTraining, Section
 from advgan.config.foreign import Foreign
+from advgan.config.header import LearntData
 from advgan.gan.baselines import VaeState, start_vae
 from advgan.gan.training import State, start
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
 from advgan.models.interface import Discriminator, Generator
 from advgan.sampling.classes import with_class_counts
 from advgan.storage.checkpoints import Checkpoint, find_checkpoint, load_checkpoint, parameters_digest, save_checkpoint
+from advgan.storage.headers import learnt_data, read_section, read_step, room_of
 
 KIND = "gan"
 DATA_KEYS = ("name", "digest", "classes", "size", "channels")
 COUNTS = "class_counts"
 """Key of the number of training images of each class; older checkpoints lack it."""
+S = TypeVar("S", bound=Section)
 
 
 class Game(NamedTuple):
@@ -105,15 +107,15 @@ def load_gan(path: Path, *, device: torch.device | str = "cpu") -> TrainedGan:
     found = _read_baseline(checkpoint, device) if "baseline" in checkpoint.config else _read_gan(checkpoint, device)
     data = _data_of(checkpoint)
     return TrainedGan(
-        generator=with_class_counts(found.generator.requires_grad_(False).eval(), data.get(COUNTS)),
+        generator=with_class_counts(found.generator.requires_grad_(False).eval(), data.class_counts or None),
         discriminator=found.discriminator and found.discriminator.requires_grad_(False).eval(),
         networks=found.networks,
         training=found.training,
-        data_name=data["name"],
-        data_digest=data["digest"],
-        classes=tuple(data["classes"]),
-        size=data["size"],
-        channels=data["channels"],
+        data_name=data.name,
+        data_digest=data.digest,
+        classes=data.classes,
+        size=data.size,
+        channels=data.channels,
         step=found.step,
         digest=parameters_digest(found.generator.state_dict()),
         path=checkpoint.path,
@@ -156,27 +158,30 @@ def _read_baseline(checkpoint: Checkpoint, device: torch.device | str) -> _Found
     if baseline.kind == "vae":
         state = _restore_vae(checkpoint, baseline, device)
         return _Found(state.network.decoder, None, baseline, None, state.step)
+    return _Found(_read_mixture(checkpoint).to(device), None, baseline, None, read_step(checkpoint))
+
+
+def _read_mixture(checkpoint: Checkpoint) -> MixtureGenerator:
+    data = _data_of(checkpoint)
     with _fitting_weights(checkpoint):
-        generator = MixtureGenerator(Mixture(**checkpoint.state["generator"])).to(device)
-        step: int = checkpoint.state["step"]
-    return _Found(generator, None, baseline, None, step)
+        found = Mixture(**checkpoint.state["generator"])
+        found.check(channels=data.channels, size=data.size)
+        return MixtureGenerator(found)
 
 
 def _read_recipe(checkpoint: Checkpoint) -> tuple[GanNetworks, GanTraining]:
-    with _known_configuration(checkpoint, "a GAN"):
-        networks = GanNetworks.model_validate(checkpoint.config["networks"])
-        training = GanTraining.model_validate(checkpoint.config["training"])
-    return networks, training
+    def section(name: str, kind: type[S]) -> S:
+        return read_section(checkpoint, name, kind, owner="a GAN")
+
+    return section("networks", GanNetworks), section("training", GanTraining)
 
 
 def _read_baseline_recipe(checkpoint: Checkpoint) -> Baseline:
-    with _known_configuration(checkpoint, "a baseline"):
-        return Baseline.model_validate(checkpoint.config["baseline"])
+    return read_section(checkpoint, "baseline", Baseline, owner="a baseline")
 
 
-def _data_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    with _known_configuration(checkpoint, "a GAN"):
-        return _described(checkpoint.config["data"])
+def _data_of(checkpoint: Checkpoint) -> LearntData:
+    return learnt_data(checkpoint, owner="a GAN")
 
 
 def _described(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,34 +190,26 @@ def _described(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _restore(checkpoint: Checkpoint, networks: GanNetworks, training: GanTraining, device: torch.device | str) -> State:
     data = _data_of(checkpoint)
-    shape = {"size": data["size"], "channels": data["channels"], "num_classes": len(data["classes"])}
-    state = start(networks, training, **shape, device=device)
+    shape = {"size": data.size, "channels": data.channels, "num_classes": len(data.classes)}
+    read_step(checkpoint)
+    with room_of(checkpoint):
+        state = start(networks, training, **shape, device=device)
     with _fitting_weights(checkpoint):
         state.load(checkpoint.state)
     for generator in (state.generator, state.average):
-        with_class_counts(generator, data.get(COUNTS))
+        with_class_counts(generator, data.class_counts or None)
     return state
 
 
 def _restore_vae(checkpoint: Checkpoint, baseline: Baseline, device: torch.device | str) -> VaeState:
     data = _data_of(checkpoint)
-    state = start_vae(baseline, size=data["size"], channels=data["channels"], device=device)
+    shape = {"size": data.size, "channels": data.channels}
+    read_step(checkpoint)
+    with room_of(checkpoint):
+        state = start_vae(baseline, **shape, device=device)
     with _fitting_weights(checkpoint):
         state.load(checkpoint.state)
     return state
-
-
-@contextmanager
-def _known_configuration(checkpoint: Checkpoint, kind: str) -> Iterator[None]:
-    """Say in one line what is wrong with the configuration that the block reads."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{checkpoint.path} has a configuration unknown here ({where}: {first['msg']})") from None
-    except (KeyError, TypeError):
-        raise ValueError(f"{checkpoint.path} lacks the configuration of {kind}: it was not written by advgan") from None
 
 
 @contextmanager

@@ -4,7 +4,6 @@ What a program is fed stands in its own signature, and in the config.json beside
 latents first, then labels, if there are two inputs. Latents of others are taken to be standard normal.
 """
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from advgan.models.classifiers.exported_program import load_exported as load_program
 from advgan.models.latents import LatentSpace
 from advgan.sampling.exported import load_exported as load_weights
+from advgan.storage.exported import read_exported
 from advgan.storage.seal import file_digest
 from evaluation.inputs.asked import Shares, asked_of
 from evaluation.inputs.generated import drawn_source, latent_space, latent_words, module_source
@@ -158,10 +158,7 @@ def _check_inputs(name: str, inputs: tuple[Input, ...]) -> None:
 
 def _space(about: dict[str, Any], shape: tuple[int | None, ...], name: str) -> LatentSpace:
     dim = math.prod(side or 1 for side in shape[1:])
-    try:
-        space = LatentSpace(**about["latents"]) if "latents" in about else LatentSpace(dim)
-    except TypeError:
-        raise ValueError(f"{name}: the latents in its config.json are unknown here: export it again") from None
+    space = LatentSpace(**about["latents"]) if "latents" in about else LatentSpace(dim)
     if space.dim != dim:
         raise ValueError(f"{name} takes {dim} latents, its config.json says {space.dim}: export it again")
     return space
@@ -177,8 +174,5 @@ def _classes(about: dict[str, Any], like: Shares | None, name: str) -> tuple[str
 
 def _about(folder: Path) -> dict[str, Any]:
     """The config.json of `advgan export`; empty where there is none, or it is somebody else's."""
-    try:
-        about = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return about if isinstance(about, dict) and about.get("kind") == "generator" else {}
+    found = read_exported(folder)
+    return found.model_dump(exclude_none=True) if found and found.kind == "generator" else {}

@@ -13,6 +13,7 @@ from advgan.data import Data
 from advgan.data.class_names import listed, numbers_among
 from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
+from advgan.storage.headers import learnt_data
 from attacks import Classifier
 from evaluation.extractors import check_extractor, is_extractor, named_extractor
 from evaluation.extractors.random_network import RANDOM
@@ -100,10 +101,10 @@ def own_run(name: str, data: Data) -> Path | None:
     for file in sorted(Path("runs/fit").glob("*/config.yaml"), reverse=True):
         try:
             network = read_yaml(file).get("network") or {}
-            if network.get("name") == name:
-                learnt = load_checkpoint(find_checkpoint(file.parent)).config["data"]["digest"]
-                if learnt == data.digest:
-                    return file.parent
+            if network.get("name") != name:
+                continue
+            if learnt_data(load_checkpoint(find_checkpoint(file.parent))).digest == data.digest:
+                return file.parent
         except (ValueError, KeyError, TypeError, AttributeError):  # a run that is not whole is none to name
             continue
     return None

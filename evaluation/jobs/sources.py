@@ -1,11 +1,11 @@
 """Resolve the data of a command: those given, else those that the network it works on was trained on."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from advgan.config import DataConfig
+from advgan.config.header import LearntData
 from advgan.config.resolve import read_yaml, validate
 from evaluation.jobs.places import read_back
 
@@ -51,39 +51,36 @@ def _configuration_of(source: Path) -> Path | None:
     return None
 
 
-def _digits_of(source: str, learnt: Mapping[str, Any], said: Mapping[str, Any]) -> DataConfig:
+def _digits_of(source: str, learnt: LearntData, said: Mapping[str, Any]) -> DataConfig:
     """The digits, in the form in which the source learnt them; ValueError where it learnt something else."""
     from advgan.data import load_data
 
-    form = {"resize": learnt["size"]} if learnt["size"] != SIDE else {}
-    form |= {"channels": learnt["channels"]} if learnt["channels"] != 1 else {}
-    if learnt["name"] == DIGITS:
-        digits = DataConfig(source=DIGITS, **form)
-        if load_data(digits).digest == learnt["digest"]:
+    form = {"resize": learnt.size} if learnt.size != SIDE else {}
+    form |= {"channels": learnt.channels} if learnt.channels != 1 else {}
+    if learnt.name == DIGITS:
+        digits = validate(DataConfig, {"source": DIGITS, **form})
+        if load_data(digits).digest == learnt.digest:
             return validate(DataConfig, {"source": DIGITS, **form, **said})
-    classes = f", {len(learnt['classes'])} classes" if learnt["classes"] else ""
+    classes = f", {len(learnt.classes)} classes" if learnt.classes else ""
     raise ValueError(
-        f"{source}: learnt from {learnt['name']} ({learnt['channels']}x{learnt['size']}x{learnt['size']}{classes}), "
+        f"{source}: learnt from {learnt.name} ({learnt.channels}x{learnt.size}x{learnt.size}{classes}), "
         "and lies in no run that says where those images are: name them with --data"
     )
 
 
-def _learnt_from(source: Path) -> dict[str, Any] | None:
-    """Name, digest, classes, size and channels of the data of a checkpoint or an export of ours; None of others."""
+def _learnt_from(source: Path) -> LearntData | None:
+    """The data of a checkpoint or an export of ours, as its header says; None of others."""
     from advgan.storage.checkpoints import SUFFIX, find_checkpoint, load_checkpoint
+    from advgan.storage.exported import read_exported
+    from advgan.storage.headers import learnt_data
 
     try:
-        about = json.loads(((source if source.is_dir() else source.parent) / "config.json").read_text(encoding="utf-8"))
-        return {"name": about["data"], "digest": about["data_digest"], **{key: about[key] for key in _FORM}}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no export of ours
-    if source.suffix != SUFFIX and not (source / "checkpoints").is_dir():
-        return None
-    try:
-        found: dict[str, Any] = load_checkpoint(find_checkpoint(source)).config["data"]
-    except (ValueError, KeyError):
+        about = read_exported(source if source.is_dir() else source.parent)
+        if about and about.size and about.channels and about.data_digest:
+            form = about.model_dump(include={"classes", "size", "channels"})
+            return LearntData(name=about.data, digest=about.data_digest, **form)
+        if source.suffix != SUFFIX and not (source / "checkpoints").is_dir():
+            return None
+        return learnt_data(load_checkpoint(find_checkpoint(source)))
+    except ValueError:
         return None  # damaged, or somebody else's: whoever loads it says so
-    return found
-
-
-_FORM = ("classes", "size", "channels")

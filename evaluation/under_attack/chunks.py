@@ -32,8 +32,10 @@ class Store:
     identity: dict[str, Any]
     """Plain data (model, data, settings) that must be equal for a stored result to be used again."""
 
-    def read(self, chunk: int, trial: Trial) -> list[Search] | None:
-        """The searches of a trial on a chunk, or None; ValueError where they are of another model, data or settings.
+    def read(self, chunk: int, trial: Trial, task: Task) -> list[Search] | None:
+        """The searches of a trial on a chunk, or None.
+
+        Raises ValueError where they are of another model, data or settings than the task, or not of its form.
 
         Results of earlier versions, which searched several budgets in one call, are ignored.
         """
@@ -46,8 +48,15 @@ class Store:
                 f"{file} belongs to another model, data or settings than are given now: resume with those of then, or "
                 "begin a new run"
             )
-        if found.state.keys() != set(_TENSORS):
+        if not isinstance(found.state, dict) or found.state.keys() != set(_TENSORS):
             return None
+        expected = Search.untouched(task.images, task.clean)
+        for name in _TENSORS:
+            stored, like = found.state[name], getattr(expected, name)
+            if not isinstance(stored, Tensor) or (stored.shape[1:], stored.dtype) != (like.shape, like.dtype):
+                raise ValueError(
+                    f"{file} is damaged ({name} is not of the {len(like):,} images of its chunk): delete it"
+                )
         columns = zip(*(found.state[name].unbind() for name in _TENSORS), strict=True)
         return [Search(**dict(zip(_TENSORS, column, strict=True))) for column in columns]
 
@@ -88,7 +97,7 @@ def run_trials(
         mine[chunk] = {}
         for trial in trials:
             before = found if cascade else None
-            known = store.read(chunk, trial) if store else None
+            known = store.read(chunk, trial, part) if store else None
             found = known or searches(part, trial, before)
             if store and known is None:
                 store.write(chunk, trial, found)

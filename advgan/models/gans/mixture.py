@@ -22,6 +22,14 @@ class Mixture(NamedTuple):
     basis: Tensor
     """(L, C, H, W): the image of each coordinate."""
 
+    def check(self, *, channels: int, size: int) -> None:
+        """Raise ValueError where the shapes are not those of one mixture of such images, or a number is not finite."""
+        components, coordinates = self.means.shape
+        with torch.device("meta"):  # what a file asks for is not made before it is known to be there
+            shapes = [tensor.shape for tensor in Mixture.empty(components, coordinates, channels=channels, size=size)]
+        if [tensor.shape for tensor in self] != shapes or not all(bool(part.isfinite().all()) for part in self):
+            raise ValueError("no mixture of images of this form")
+
     @classmethod
     def empty(cls, components: int, coordinates: int, *, channels: int, size: int) -> "Mixture":
         """Zeros of the right shapes, to load a checkpoint into."""

@@ -14,6 +14,7 @@ from advgan.gan.training import State, start, train
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import load_gan, load_state, save_gan
 from advgan.storage.checkpoints import save_checkpoint
+from advgan.storage.seal import FIELD
 
 CLASSES = ["ant", "bee", "cat"]
 DATA: dict[str, Any] = {"name": "toy", "digest": "0123456789ab", "classes": CLASSES, "size": 12, "channels": 3}
@@ -40,9 +41,9 @@ def saved(path: Path, networks: GanNetworks = NETWORKS, training: GanTraining = 
 
 
 def rewrite(path: Path, *, resize: str | None = None, **config: Any) -> None:
-    """Change the configuration of a checkpoint, or the shape of a tensor, and leave the rest as it is."""
+    """Change the configuration of a checkpoint, or the shape of a tensor, and leave the rest, without its seal."""
     with safe_open(path, framework="pt") as file:
-        header = file.metadata()
+        header = {key: value for key, value in file.metadata().items() if key != FIELD}
     held = json.loads(header["config"])
     for key, value in config.items():
         held[key] = {**held[key], **value} if value is not None else None

@@ -92,6 +92,19 @@ def test_results_of_another_model_are_refused(tmp_path) -> None:
         run_trials(task(), TRIALS, store=Store(tmp_path, {"model": "b"}))
 
 
+@pytest.mark.parametrize("name", ["images", "left", "logits", "forwards"])
+@pytest.mark.parametrize("change", [lambda kept: kept[:, :-1], lambda kept: kept.double(), lambda kept: 3])
+def test_results_of_another_form_are_refused(name, change, tmp_path) -> None:
+    store = Store(tmp_path, {"model": "a"})
+    run_trials(task(), TRIALS, store=store)
+    file = sorted(tmp_path.iterdir())[0]
+    kept = load_checkpoint(file)
+    state = {**kept.state, name: change(kept.state[name])}
+    save_checkpoint(file, kind=kept.kind, config=kept.config, state=state)
+    with pytest.raises(ValueError, match=rf"{file.name} is damaged \({name}"):
+        run_trials(task(), TRIALS, store=store)
+
+
 def test_processes_share_the_chunks_out() -> None:
     shares = [Processes(rank, 3).share(list(range(7))) for rank in range(3)]
     assert sorted(number for share in shares for number in share) == list(range(7))
