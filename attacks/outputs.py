@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.arrays import as_tensor
+from attacks.foreign import Guarded
 from attacks.random import uniform
 
 LOGITS = ("logits", "logit")
@@ -190,12 +191,14 @@ def _shown(value: object) -> str:
 
 
 def answered(network: nn.Module, inputs: Tensor, name: str) -> object:
-    """Run a network; ValueError where its batch norm uses batch statistics in evaluation mode and gets one image.
+    """Run a network, which may be foreign code.
 
-    Batches of an attack shrink to a single image, for which such a batch norm has no variance.
+    Raises ValueError where it tries to end the program, and where its batch norm uses batch statistics in evaluation
+    mode and gets one image. Batches of an attack shrink to a single image, for which such a batch norm has no variance.
     """
     try:
-        return network(inputs)
+        with Guarded(name):
+            return network(inputs)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from advgan.models.classifiers.python_source import at_rest, called, object_in
 from advgan.storage.checkpoints import parameters_digest
-from evaluation.features.features import INCEPTION, Extractor, as_double, single_class
+from attacks.foreign import Guarded, started
+from attacks.random import seeded
+from evaluation.features.features import INCEPTION, Extractor, Look, as_double, single_class
 
 
 def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extractor:
@@ -20,14 +22,15 @@ def python_extractor(source: str, *, device: torch.device | str = "cpu") -> Extr
     looked through, for features of another shape.
     """
     path, _, attribute = source.rpartition(":")
-    found = object_in(source)
-    if callable(found) and not isinstance(found, nn.Module):
-        found = called(found, source, {})
+    with seeded(0), started(source):
+        found = object_in(source)
+        if callable(found) and not isinstance(found, nn.Module):
+            found = called(found, source, {})
     name = f"{Path(path).stem}:{attribute}"
     if isinstance(found, Extractor):
         if found.name.partition("@")[0] == INCEPTION:
             raise ValueError(f"{source} calls itself {found.name}: that name is kept for the Inception-v3 of the FID")
-        return replace(found, name=found.name or name, is_foreign=True)
+        return replace(found, name=found.name or name, function=_guarded(found.function, source), is_foreign=True)
     if not isinstance(found, nn.Module):
         raise ValueError(
             f"{source} is of type {type(found).__name__}: an nn.Module, an Extractor, or a function giving one, is "
@@ -43,7 +46,8 @@ def module_extractor(network: nn.Module, *, name: str, device: torch.device | st
 
     @torch.no_grad()
     def look(images: Tensor) -> tuple[Tensor, Tensor]:
-        given = network(images.to(device))
+        with Guarded(name):
+            given = network(images.to(device))
         features, logits = given if isinstance(given, tuple | list) and len(given) == 2 else (given, None)
         for each, what in ((features, "features"), (logits, "logits")):
             if each is not None and (not isinstance(each, Tensor) or each.shape != (len(images), *each.shape[1:2])):
@@ -55,6 +59,14 @@ def module_extractor(network: nn.Module, *, name: str, device: torch.device | st
         return features, single_class(features) if logits is None else as_double(logits).softmax(dim=1)
 
     return Extractor(name, digest, look, f"features of {name} {digest}", is_foreign=True)
+
+
+def _guarded(look: Look, name: str) -> Look:
+    def guarded(images: Tensor) -> tuple[Tensor, Tensor]:
+        with Guarded(name):
+            return look(images)
+
+    return guarded
 
 
 def _shape(value: object) -> str:

@@ -13,6 +13,7 @@ from advgan.sampling.drawing import sample
 from advgan.sampling.stored import TrainedGan
 from advgan.storage.checkpoints import parameters_digest
 from attacks.arrays import as_tensor
+from attacks.foreign import EndedError, Guarded, told
 from attacks.outputs import entries, is_array
 from evaluation.inputs.asked import Shares, asked_of
 from evaluation.inputs.source import Source
@@ -203,10 +204,12 @@ def images_from(call: Callable[[], object], count: int, name: str) -> Tensor:
     one of `IMAGES` or alone in their form. Raises ValueError in one line for whatever else it does.
     """
     try:
-        found = call()
+        with Guarded(name):
+            found = call()
+    except EndedError:
+        raise
     except Exception as error:
-        words = " ".join(str(error).split())[:160] or "no message"
-        raise ValueError(f"{name} failed on {count} images ({type(error).__name__}: {words})") from error
+        raise ValueError(f"{name} failed on {count} images ({told(error)[:160]})") from error
     if not is_array(found):
         inside = {key: value for key, value in entries(found).items() if len(getattr(value, "shape", ())) == 4}
         named = next((key for key in IMAGES if key in inside), None)

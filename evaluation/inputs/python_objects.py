@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from advgan.models.classifiers.python_source import called, object_in
+from attacks.foreign import started
 from attacks.random import seeded
 
 
@@ -14,7 +15,8 @@ def object_from_python(source: str) -> Any:
     A function or class without arguments is called, with torch's own random numbers seeded, and what it returns is
     taken. Raises ValueError in one line for whatever goes wrong, the user's errors included.
     """
-    found: Any = object_in(source)
+    with seeded(0), started(source):
+        found: Any = object_in(source)
     if not inspect.isroutine(found) and not inspect.isclass(found):
         return found
     if num_arguments(found) != 0:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks import Classifier
+from attacks.foreign import EndedError, told
 from attacks.outputs import NoLogitsError
 
 
@@ -31,10 +32,12 @@ def probe(
     before = (classifier.passes.forwards, classifier.passes.backwards)
     try:
         return classifier.logits(torch.full((2, channels, size, size), 0.5, device=device))
+    except EndedError:
+        raise
     except NoLogitsError as error:
         raise ValueError(str(error)) from error
     except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
+        words = told(error).removeprefix(f"{type(error).__name__}: ")
         raise ValueError(
             f"{source} does not take {channels}x{size}x{size} images ({_short(words)}): "
             f"--resize gives the data another size, --set data.channels another number of channels{more}"

@@ -5,11 +5,14 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from torch import nn
+
+from attacks.foreign import EndedError, started, told
 
 _LISTED = 8
 """Names in a message, at most."""
@@ -20,11 +23,13 @@ def network_from_python(source: str, options: Mapping[str, int]) -> nn.Module:
 
     The object is a module, or a function or class that returns one. A function gets those of `options` that it has
     parameters for, by name, and may have no others without a default. Runs the user's code, as importing it would; the
-    file may import its neighbours. Raises ValueError in one line for whatever goes wrong, the user's errors included.
+    file may import its neighbours. What it sets in the process is put back (`attacks.foreign`). Raises ValueError in
+    one line for whatever goes wrong, the user's errors included.
     """
-    found = object_in(source)
-    if callable(found) and not isinstance(found, nn.Module):
-        found = called(found, source, options)
+    with started(source):
+        found = object_in(source)
+        if callable(found) and not isinstance(found, nn.Module):
+            found = called(found, source, options)
     if not isinstance(found, nn.Module):
         raise ValueError(
             f"{source} is of type {type(found).__name__}: an nn.Module, or a function giving one, is needed"
@@ -76,7 +81,10 @@ def called(builder: Callable[..., object], source: str, options: Mapping[str, in
         given = f"only {', '.join(options)} are given" if options else "it is called with none"
         raise ValueError(f"{source} needs the arguments {', '.join(missing)}, but {given}: write a function for them")
     try:
-        return builder(**arguments)
+        with started(f"calling {source}"):
+            return builder(**arguments)
+    except EndedError:
+        raise
     except Exception as error:
         raise ValueError(f"calling {source} failed: {_told(error, Path(source.rpartition(':')[0]))}") from error
 
@@ -90,14 +98,25 @@ def _run(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickling look their module up by name; the neighbours are imported by theirs.
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        with started(f"running {path}"), _neighbours(path):
+            spec.loader.exec_module(module)
+    except EndedError:
+        raise
     except Exception as error:
         raise ValueError(f"running {path} failed: {_told(error, path)}") from error
-    finally:
-        sys.path.remove(str(path.resolve().parent))
     return module
+
+
+@contextmanager
+def _neighbours(path: Path) -> Iterator[None]:
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
 
 
 def _is_candidate(value: object, module: ModuleType) -> bool:
@@ -113,6 +132,5 @@ def _told(error: Exception, path: Path) -> str:
     ]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    words = " ".join(said.split()) or "no message"
-    return f"{type(error).__name__}: {words}" + (f" (line {lines[-1]})" if lines else "")
+    words = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else told(error)
+    return words + (f" (line {lines[-1]})" if lines else "")

@@ -15,16 +15,24 @@ def ending(error: Exception) -> tuple[int, str]:
     A ValueError raised by our own code means wrong input (2). Any other error is unexpected, and the line names its
     type.
     """
-    text = " ".join(str(error).split())
+    text = _words(error)
     if isinstance(error, OSError):
         return FAILED, _file_error(error) or text
-    code = getattr(error, "exit_code", None)
-    if code is None and isinstance(error, ValueError) and _raised_by_us(error.__traceback__):
-        code = WRONG_USAGE
+    code = None
+    if raised_by_us(error.__traceback__):  # what foreign code raises chooses no exit code
+        code = getattr(error, "exit_code", WRONG_USAGE if isinstance(error, ValueError) else None)
     if code is not None:
         return code, text
     kind = type(error).__name__
     return FAILED, f"{text or kind} ({kind}; add -vv for the trace)"
+
+
+def _words(error: Exception) -> str:
+    """Its message in one line; none where foreign code does not even give that."""
+    try:
+        return " ".join(str(error).split())
+    except BaseException:  # an error of its own
+        return ""
 
 
 def _file_error(error: OSError) -> str:
@@ -35,7 +43,8 @@ def _file_error(error: OSError) -> str:
     return f"{' to '.join(names)}: {error.strerror.lower()}"
 
 
-def _raised_by_us(trace: TracebackType | None) -> bool:
+def raised_by_us(trace: TracebackType | None) -> bool:
+    """Whether the innermost frame of a trace is of our code; true where there is none."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None:

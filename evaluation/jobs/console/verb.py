@@ -99,6 +99,7 @@ class Verb(Limited):
     def call(self, ctx: click.Context) -> None:
         from advgan.storage.lock import holding
         from evaluation.jobs.answers import stopping
+        from evaluation.jobs.console.at_work import working
         from evaluation.jobs.console.gates import check_gates, failures, parse_gates
         from evaluation.jobs.console.printing import print_outcome
         from evaluation.jobs.setup import Setup
@@ -114,9 +115,11 @@ class Verb(Limited):
             from advgan.config.resolve import dump_yaml
 
             setup.torch_device()
-            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in job.plan(config, setup)), nl=False)
+            with working():
+                plan = job.plan(config, setup)
+            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
             return
-        with holding():
+        with holding(), working():
             outcome = job.run(config, _ours(setup))
         if outcome is None:  # one of several processes, and not the one that answers
             return
