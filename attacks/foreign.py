@@ -37,7 +37,7 @@ class EndedError(ValueError):
 class Guarded:
     """A block in which foreign code runs: `what` of it, for messages.
 
-    After it, what `settings` name is as before; by default what a forward pass may touch, which costs a few microseconds.
+    After it, what `settings` name is as before; by default what a pass may touch, in a few microseconds.
     Errors pass; what is no error (`SystemExit`, `GeneratorExit`, `StopIteration`, a BaseException of its own) becomes
     an `EndedError`. The user's Ctrl-C passes too. torch's random numbers are left alone: `attacks.random.seeded` puts
     them back, and a network that draws in each pass must draw anew in the next.
