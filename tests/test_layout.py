@@ -22,7 +22,7 @@ ROOMS = {
     ],
     "advgan": [
         *["", "machine", "intake", "config", "storage", "data.reading", "data"],
-        *["models", "models.layers", "models.gans", "models.classifiers"],
+        *["models", "models.layers", "models.gans", "models.programs", "models.classifiers"],
         *["learning", "gan", "classifier", "sampling"],
         "generators interpolation exported_generator",
     ],

@@ -1,39 +1,28 @@
 """Networks that torch.export saved as `.pt2`, read without the parts of the format that run code.
 
 torch.export.load unpickles parts of the archive and evaluates strings in it as Python. A normal export of a classifier
-needs little of that, so everything else is refused before torch reads the file. The format is still not designed to be
-safe: load `.pt2` files only from sources that you trust.
+needs little of that: what it needs is listed in `advgan/models/programs/`, everything else is refused, and torch reads
+an archive that was written anew of what was let in.
 """
 
-import ast
-import io
-import json
 import logging
-import pickle
-import re
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-_OPERATOR = re.compile(
-    r"torch\.ops\.(aten|prims|higher_order|torchvision|quantized|quantized_decomposed)\.\w+(\.\w+)?"
-    r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|not_)"
-    r"|math\.[a-z]\w*|torch\.sym_[a-z]+"
+from advgan.models.programs.archive import (
+    CONSTANTS,
+    CONSTANTS_CONFIG,
+    MODEL,
+    WEIGHTS,
+    WEIGHTS_CONFIG,
+    read_members,
+    written_anew,
 )
-_NAME = re.compile(r"[\w.]*")
-_SHAPE_OF_INPUT = re.compile(r"L(\['\w+'\]|\[\d+\])+\.(size|stride)\(\)\[\d+\]")
-_ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Tuple, ast.Name, ast.keyword)
-_SIGNS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
-_FUNCTIONS = {
-    *("Symbol", "Integer", "Float", "Rational", "Max", "Min", "Abs", "Add", "Mul", "Pow", "PowByNatural", "Mod"),
-    *("PythonMod", "FloorDiv", "CleanDiv", "CeilDiv", "CeilToInt", "FloorToInt", "IntTrueDiv", "FloatTrueDiv"),
-    *("RoundToInt", "TruncToInt", "ToFloat", "Piecewise", "ExprCondPair", "Eq", "Ne", "Lt", "Le", "Gt", "Ge"),
-    *("And", "Or", "Not"),
-}
+from advgan.models.programs.graph import checked_program
+from advgan.models.programs.payload import checked_config
 
 
 class ExportedNetwork(nn.Module):
@@ -58,10 +47,13 @@ def load_exported(path: Path, *, device: torch.device | str = "cpu") -> Exported
 
     Raises ValueError in one line where it is damaged, could run code, or was exported in train mode.
     """
-    _refuse_code(path)
+    members = read_members(path)
+    members[MODEL] = checked_program(members[MODEL], path)
+    members[WEIGHTS_CONFIG] = checked_config(members[WEIGHTS_CONFIG], members, WEIGHTS, path)
+    members[CONSTANTS_CONFIG] = checked_config(members[CONSTANTS_CONFIG], members, CONSTANTS, path)
     logging.disable(logging.WARNING)  # torch would log a trace before it raises
     try:
-        program = torch.export.load(path)
+        program = torch.export.load(written_anew(members))
         if torch.device(device).type != "cpu":
             from torch.export.passes import move_to_device_pass
 
@@ -94,72 +86,6 @@ def _trains(node: Any) -> bool:
             given = node.args[position] if position < len(node.args) else node.kwargs.get(argument.name)
             return given is True
     return False
-
-
-def _refuse_code(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name.partition("/")[2]: archive.read(name) for name in archive.namelist() if _holds_text(name)}
-            names = [name.partition("/")[2] for name in archive.namelist()]
-        if "archive_format" not in names:
-            raise ValueError(f"{path} is not in the format of torch.export.save: export it again")
-        if any(name.startswith("data/aotinductor") for name in names):
-            raise ValueError(f"{path} holds compiled code, which is refused: use torch.export.save")
-        for name, content in members.items():
-            if name.endswith(".json"):
-                _refuse_code_in(json.loads(content), path)
-            else:
-                torch.load(io.BytesIO(content), weights_only=True)
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read as an exported program ({_first_line(error)})") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
-        raise ValueError(f"{path} holds a pickle that could run code: refused") from None
-
-
-def _holds_text(name: str) -> bool:
-    """Whether a member of an archive is JSON or, like the sample inputs, a pickle; weights are neither."""
-    return name.endswith(".json") or "/sample_inputs/" in name
-
-
-def _refuse_code_in(content: Any, path: Path) -> None:
-    for key, value in _entries(content):
-        if key == "use_pickle" and value:
-            raise ValueError(f"{path} holds a pickle that could run code: refused")
-        if key == "target" and "." in str(value) and not _OPERATOR.fullmatch(str(value)):
-            raise ValueError(f"{path} calls {str(value)[:60]!r}, which is no operator: refused")
-        if (
-            (key == "name" and value is not None and not _NAME.fullmatch(str(value)))
-            or (key == "expr_str" and not _is_arithmetic(str(value)))
-            or (key == "guards_code" and not all(_is_arithmetic(_SHAPE_OF_INPUT.sub("s", each)) for each in value))
-        ):
-            raise ValueError(f"{path} holds {str(value)[:60]!r}, which could run as code: refused")
-
-
-def _entries(content: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield key, value
-            yield from _entries(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _entries(value)
-
-
-def _is_arithmetic(text: str) -> bool:
-    """Whether a text is arithmetic over symbols: no attributes, no subscripts, calls of known functions only.
-
-    Strings inside must be plain names too, since sympy evaluates the strings that its functions are given.
-    """
-    try:
-        nodes = list(ast.walk(ast.parse(text, mode="eval")))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return all(
-        isinstance(node, (*_ARITHMETIC, *_SIGNS))
-        or (isinstance(node, ast.Constant) and re.fullmatch(r"[\w.+-]*", str(node.value)) is not None)
-        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS)
-        for node in nodes
-    )
 
 
 def _first_line(error: Exception) -> str:
