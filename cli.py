@@ -9,11 +9,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from advgan.machine import signals
 from evaluation.jobs.console.configuration import config_class
 from evaluation.jobs.console.origins import name_the_variable
 from evaluation.jobs.console.parameters import (
@@ -27,7 +29,6 @@ from evaluation.jobs.console.parameters import (
 )
 from evaluation.jobs.console.verb import Plain, Verb
 
-INTERRUPTED = 130
 log = logging.getLogger("advgan")
 
 
@@ -431,12 +432,13 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
             name_the_variable(error)
         click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort) as end:
-        click.echo(f"Interrupted. {end.__cause__ or end}".rstrip(), err=True)
-        return INTERRUPTED
+    except (signals.Stopped, KeyboardInterrupt, click.Abort) as end:
+        return _interrupted(str(end.__cause__ or end))
     except BrokenPipeError:
         return 1
     except Exception as error:
+        if signals.received():  # and this is what the interrupted work made of it
+            return _interrupted()
         if trace:
             traceback.print_exc()
         from evaluation.jobs.console.endings import ending
@@ -446,15 +448,30 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
         return code
 
 
+def _interrupted(way_on: str = "") -> int:
+    if signals.speaks():
+        with suppress(OSError):  # the terminal may be gone
+            click.echo(f"{signals.word()} {way_on}".rstrip(), err=True)
+    return signals.exit_code()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: exits 0 done, 1 failed, 2 wrong usage, 100 a gate failed, 130 interrupted."""
+    """Entry point: exits 0 done, 1 failed, 2 wrong usage, 100 a gate failed, 130 interrupted, 143 stopped by SIGTERM.
+
+    Without `arguments` this is the command itself, which ends by signals as `signals` says.
+    """
+    if arguments is None:
+        signals.watch()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Read once, when torch is loaded. Threads that wait for each other must not hold the cores meanwhile: beside other
     # jobs that was measured 5 to 50 times slower than to sleep, since those waited for had no core to run on.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _set_up_logging(arguments)
     trace = _verbosity(arguments) >= 2
-    sys.exit(_guarded(lambda: cli.main(arguments, prog_name="advgan", standalone_mode=False), trace))
+    code = _guarded(lambda: cli.main(arguments, prog_name="advgan", standalone_mode=False), trace)
+    if signals.received():
+        signals.leave(code)  # what threads and libraries would still do is not waited for
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,15 @@ Everything is loaded when it is first asked for. The packages behind it are `att
 (data, networks, training) and `evaluation` (scores, reports, the verbs).
 """
 
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from importlib import import_module
+
+TYPE_CHECKING = False
+"""As in `typing`, which takes as long to import as all that the command needs before it can answer a signal."""
 if TYPE_CHECKING:
+    from typing import Any
+
     from advgan.classifier.sources import load_classifier
     from advgan.sampling.stored import load_gan as load_generator
     from attacks import Classifier
@@ -48,6 +53,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import advgan` and `advgan --help` load no torch."""
     if name == "__version__":
+        from importlib import metadata
+
         return metadata.version("advgan")
     if name not in _HOMES:
         raise AttributeError(f"module 'advgan' has no attribute {name!r}")

@@ -3,8 +3,12 @@
 Python puts the working folder first on its path, where a user's own `cli.py` or `attacks.py` would stand in for ours.
 """
 
-import sys
-from pathlib import Path
+from advgan.machine.signals import watch
+
+watch()  # before all that takes time to import
+
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 HOME = Path(__file__).resolve().parent.parent
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from advgan.machine.signals import unfinished
 from advgan.storage.lock import refuse_deleted
 from advgan.storage.space import size_of, told
 
@@ -29,17 +30,16 @@ def replacing(path: Path, *, size: int = 0) -> Iterator[Path]:
         refuse_deleted(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(path)
-        temporary = temporary_name(path)
-        temporary.touch(exist_ok=False)
-        mode = temporary.stat().st_mode & 0o777
-        try:
-            yield temporary
-            temporary.chmod(mode)
-            _flush(temporary)
-            os.replace(temporary, path)
-        finally:
-            size = max(size, size_of(temporary))
-            temporary.unlink(missing_ok=True)
+        with temporarily(path) as temporary:
+            temporary.touch(exist_ok=False)
+            mode = temporary.stat().st_mode & 0o777
+            try:
+                yield temporary
+                temporary.chmod(mode)
+                _flush(temporary)
+                os.replace(temporary, path)
+            finally:
+                size = max(size, size_of(temporary))
         flush_folder(path.parent)
     except OSError as error:
         raise told(error, path, size=size) from error
@@ -77,22 +77,27 @@ def filling(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(folder)
-        temporary = temporary_name(folder)
-        temporary.mkdir()
-        try:
-            yield temporary
-            _take_name(temporary, folder)
-        finally:
-            size = size_of(temporary)
-            shutil.rmtree(temporary, ignore_errors=True)
+        with temporarily(folder) as temporary:
+            temporary.mkdir()
+            try:
+                yield temporary
+                _take_name(temporary, folder)
+            finally:
+                size = size_of(temporary)
         flush_folder(folder.parent)
     except OSError as error:
         raise told(error, folder, size=size) from error
 
 
-def temporary_name(path: Path) -> Path:
-    """A hidden name beside `path` that nobody else has, with its suffix, by which some libraries choose a format."""
-    return path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}")
+@contextmanager
+def temporarily(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside `path` that nobody else has; what has it is removed, also where the process is stopped.
+
+    It has the suffix of `path`, by which some libraries choose a format.
+    """
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}")
+    with unfinished(temporary):
+        yield temporary
 
 
 def flush_folder(folder: Path) -> None:

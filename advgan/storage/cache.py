@@ -1,6 +1,5 @@
 """The cache: folders that appear whole under their final name or not at all, whoever else is writing."""
 
-import atexit
 import logging
 import os
 import shutil
@@ -9,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from advgan.storage.atomic import abandoned, temporary_name
+from advgan.machine.signals import remove_at_exit
+from advgan.storage.atomic import abandoned, temporarily
 from advgan.storage.documents import read_document, write_document
 from advgan.storage.seal import file_digest
 from advgan.storage.space import check_space, disk_trouble
@@ -75,7 +75,7 @@ def _made_aside(folder: Path, build: Callable[[Path], None], trouble: OSError) -
         aside = None
         try:
             aside = Path(tempfile.mkdtemp(prefix="advgan-cache.", suffix=".tmp", dir=parent))
-            atexit.register(shutil.rmtree, aside, ignore_errors=True)
+            remove_at_exit(aside)
             check_space(aside)
             build(aside)
             return aside
@@ -99,17 +99,16 @@ def _kept(folder: Path, build: Callable[[Path], None]) -> Path:
         log.warning("Warning: %s is damaged: %s is made anew.", changed, folder)
         _discard(folder)
     made: list[Path] = []
-    temporary = temporary_name(folder)
     try:
-        made = _make_parents(temporary)
-        _remove_abandoned(folder)
-        temporary.mkdir()
-        check_space(temporary)
-        build(temporary)
-        write_document(temporary / CONTENTS, {"files": _digests(temporary)})
-        _publish(temporary, folder)
+        with temporarily(folder) as temporary:
+            made = _make_parents(temporary)
+            _remove_abandoned(folder)
+            temporary.mkdir()
+            check_space(temporary)
+            build(temporary)
+            write_document(temporary / CONTENTS, {"files": _digests(temporary)})
+            _publish(temporary, folder)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         for parent in reversed(made):
             with suppress(OSError):
                 parent.rmdir()  # goes only where it is empty, which it is after a failure
@@ -157,9 +156,8 @@ def _digest(file: Path) -> str | None:
 
 def _discard(folder: Path) -> None:
     """Take a damaged entry away, under another name first, so that nobody reads what is half removed."""
-    away = temporary_name(folder)
-    folder.rename(away)
-    shutil.rmtree(away, ignore_errors=True)
+    with temporarily(folder) as away:
+        folder.rename(away)
 
 
 def _remove_abandoned(folder: Path) -> None:

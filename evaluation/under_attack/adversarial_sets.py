@@ -10,7 +10,6 @@ and the set is put together from it. It appears whole, under its name, or not at
 
 import csv
 import json
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from torch import Tensor
 from advgan.data.class_folders import class_folders
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
-from advgan.storage.atomic import filling, replacing
+from advgan.storage.atomic import filling, replacing, temporarily
 from attacks import L2, LINF
 from evaluation.under_attack.outcomes import Outcome
 
@@ -243,8 +242,9 @@ class _Spool:
 def _scratch(parent: Path, batches: Iterable[Batch]) -> Iterator[_Spool]:
     """Spool the batches into a folder that is gone after the block."""
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".adversarial-set.", suffix=".tmp", dir=parent) as folder:
-        yield _Spool(Path(folder), batches)
+    with temporarily(parent / "adversarial-set") as folder:
+        folder.mkdir()
+        yield _Spool(folder, batches)
 
 
 def _raw(images: Tensor) -> bytes:

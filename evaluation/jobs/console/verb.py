@@ -97,6 +97,7 @@ class Verb(Limited):
         super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
 
     def call(self, ctx: click.Context) -> None:
+        from advgan.machine.signals import closing
         from advgan.storage.lock import holding
         from evaluation.jobs.answers import stopping
         from evaluation.jobs.console.at_work import working
@@ -119,7 +120,7 @@ class Verb(Limited):
                 plan = job.plan(config, setup)
             click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
             return
-        with holding(), working():
+        with closing(), holding(), working():
             outcome = job.run(config, _ours(setup))
         if outcome is None:  # one of several processes, and not the one that answers
             return
