@@ -20,6 +20,7 @@ from advgan.storage.checkpoints import (
     parameters_digest,
     save_checkpoint,
 )
+from advgan.storage.foreign_code import check_code, code_digest, stored_names
 from advgan.storage.headers import read_section, read_step, room_of
 from advgan.storage.places import found_from, of_run
 from attacks import Classifier
@@ -81,6 +82,7 @@ def save_classifier(
         "training": training.model_dump(mode="json"),
         "data": {key: data[key] for key in DATA_KEYS},
         "normalisation": {"mean": list(state.mean), "std": list(state.std)},
+        "code": code_digest(network.name),
     }
     save_checkpoint(path, kind=KIND, config=config, state=state.to_tree())
 
@@ -136,6 +138,7 @@ def _read_recipe(checkpoint: Checkpoint) -> _Recipe:
             f"numbers for {data.channels} channels)"
         )
     network = _located(stored, lambda name: of_run(name, checkpoint.path.parent.parent))
+    check_code(network.name, checkpoint.config.get("code"), where=checkpoint.path)
     return _Recipe(network, section("training", ClassifierTraining), data, normalisation)
 
 
@@ -155,7 +158,7 @@ def _restore(checkpoint: Checkpoint, recipe: _Recipe, device: torch.device | str
     data, normalisation = recipe.data, recipe.normalisation
     form = {"size": data.size, "channels": data.channels, "num_classes": len(data.classes)}
     # The weights are about to be replaced: published ones are not loaded for that.
-    with room_of(checkpoint, spare=_spare(recipe.network, data)), seeded(0):
+    with room_of(checkpoint, spare=_spare(recipe.network, data)), seeded(0), stored_names():
         network = build_network(recipe.network, **form, pretrained=False)
     state = assemble(
         network,

@@ -1,5 +1,6 @@
 """The base of every configuration section, and the number types that people write as fractions."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -14,6 +15,18 @@ class Section(BaseModel):
     def idle(self) -> dict[str, str]:
         """The keys that have no effect given the other values, each with the reason and the way out."""
         return {}
+
+    def texts(self) -> Iterator[str]:
+        """Every text among the values, those in lists and in sections below too."""
+        waiting: list[Any] = [self]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, (list, tuple)):
+                waiting += value
+            elif isinstance(value, Section):
+                waiting += (getattr(value, name) for name in type(value).model_fields)
 
 
 def idle_keys(section: Section) -> dict[str, str]:

@@ -18,6 +18,7 @@ from advgan.config.section import Section
 from advgan.storage import step_log
 from advgan.storage.atomic import copy_atomically, write_atomically
 from advgan.storage.documents import read_document, write_document
+from advgan.storage.foreign_code import code_digest
 from advgan.storage.lock import hold, is_held
 from advgan.storage.places import FOLDER
 
@@ -25,6 +26,8 @@ PACKAGES = ("advgan", "torch", "torchvision", "numpy", "scipy", "scikit-learn", 
 
 
 _DIGESTS = "config_sha256"
+CODE = "code"
+"""Of a run's env.json: the SHA-256 of each file of Python that its configuration names."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def create_run(verb: str, name: str, config: Section, *, out: Path | None = None
     hold(run.folder)
     about = {"verb": verb, **environment(), "float32": float32_settings(), "threads": torch.get_num_threads()}
     about[FOLDER] = os.path.abspath(run.folder)
+    about[CODE] = {name: digest for name in config.texts() if (digest := code_digest(name))}
     run.write_config(config, about)
     return run
 

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from advgan.config import Place
 from advgan.config.section import Section
+from advgan.storage.foreign_code import check_code
 from advgan.storage.places import found_from, of_run
+from advgan.storage.runs import CODE, Run
 
 Config = TypeVar("Config", bound=Section)
 
@@ -22,6 +24,13 @@ def with_places(config: Config) -> Config:
 def read_back(config: Config, run: Path) -> Config:
     """The configuration of a run folder, with every path as it is found from here."""
     return _placed(config, lambda source: of_run(source, run))
+
+
+def check_stored_code(config: Section, run: Path) -> None:
+    """Raise ValueError where the configuration in a run folder names code that nothing vouches for."""
+    recorded = Run(run).environment.get(CODE)
+    for stored, found in zip(config.texts(), read_back(config, run).texts(), strict=True):
+        check_code(found, recorded.get(stored) if isinstance(recorded, dict) else None, where=run)
 
 
 def _placed(config: Config, found: Callable[[str], str]) -> Config:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from advgan.storage.foreign_code import may_fetch
+
 LIBRARIES = ("torchvision", "timm", "hf-hub")
 DEFAULT = "DEFAULT"
 RANDOM = "random"
@@ -124,7 +126,9 @@ def _published_by_torchvision(name: str, weights_name: str) -> Published:
     weights = _torchvision_weights(name, weights_name)
     from torchvision.models import get_model
 
-    state = torch.load(_downloaded(weights.url), map_location="cpu", weights_only=True)
+    state = torch.load(
+        _downloaded(weights.url, f"torchvision:{name}@{weights_name}"), map_location="cpu", weights_only=True
+    )
     preset, options = weights.transforms(), {"num_classes": len(weights.meta["categories"])}
     if name in ("googlenet", "inception_v3"):
         options |= {"init_weights": False, "transform_input": True}
@@ -158,13 +162,22 @@ def _known_to_torchvision(name: str) -> None:
         raise ValueError(f"torchvision has no classifier {name!r}" + _suggestion(name, known))
 
 
-def _downloaded(url: str) -> Path:
+def _not_fetched(source: str, place: object) -> str:
+    return (
+        f"{source} is named by a stored file alone, and is not in the cache {place}: it is not fetched for that; "
+        f"--trust {source} does"
+    )
+
+
+def _downloaded(url: str, source: str) -> Path:
     """The file of a URL from torch's cache, downloaded into it if need be, its hash prefix checked either way."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = folder / url.rsplit("/", 1)[1]
     if file.is_file():
         _check_hash(file)
         return file
+    if not may_fetch(source):
+        raise ValueError(_not_fetched(source, file))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(url, str(file), _hash_prefix(file), progress=False)
@@ -207,13 +220,15 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
             known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name.partition('.')[0]}.*")]
             raise ValueError(f"{source} has no weights {weights!r}: choose from {', '.join([*known, RANDOM])}")
     try:
-        with _hub_if_reachable():
+        with _hub_if_reachable(source):
             return _created(name, pretrained, options, size)
     except Exception as error:
         if not pretrained and library == "timm":
             raise ValueError(f"{source} cannot be built: {_first_line(error)}") from error
         from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
+        if not may_fetch(source):
+            raise ValueError(_not_fetched(source, HF_HUB_CACHE)) from error
         raise ValueError(
             f"cannot load {source} ({type(error).__name__}): it is neither in the cache {HF_HUB_CACHE}, nor to be "
             f"had from {ENDPOINT} (offline, misspelt or private)"
@@ -222,13 +237,18 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
 
 
 @contextmanager
-def _hub_if_reachable() -> Iterator[None]:
-    """Go straight to the cache where the hub's name does not even resolve; its client would retry for a minute."""
+def _hub_if_reachable(source: str) -> Iterator[None]:
+    """Go straight to the cache where the hub's name does not even resolve; its client would retry for a minute.
+
+    So too where the source is named by a stored file, and not by the user.
+    """
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
     try:
-        if not any(urllib.request.getproxies().get(kind) for kind in ("http", "https", "all")):
+        if not may_fetch(source):
+            constants.HF_HUB_OFFLINE = True
+        elif not any(urllib.request.getproxies().get(kind) for kind in ("http", "https", "all")):
             socket.getaddrinfo(urllib.parse.urlsplit(constants.ENDPOINT).hostname, 443)
     except OSError:
         constants.HF_HUB_OFFLINE = True

@@ -50,6 +50,12 @@ RUN_OPTIONS: list[click.Parameter] = [
     ),
     click.Option(["--fail-on"], type=click.Choice(["warning", "failure"]), help="Exit 100 where a finding is one."),
     LIMIT,
+    click.Option(
+        ["--trust"],
+        multiple=True,
+        metavar="FILE.py",
+        help="Run this file, or fetch this network, though only a stored run names it.",
+    ),
     click.Option(["--dry-run"], is_flag=True, help="Print the settings and the work ahead; write nothing."),
     click.Option(["--json"], is_flag=True, help="Print one JSON object instead of a table."),
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress, no notes."),
@@ -97,7 +103,14 @@ class Verb(Limited):
         super().__init__(name, help=help, params=[*params, *(starts if preset else []), *seeds, *RUN_OPTIONS])
 
     def call(self, ctx: click.Context) -> None:
+        from advgan.storage.foreign_code import naming
+
+        with naming(ctx.params["trust"]):
+            self._work(ctx)
+
+    def _work(self, ctx: click.Context) -> None:
         from advgan.machine.signals import closing
+        from advgan.storage.foreign_code import naming, stored_names
         from advgan.storage.lock import holding
         from evaluation.jobs.answers import stopping
         from evaluation.jobs.console.at_work import working
@@ -116,11 +129,11 @@ class Verb(Limited):
             from advgan.config.resolve import dump_yaml
 
             setup.torch_device()
-            with working():
+            with working(), stored_names() if setup.resume else naming(config.texts()):
                 plan = job.plan(config, setup)
             click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
             return
-        with closing(), holding(), working():
+        with closing(), holding(), working(), stored_names() if setup.resume else naming(config.texts()):
             outcome = job.run(config, _ours(setup))
         if outcome is None:  # one of several processes, and not the one that answers
             return
@@ -137,7 +150,7 @@ class Verb(Limited):
 
         from advgan.config.presets import preset_file
         from advgan.config.resolve import parse_assignments, resolve
-        from evaluation.jobs.places import read_back
+        from evaluation.jobs.places import check_stored_code, read_back
 
         options = ctx.params
         refuse_strays(ctx)
@@ -157,6 +170,7 @@ class Verb(Limited):
                 )
             file = run.folder / "config.yaml"
             config = resolve(config_class(self), file=file, overrides=overrides, origins=origins)
+            check_stored_code(config, run.folder)
             return read_back(config, run.folder), replace(setup, resume=run)
         if options.get("preset") and options["config"]:
             raise ValueError("--preset and --config: give one of them (a preset is a file too: advgan config show)")
