@@ -20,6 +20,7 @@ from advgan.models.classifiers.image_forms import Form, Layout, first_that_fits,
 from advgan.models.classifiers.onnx_network import load_onnx
 from advgan.models.classifiers.python_source import at_rest, is_quantised, network_from_python
 from advgan.storage.checkpoints import SUFFIX, WITH_CODE, find_checkpoint, load_checkpoint
+from advgan.storage.contents import checked
 from advgan.storage.exported import read_exported
 from advgan.storage.headers import learnt_data
 from attacks import Classifier
@@ -144,6 +145,7 @@ def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
     if not path.is_file():
         meant = _meant(source)
         raise ValueError(f"no model {source!r}: " + (f"did you mean {meant}?" if meant else f"give {FORMS}"))
+    checked(path.parent, path.name)
     if path.suffix == ".pt2":
         return _exported(path, wanted)
     if path.suffix == ".onnx":

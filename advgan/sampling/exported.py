@@ -14,6 +14,7 @@ from advgan.models.gans.families import build_generator
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
 from advgan.models.interface import Generator
 from advgan.sampling.classes import with_class_counts
+from advgan.storage.contents import checked
 from advgan.storage.exported import read_exported
 from advgan.storage.headers import room_for
 
@@ -28,8 +29,9 @@ def load_exported(folder: Path | str, *, device: torch.device | str = "cpu") -> 
     """
     folder = Path(folder)
     about = read_exported(folder)
+    file = checked(folder, "model.safetensors")
     try:
-        tensors = load_file(folder / "model.safetensors", device=str(device))
+        tensors = load_file(file, device=str(device))
     except (OSError, ValueError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(

@@ -10,12 +10,8 @@ from pathlib import Path
 
 from advgan.machine.signals import remove_at_exit
 from advgan.storage.atomic import abandoned, temporarily
-from advgan.storage.documents import read_document, write_document
-from advgan.storage.seal import file_digest
+from advgan.storage.contents import changed, write_contents
 from advgan.storage.space import check_space, disk_trouble
-
-CONTENTS = "contents.json"
-"""The digest of every file of an entry."""
 
 log = logging.getLogger("advgan")
 
@@ -93,10 +89,10 @@ def _made_aside(folder: Path, build: Callable[[Path], None], trouble: OSError) -
 def _kept(folder: Path, build: Callable[[Path], None]) -> Path:
     """The entry of the cache itself; OSError where it cannot be written."""
     if os.path.isdir(folder):  # which is False, unlike Path.is_dir, where we may not look
-        changed = _changed(folder)
-        if changed is None:
+        damaged = changed(folder)
+        if damaged is None:
             return folder
-        log.warning("Warning: %s is damaged: %s is made anew.", changed, folder)
+        log.warning("Warning: %s is damaged: %s is made anew.", damaged, folder)
         _discard(folder)
     made: list[Path] = []
     try:
@@ -106,7 +102,7 @@ def _kept(folder: Path, build: Callable[[Path], None]) -> Path:
             temporary.mkdir()
             check_space(temporary)
             build(temporary)
-            write_document(temporary / CONTENTS, {"files": _digests(temporary)})
+            write_contents(temporary)
             _publish(temporary, folder)
     finally:
         for parent in reversed(made):
@@ -128,30 +124,6 @@ def _publish(temporary: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
-
-
-def _changed(folder: Path) -> Path | None:
-    """A file of an entry that is not what was written; an entry of an earlier version, without digests, is taken.
-
-    Files that were added since do not matter.
-    """
-    contents = folder / CONTENTS
-    if not contents.is_file():
-        return None
-    try:
-        expected: dict[str, str] = read_document(contents)["files"]
-        return next((folder / name for name, digest in expected.items() if _digest(folder / name) != digest), None)
-    except (ValueError, KeyError, OSError):
-        return contents
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CONTENTS)
-    return {file.relative_to(folder).as_posix(): file_digest(file) for file in files}
-
-
-def _digest(file: Path) -> str | None:
-    return file_digest(file) if file.is_file() else None
 
 
 def _discard(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from advgan.config.header import Exported
 from advgan.config.mistakes import first_mistake
+from advgan.storage.contents import checked
 
 NAME = "config.json"
 LONGEST = 1 << 26
@@ -16,9 +17,10 @@ LONGEST = 1 << 26
 def read_exported(folder: Path) -> Exported | None:
     """What `advgan export` wrote of the network in a folder; None where there is no such file, or somebody else's.
 
-    Raises ValueError in one line that names the file and the field where it is ours by its kind, but cannot be used.
+    Raises ValueError in one line that names the file and the field where it is ours by its kind, but cannot be used, or
+    was changed since it was written.
     """
-    file = folder / NAME
+    file = checked(folder, NAME)
     try:
         if not file.is_file() or file.stat().st_size > LONGEST:
             return None

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from advgan.config.resolve import dump_yaml
+from advgan.config.resolve import dump_yaml, read_yaml
 from advgan.config.section import Section
 from advgan.storage import step_log
 from advgan.storage.atomic import copy_atomically, write_atomically
@@ -152,6 +152,13 @@ def open_run(folder: Path) -> Run:
     if not (folder / "config.yaml").is_file():
         raise ValueError(f"{folder} is no run folder (it has no config.yaml); advgan ls runs lists them")
     return Run(folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What `config.yaml` of a run folder says; ValueError where it is not what the run wrote."""
+    run = Run(folder)
+    run.check_config()
+    return read_yaml(run.config_file)
 
 
 def latest_run(verb: str) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from advgan.config.resolve import read_yaml
+from advgan.storage.runs import read_config
 from evaluation.door.attacking import Attacked
 from evaluation.door.notebook import page
 from evaluation.jobs.attack.summary import headline
@@ -45,7 +45,7 @@ class StoredRun:
     @property
     def config(self) -> dict[str, Any]:
         """The settings that it ran with."""
-        return read_yaml(self.folder / "config.yaml")
+        return read_config(self.folder)
 
     @property
     def images(self) -> dict[str, Path]:

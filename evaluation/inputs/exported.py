@@ -15,6 +15,7 @@ from torch import Tensor
 from advgan.models.classifiers.exported_program import load_exported as load_program
 from advgan.models.latents import LatentSpace
 from advgan.sampling.exported import load_exported as load_weights
+from advgan.storage.contents import checked
 from advgan.storage.exported import read_exported
 from advgan.storage.seal import file_digest
 from evaluation.inputs.asked import Shares, asked_of
@@ -91,6 +92,7 @@ def opened_program(path: Path, *, like: Shares | None, name: str, device: torch.
     """
     if path.is_dir():
         path = next(path / file for file in FILES if (path / file).is_file())
+    checked(path.parent, path.name)
     about = _about(path.parent)
     if path.suffix == ".safetensors":
         generator: Any = load_weights(path.parent, device=device)

@@ -23,6 +23,7 @@ from advgan.data.reading.pixels import read_pixels
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from advgan.storage.atomic import filling
+from advgan.storage.contents import checked, write_contents
 from evaluation.jobs.suites import in_file_names
 
 METADATA, FLOATS = "metadata.csv", "images.npz"
@@ -49,6 +50,7 @@ def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str])
         images = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1).float().numpy()
         labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
         np.savez_compressed(temporary / FLOATS, images=images, labels=labels, classes=np.array(classes))
+        write_contents(temporary)
 
 
 def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFrame:
@@ -87,6 +89,7 @@ def read_extra(folder: Path, data: Data) -> ImageSet:
 
 
 def _read_metadata(folder: Path) -> pd.DataFrame:
+    checked(folder, METADATA)
     try:
         rows = pd.read_csv(folder / METADATA, dtype={"label": str, "file_name": str}, keep_default_na=False)
     except (ValueError, OSError) as error:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from advgan.classifier.sources import class_names, load_classifier
 from advgan.classifier.stored import load_trained
-from advgan.config.resolve import read_yaml
 from advgan.data import Data
 from advgan.data.class_names import listed, numbers_among
 from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.storage.checkpoints import find_checkpoint, load_checkpoint
 from advgan.storage.headers import learnt_data
+from advgan.storage.runs import read_config
 from attacks import Classifier
 from evaluation.extractors import check_extractor, is_extractor, named_extractor
 from evaluation.extractors.random_network import RANDOM
@@ -100,7 +100,7 @@ def own_run(name: str, data: Data) -> Path | None:
     """The newest run of `advgan fit` here whose network is of that architecture and learnt from these images."""
     for file in sorted(Path("runs/fit").glob("*/config.yaml"), reverse=True):
         try:
-            network = read_yaml(file).get("network") or {}
+            network = read_config(file.parent).get("network") or {}
             if network.get("name") != name:
                 continue
             if learnt_data(load_checkpoint(find_checkpoint(file.parent))).digest == data.digest:

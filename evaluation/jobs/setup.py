@@ -13,8 +13,10 @@ from tqdm import tqdm
 from advgan.config.section import Section
 from advgan.machine.devices import pick_device
 from advgan.machine.threads import reading_threads
+from advgan.storage.contents import add_contents
 from advgan.storage.runs import PACKAGES, Run, create_run, environment
 from evaluation.jobs.places import with_places
+from evaluation.record.answers import FILE as ANSWERS
 from evaluation.record.scores import Score
 from evaluation.report.page import write_report
 from evaluation.report.results import Results
@@ -83,6 +85,7 @@ def keep(run: Run, results: Results) -> None:
 def finish(run: Run, results: Results, *, summary: Sequence[Score] = (), made: Sequence[Path] = ()) -> Outcome:
     """Write results.json, scores.csv and report.html, say where, and hand the outcome back, with what it `made`."""
     keep(run, results)
+    add_contents(run.folder, [file for file in (run.folder / ANSWERS, *made) if file.is_file()])
     log.info("report: %s", write_report(run.folder))
     return Outcome(run.folder, results, summary, made)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from advgan.config import DataConfig
 from advgan.config.header import LearntData
-from advgan.config.resolve import read_yaml, validate
+from advgan.config.resolve import validate
+from advgan.storage.runs import read_config
 from evaluation.jobs.places import read_back
 
 DIGITS = DataConfig().source
@@ -30,7 +31,7 @@ def known_data(given: DataConfig | None, *sources: str) -> DataConfig | None:
         return given
     for source in sources:
         file = _configuration_of(Path(source))
-        section = read_yaml(file).get("data") if file else None
+        section = read_config(file.parent).get("data") if file else None
         if file and section:
             return read_back(validate(DataConfig, {**section, **_said(given)}, source=str(file)), file.parent)
     for source in sources:

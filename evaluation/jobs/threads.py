@@ -8,7 +8,6 @@ waited for each other, and they sleep now (`OMP_WAIT_POLICY`, set by the command
 """
 
 import json
-import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,7 +94,8 @@ def _measured(prepare: Callable[[], Pass], most: int, file: Path) -> int:
     number = fastest(seconds)
     times = ", ".join(f"{each}: {1000 * taken:.3g} ms" for each, taken in seconds.items())
     log.debug("threads: %d of %d, by the time of a pass (%s), from now on for this work", number, most, times)
-    _keep(file, number, seconds)
+    if _kept(file, most) is None:  # unless another process was first
+        _keep(file, number, seconds)
     return _kept(file, most) or number
 
 
@@ -125,9 +125,7 @@ def _kept(file: Path, most: int) -> int | None:
 
 
 def _keep(file: Path, number: int, seconds: Mapping[int, float]) -> None:
-    """Write it down, unless another process was first."""
-    if os.path.isfile(file):
-        return
+    """Write it down; without a word to the user where that cannot be."""
     try:
         write_document(file, {"threads": number, "seconds": dict(seconds)})
     except OSError as error:

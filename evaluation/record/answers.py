@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advgan.storage.atomic import write_atomically
+from advgan.storage.contents import checked
 
 FILE = "answers.csv"
 _IMAGE = "image"
@@ -38,9 +39,13 @@ class Answers:
 
     @classmethod
     def load(cls, folder: Path) -> "Answers | None":
-        """Read what `save` wrote; None where a run has none, or what is there is no such table."""
+        """Read what `save` wrote; None where a run has none, or what is there is no such table.
+
+        Raises ValueError where it was changed since.
+        """
+        file = checked(folder, FILE)
         try:
-            text = (folder / FILE).read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8")
             first, *rows = csv.reader(io.StringIO(text))
             values = np.array([row[1:] for row in rows]).reshape(len(rows), len(first) - 1)
         except (OSError, ValueError, csv.Error):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advgan.config.resolve import read_yaml
+from advgan.storage.runs import read_config
 from evaluation.record.answers import Answers
 from evaluation.record.scores import Score
 from evaluation.report.results import Results
@@ -52,7 +52,4 @@ def run_names(runs: Sequence[Results], folders: Sequence[Path]) -> list[str]:
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
-    try:
-        return read_yaml(folder / CONFIG)
-    except (OSError, ValueError):
-        return {}
+    return read_config(folder) if (folder / CONFIG).is_file() else {}

@@ -26,6 +26,7 @@ from advgan.data.class_folders import class_folders
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
 from advgan.storage.atomic import filling, replacing, temporarily
+from advgan.storage.contents import write_contents
 from attacks import L2, LINF
 from evaluation.under_attack.outcomes import Outcome
 
@@ -118,6 +119,7 @@ def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], cl
                     (temporary / name).parent.mkdir(exist_ok=True)
                     to_picture(picture).save(temporary / name)
                     table.writerow((name, *row, *about.values()))
+        write_contents(temporary)
 
 
 def _save_npz(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]) -> None:

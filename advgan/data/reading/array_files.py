@@ -20,6 +20,7 @@ def read_npz(path: Path) -> dict[str, AnyArray]:
     """Read the arrays of an `.npz`; Python objects in it are refused."""
     with path.open("rb") as stream:
         try:
+            _check_members(path)
             file = np.load(stream, allow_pickle=False)
         except Exception as error:  # a damaged file can raise nearly anything
             raise ValueError(_damaged(path, error)) from None
@@ -47,10 +48,12 @@ def read_pt(path: Path) -> dict[str, AnyArray]:
 
     Anything but tensors and plain values is refused.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(member.endswith("constants.pkl") for member in archive.namelist()):
-                raise ValueError(f"{path} is TorchScript, which is deprecated: export it as .pt2 or .onnx instead")
+    try:
+        members = _check_members(path)
+    except Exception as error:  # as above
+        raise ValueError(_damaged(path, error)) from None
+    if any(member.endswith("constants.pkl") for member in members):
+        raise ValueError(f"{path} is TorchScript, which is deprecated: export it as .pt2 or .onnx instead")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -77,6 +80,32 @@ def _read_member(path: Path, file: Mapping[str, AnyArray], name: str) -> AnyArra
         if isinstance(error, ValueError) and "pickle" in str(error):
             raise ValueError(f"{path}: {name} holds Python objects, which are refused; save numbers") from None
         raise ValueError(_damaged(path, error)) from None
+
+
+def _check_members(path: Path) -> list[str]:
+    """The names in a zip archive, once every member fits its checksum: numpy looks only at some, torch at none.
+
+    Names that were changed in the archive's index, and would pass for arrays that are not there, are found too. Of a
+    file that is no zip archive there are none.
+    """
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _END), 2)
+        end = file.read()
+    place = end.rfind(b"PK\5\6")
+    count = int.from_bytes(end[place + 10 : place + 12], "little")
+    if count not in (len(names), 0xFFFF):  # which stands for more than fit
+        raise zipfile.BadZipFile(f"its index names {len(names)} of {count} members")
+    return names
+
+
+_END = (1 << 16) + 22
+"""Bytes at the end of a zip archive in which the record of its index lies."""
 
 
 def _to_array(path: Path, name: str, value: Any) -> AnyArray:

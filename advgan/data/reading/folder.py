@@ -6,12 +6,14 @@ from pathlib import Path
 
 from advgan.data.reading.files import Files, hidden, is_table
 from advgan.data.reading.pixels import is_image
+from advgan.storage.contents import checked, digests
 
 
 def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:
     """List the images, tables and folders below `root`; also (name, bytes, nanoseconds of change) of each file.
 
     Symbolic links are followed, hidden files and folders left out. Raises ValueError where a folder cannot be read.
+    A file of ours (`contents.json` names its digest) that was changed since is not opened.
     """
     found, folders = list[tuple[str, int, int]](), list[str]()
     try:
@@ -25,7 +27,12 @@ def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:
         raise ValueError(f"cannot read {error.filename or root} ({error.strerror})") from None
     found.sort()
     images, tables = ([name for name, _, _ in found if kind(name)] for kind in (is_image, is_table))
-    return Files(str(root), images, folders, lambda name: root / name, tables), found
+    known = {
+        f"{place}{name}": digest
+        for place in ("", *(f"{folder}/" for folder in folders))
+        for name, digest in digests(root / place).items()
+    }
+    return Files(str(root), images, folders, lambda name: checked(root, name, known), tables), found
 
 
 def _walk(

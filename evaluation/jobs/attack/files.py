@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from advgan.storage.contents import add_contents
 from evaluation.jobs.attack.config import Format
 from evaluation.jobs.setup import log
 from evaluation.jobs.suites import in_file_names
@@ -30,5 +31,6 @@ def save_images(
             if not path.exists():
                 batches = outcome_batches(images, outcome)
                 save_adversarial_set(path, batches, {"setting": setting, **about}, form=form)
+                add_contents(folder, [path] if path.is_file() else [])
     if forms:
         log.info("adversarial images: %s", folder)

@@ -12,6 +12,7 @@ from advgan.data.class_folders import class_folders
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from advgan.storage.atomic import filling, replacing, write_atomically
+from advgan.storage.contents import write_contents
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score
 from evaluation.report.panels import Panel
@@ -65,6 +66,7 @@ def write_images(folder: Path, images: Tensor, names: Sequence[str]) -> None:
             file = temporary / f"{name}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             to_picture(pixels).save(file)
+        write_contents(temporary)
 
 
 def sample_names(indices: Tensor, labels: Tensor | None, classes: Sequence[str]) -> list[str]:
