@@ -105,8 +105,9 @@ def _read_picture(files: Files, known: set[str], name: str, data: Data) -> Tenso
     where = f"--extra {files.name}: {printable(name)}, which {METADATA} names,"
     if name not in known:
         raise ValueError(f"{where} is no image in that folder: write the set again with advgan augment")
+    file = files.open(name)
     try:
-        pixels = read_pixels(files.open(name), size=None, channels=None)
+        pixels = read_pixels(file, size=None, channels=None)
     except ValueError as error:
         raise ValueError(f"{where} cannot be read: it {printable(str(error))}") from None
     channels, height, width = pixels.shape

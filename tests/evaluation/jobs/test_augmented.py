@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from advgan.data import Data, ImageSet
+from advgan.storage.contents import write_contents
 from evaluation.jobs.augmented import METADATA, Part, read_extra, write_augmented
 
 CLASSES = ("../../out", "/abs", "C:\\x", ".")
@@ -44,6 +45,7 @@ def rename(folder: Path, name: str) -> None:
     rows = pd.read_csv(folder / METADATA)
     rows.loc[0, "file_name"] = name
     rows.to_csv(folder / METADATA, index=False)
+    write_contents(folder)  # as somebody would who made such a set
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "{}/outside.png", "a/../../outside.png", "missing.png", "a", "x\n"])
@@ -64,6 +66,7 @@ def test_a_palette_is_read_as_the_colours_that_it_means(tmp_path: Path) -> None:
     picture = Image.fromarray(red).quantize(4)
     assert picture.mode == "P"
     picture.save(file)
+    write_contents(tmp_path / "set")
     assert read_extra(tmp_path / "set", data).images[0, :, 0, 0].tolist() == [200, 0, 0]
 
     grey = small_data(("a", "b"), 1)
