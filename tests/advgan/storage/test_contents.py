@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import cli
 from advgan.classifier.sources import class_names
 from advgan.config import DataConfig
 from advgan.data import load_data
 from advgan.data.reading.array_files import READERS
 from advgan.data.reading.folder import list_folder
-from advgan.sampling import load_exported
 from advgan.storage.contents import CONTENTS, add_contents, changed, checked, digests, write_contents
-from advgan.storage.runs import read_config
 from evaluation.jobs.sample.files import write_images
 from evaluation.record.answers import Answers
 
@@ -79,45 +76,6 @@ def test_changed_answers_are_not_compared(tmp_path: Path) -> None:
     flip(tmp_path / "answers.csv", place=-2)
     with pytest.raises(ValueError, match=r"answers\.csv is not what was written"):
         Answers.load(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained generator and its export, as folders `gan` and `weights`."""
-    folder = tmp_path_factory.mktemp("exported")
-    for words in (
-        f"train --data digits --preset gaussian-mixture -n 20 --features pixels -q --out {folder}/gan",
-        f"export --ckpt {folder}/gan -q --out {folder}/weights",
-    ):
-        with pytest.raises(SystemExit) as end:
-            cli.main(words.split())
-        assert not end.value.code
-    return folder
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_a_changed_export_is_not_sampled_from(exported: Path, name: str) -> None:
-    folder = exported / "weights"
-    assert load_exported(folder)
-    whole = (folder / name).read_bytes()
-    flip(folder / name)
-    try:
-        with pytest.raises(ValueError, match=f"{name} is not what was written"):
-            load_exported(folder)
-    finally:
-        (folder / name).write_bytes(whole)
-
-
-def test_a_changed_configuration_says_nothing_of_a_run(exported: Path) -> None:
-    run = exported / "gan"
-    assert read_config(run)["data"]
-    text = (run / "config.yaml").read_text()
-    (run / "config.yaml").write_text(text.replace("source: digits", "source: digitr"))
-    try:
-        with pytest.raises(ValueError, match=r"config\.yaml is not what this run was given"):
-            read_config(run)
-    finally:
-        (run / "config.yaml").write_text(text)
 
 
 def test_names_of_classes_come_from_no_changed_file(tmp_path: Path) -> None:
