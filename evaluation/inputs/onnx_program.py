@@ -20,7 +20,7 @@ _TYPES = {
 def onnx_program(path: Path) -> Program:
     """Open an ONNX file. Raises ValueError in one line where it is damaged or takes other types than these."""
     session = onnx_session(path)
-    given = session.get_inputs()
+    given = session.inputs
     unknown = [each.type for each in given if each.type not in _TYPES]
     if unknown:
         raise ValueError(f"{path} takes {unknown[0]}: a generator takes latents, and labels, as tensors of numbers")
@@ -31,7 +31,7 @@ def onnx_program(path: Path) -> Program:
             name: tensor.to("cpu", kind).contiguous().numpy()
             for name, kind, tensor in zip(names, types, tensors, strict=True)
         }
-        return torch.from_numpy(session.run(None, fed)[0])
+        return torch.from_numpy(session.run(fed)[0])
 
     inputs = tuple(
         Input(tuple(side if isinstance(side, int) else None for side in each.shape), not kind.is_floating_point)
