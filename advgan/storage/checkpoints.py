@@ -42,7 +42,15 @@ def save_checkpoint(path: Path, *, kind: str, config: Mapping[str, Any], state: 
     tensors: dict[str, Tensor] = {}
     outline = _outline(dict(state), "state", tensors)
     metadata = {"format": str(FORMAT), "kind": kind, "config": json.dumps(dict(config)), "state": json.dumps(outline)}
-    write_atomically(path, seal(save(tensors, metadata={**metadata, FIELD: BLANK})))
+    write_atomically(path, seal(_in_order(save(tensors, metadata={**metadata, FIELD: BLANK}))))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with the entries of its header sorted: the library shuffles the metadata in each process."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the data begin at a multiple of 8 bytes
+    return b"".join((len(header).to_bytes(8, "little"), header, memoryview(content)[end:]))
 
 
 def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:

@@ -116,14 +116,14 @@ def test_clean_fid_keeps_a_broken_download(cache: Path, monkeypatch: pytest.Monk
 
 def test_a_broken_write_leaves_no_half_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that is written in place holds half an entry after a crash, which is read for ever after."""
-    import advgan.storage.checkpoints
 
-    def dies(tensors: object, file: Path, metadata: object) -> None:
-        file.write_bytes(b"half")
+    def dies(file: Path, content: bytes) -> int:
+        with file.open("wb") as opened:
+            opened.write(content[: len(content) // 2])
         raise KeyboardInterrupt
 
     network, kept = Pixels(), FeatureCache(tmp_path / "features")
-    monkeypatch.setattr(advgan.storage.checkpoints, "save_file", dies)
+    monkeypatch.setattr(Path, "write_bytes", dies)
     with pytest.raises(KeyboardInterrupt):
         look(source(floats()), [network.extractor()], cache=kept)
     assert not list((tmp_path / "features").iterdir())
