@@ -1,10 +1,12 @@
 """Data sets of Hugging Face: from the hub by name, folders made by `save_to_disk`, and parquet files."""
 
 import io
+import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,6 +22,8 @@ from advgan.data.reading.gather import Check, Stored, decode_layout, decoding
 from advgan.data.reading.layout import Layout, natural
 from advgan.data.reading.store import stored
 from advgan.data.reading.tables import LABEL_COLUMNS
+from advgan.intake.limits import growth_within, within
+from advgan.intake.regular import at_home, check_regular, state
 
 PREFIX = "hf:"
 FORM = "hf:ORG/NAME, or hf:ORG/NAME:CONFIG@SPLIT"
@@ -44,7 +48,7 @@ def is_by_name(source: str) -> bool:
 
 def is_hugging_face(source: str) -> bool:
     """Whether a source is by name, a folder that `save_to_disk` made, a parquet file, or a folder of them alone."""
-    path = Path(source).expanduser()
+    path = at_home(source)
     if is_by_name(source) or path.suffix.lower() == ".parquet" or any((path / mark).is_file() for mark in _MARKS):
         return True
     return path.is_dir() and bool(_parquet_files(path)) and not list_folder(path)[0].images
@@ -58,9 +62,16 @@ def read_hugging_face(config: DataConfig, *, cache: Path, workers: int, check: C
     or have no images.
     """
     source = config.source
+    states = [] if is_by_name(source) else _states(at_home(source))
     with _reading(source):
-        parts = _parts(source, _open(source, cache))
-    key = ["hugging-face", source, {name: part._fingerprint for name, part in parts.splits.items()}, *decoding(config)]
+        parts = _parts(source, _open(source, cache / "hugging-face" / _named_by(states)))
+    key = [
+        "hugging-face",
+        source,
+        states,
+        {name: part._fingerprint for name, part in parts.splits.items()},
+        *decoding(config),
+    ]
     name = re.sub(r"[^\w.-]+", "-", source.removeprefix(PREFIX).partition("@")[0].rstrip("/").rpartition("/")[2])
 
     def build(folder: Path) -> Any:
@@ -74,14 +85,17 @@ def read_hugging_face(config: DataConfig, *, cache: Path, workers: int, check: C
 
 def _open(source: str, cache: Path) -> Mapping[str, Any]:
     """The splits by name; one without a name is called all."""
-    library, path = _library(source), Path(source).expanduser()
+    library, path = _library(source), at_home(source)
     if is_by_name(source):
         found = _by_name(library, source)
     elif any((path / mark).is_file() for mark in _MARKS):
         found = library.load_from_disk(str(path))
     else:
-        files = _by_split(_parquet_files(path) if path.is_dir() else [path])
-        found = library.load_dataset("parquet", data_files=files, cache_dir=str(cache / "hugging-face"))
+        given = _parquet_files(path) if path.is_dir() else [path]
+        for file in given:
+            _check_parquet(file)
+        files = _by_split(given)
+        found = library.load_dataset("parquet", data_files=files, cache_dir=str(cache))
     return found if isinstance(found, Mapping) else {str(found.split or "all"): found}
 
 
@@ -111,13 +125,33 @@ def _parquet_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet")) or sorted(folder.glob("*/*.parquet"))
 
 
+def _check_parquet(file: Path) -> None:
+    """Refuse a file that says of itself that it unpacks to more than the limits allow; it is unpacked to the disk."""
+    check_regular(file)
+    with import_module("pyarrow.parquet").ParquetFile(file) as opened:
+        about = opened.metadata
+    within("members", about.num_rows, what=file)
+    groups = (about.row_group(number) for number in range(about.num_row_groups))
+    growth_within(sum(group.total_byte_size for group in groups), file.stat().st_size, what=file)
+
+
+def _states(path: Path) -> list[tuple[str, list[int]]]:
+    """What tells that the files of a source have changed; the library itself looks at names and times alone."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [(file.relative_to(path).as_posix(), state(file.stat())) for file in files]
+
+
+def _named_by(states: object) -> str:
+    return sha256(json.dumps(states).encode()).hexdigest()[:16]
+
+
 def _by_split(files: Iterable[Path]) -> dict[str, list[str]]:
     """Files by the split that their name begins with, as in train-00000-of-00002.parquet, or their folder has."""
     found: dict[str, list[str]] = {}
     for file in files:
         word = re.split(r"[-_.]", file.stem.lower())[0]
         words = [each for each in (word, file.parent.name.lower()) if split_of(each) is not None]
-        found.setdefault(words[0] if words else "all", []).append(str(file))
+        found.setdefault(words[0] if words else "whole", []).append(str(file))
     return found
 
 

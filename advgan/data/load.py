@@ -26,6 +26,7 @@ from advgan.data.split import roles, rows_to_learn, split_rows
 from advgan.data.stacked import PREFIX, stack_digits
 from advgan.data.torchvision_sets import TORCHVISION, read_torchvision
 from advgan.data.uses import LEARNING, Use
+from advgan.intake.regular import at_home, check_regular
 from advgan.storage.cache import cache_dir
 
 KNOWN = ("digits", *TORCHVISION, *POINTS)
@@ -119,7 +120,7 @@ def _collect(config: DataConfig, *, workers: int, cache: Path | None, check: Che
         return _fitted(read_digits(), config), None
     if name in TORCHVISION:
         return read_torchvision(name, config, cache=cache, workers=workers, check=check)
-    path = Path(config.source).expanduser()
+    path = at_home(config.source)
     if not is_by_name(config.source):
         _check_readable(config.source, path)
     if is_hugging_face(config.source):
@@ -161,7 +162,8 @@ def _check_readable(source: str, path: Path) -> None:
             f"no data at {source}" + (f" (did you mean {near}?)" if near else "")
             + f"; give a path or one of {', '.join(KNOWN)}"
         )  # fmt: skip
-    if path.is_file():
+    if not path.is_dir():
+        check_regular(path, what=source)
         try:
             path.open("rb").close()
         except OSError as error:

@@ -53,13 +53,18 @@ def limit(name: str) -> int:
 
 def within(name: str, amount: int, *, what: object) -> None:
     """Raise ValueError where `what` goes beyond a limit, with the option that raises it."""
+    if amount > limit(name):
+        raise ValueError(excess(name, amount, what=what))
+
+
+def excess(name: str, amount: int, *, what: object) -> str:
+    """The message about `what`, of which an amount beyond a limit was met, perhaps of more; with the way out."""
     highest = limit(name)
-    if amount > highest:
-        enough = highest * 2 ** math.ceil(math.log2(amount / highest))  # the amount may be only what was met so far
-        raise ValueError(
-            f"{what} has more than {highest:,} {LIMITS[name].counts}: if you trust it, add --limit {name}={enough} "
-            f"(or set {VARIABLE})"
-        )
+    enough = highest * 2 ** max(1, math.ceil(math.log2(amount / highest)))
+    return (
+        f"{what} has more than {highest:,} {LIMITS[name].counts}: if you trust it, add --limit {name}={enough} "
+        f"(or set {VARIABLE})"
+    )
 
 
 def growth_within(unpacked: int, stored: int, *, what: object) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from advgan.intake.limits import within
@@ -24,9 +25,19 @@ def regular(path: Path) -> Path:
     """
     mode = path.stat().st_mode
     kind = next((name for test, name in _KINDS if test(mode)), "")
-    if kind or os.path.realpath(path).startswith(_OF_THE_KERNEL):
+    if kind or _real(path).startswith(_OF_THE_KERNEL):
         raise ValueError(f"is {kind or 'a file of the kernel'}, and only files of a disk are read")
     return path
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path) if path.is_symlink() else f"{_real_folder(path.absolute().parent)}/"
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: Path) -> str:
+    """Looked up once for all files of a folder."""
+    return os.path.realpath(folder)
 
 
 def check_regular(path: Path, *, what: object = "") -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from advgan.intake.regular import at_home
 from advgan.machine.signals import remove_at_exit
 from advgan.storage.atomic import abandoned, temporarily
 from advgan.storage.contents import changed, write_contents
@@ -20,7 +21,7 @@ def cache_dir() -> Path:
     """Say where downloads and decoded images are kept: `ADVGAN_CACHE_DIR`, else the user's cache folder."""
     chosen = os.environ.get("ADVGAN_CACHE_DIR")
     if chosen:
-        return Path(chosen).expanduser()
+        return at_home(chosen)
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("advgan", appauthor=False))

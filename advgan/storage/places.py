@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from advgan.config.places import is_python_source
+from advgan.intake.regular import at_home
 from advgan.storage.documents import read_document
 
 FOLDER = "folder"
@@ -36,7 +37,7 @@ def of_run(source: str, run: Path) -> str:
 
 def _split(source: str) -> tuple[Path, str]:
     path, colon, name = source.rpartition(":") if is_python_source(source) else (source, "", "")
-    return Path(path).expanduser(), colon + name
+    return at_home(path), colon + name
 
 
 def _moved_with(path: Path, run: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from advgan.intake.regular import at_home
 from advgan.storage.cache import cache_dir, cached
 from advgan.storage.seal import file_digest
 from advgan.storage.space import disk_trouble
@@ -88,7 +89,7 @@ def built_with(weights: Weights, file: Path, build: Callable[[], nn.Module]) -> 
 
 def _named(weights: Weights) -> Path | None:
     chosen = os.environ.get(weights.variable)
-    return Path(chosen).expanduser() if chosen else None
+    return at_home(chosen) if chosen else None
 
 
 def _download(weights: Weights, folder: Path) -> None:

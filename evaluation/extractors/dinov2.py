@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from advgan.intake.regular import at_home
 from advgan.storage.weights import Weights, built_with, find_weights, read_plain
 from evaluation.extractors.torch_fidelity_network import look_through
 from evaluation.features.features import Extractor
@@ -76,7 +77,7 @@ def _code(name: str) -> Path:
     """The folder of the repository's code."""
     chosen = os.environ.get(CODE_VARIABLE)
     hub = Path(torch.hub.get_dir())
-    folders = [Path(chosen).expanduser()] if chosen else [hub / "facebookresearch_dinov2_main"]
+    folders = [at_home(chosen)] if chosen else [hub / "facebookresearch_dinov2_main"]
     found = next((folder for folder in folders if (folder / "hubconf.py").is_file()), None)
     if found is None:
         raise ValueError(

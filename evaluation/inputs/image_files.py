@@ -18,6 +18,7 @@ from advgan.data.reading.layout import Layout, read_flat, read_layout
 from advgan.data.reading.pixels import SUFFIXES
 from advgan.data.reading.store import stored, take
 from advgan.data.split import rows_to_learn
+from advgan.intake.regular import state
 from advgan.storage.cache import cache_dir
 from evaluation.inputs.stored import Found
 
@@ -84,5 +85,4 @@ def _state_of(path: Path) -> object:
     """What changes when the files do."""
     if not is_archive(path):
         return list_folder(path)[1]
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+    return state(path.stat())

@@ -17,6 +17,7 @@ from advgan.data.reading.archive import is_archive
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.pixels import is_image
 from advgan.data.stacked import PREFIX
+from advgan.intake.regular import at_home, check_regular
 from advgan.sampling.stored import TrainedGan, load_gan
 from attacks.arrays import as_tensor
 from evaluation.inputs.array_images import found_array, read_array_file
@@ -128,7 +129,9 @@ class _Opening:
         if spec.lower() in KNOWN or spec.lower().startswith(PREFIX):
             images = load_data(config, workers=self.workers, use=ANY_IMAGES).train
             return self._stored(Found(images, labelled=images.num_classes > 0, named=True), f"{spec}/train")
-        path = Path(spec).expanduser()
+        path = at_home(spec)
+        if not path.is_dir():
+            check_regular(path, what=spec)
         if is_by_name(spec) or (os.path.exists(path) and is_hugging_face(spec)):
             images = load_images(config, workers=self.workers)
             return self._stored(Found(images, labelled=images.num_classes > 0, named=True), spec)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advgan.data.reading.array_files import check_growth
 from evaluation.record.findings import Finding
 
 KEYS = ("mu", "sigma")
@@ -41,6 +42,7 @@ def read_statistics(path: Path, *, name: str) -> Statistics:
 
     Raises ValueError in one line where they are damaged, do not fit each other, or cannot be a covariance.
     """
+    check_growth(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: np.asarray(file[key], dtype=np.float64) for key in KEYS}

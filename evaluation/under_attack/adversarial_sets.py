@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from advgan.data.class_folders import class_folders
+from advgan.data.reading.array_files import check_growth
+from advgan.intake.json_text import parse_json
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
 from advgan.storage.atomic import filling, replacing, temporarily
@@ -90,10 +92,11 @@ def save_adversarial_set(
 
 def load_adversarial_set(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read an `npz` set: tensors by name, images as (N, C, H, W) float32, and its metadata."""
+    check_growth(path)
     with np.load(path, allow_pickle=False) as file:
         if "metadata" not in file or "clean_images" not in file:
             raise ValueError(f"{path} is no adversarial set (it lacks metadata or clean_images)")
-        about = json.loads(str(file["metadata"]))
+        about = parse_json(str(file["metadata"]))
         tensors = {name: torch.from_numpy(file[name]) for name in file.files if name not in ("metadata", "classes")}
     for name in ("images", "clean_images"):
         tensors[name] = tensors[name].permute(0, 3, 1, 2)

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import shutil
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from typing import IO
 
 from advgan.data.reading.files import Files, hidden, is_table, printable
 from advgan.data.reading.pixels import is_image
+from advgan.intake.limits import growth_within, within
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 
@@ -47,10 +47,13 @@ def _open_zip(path: Path) -> Iterator[Files]:
         raise ValueError(_damaged(path, error)) from None
     with archive:
         members = archive.infolist()
+        within("members", len(members), what=path)
+        growth_within(sum(member.file_size for member in members), path.stat().st_size, what=path)
         if any(member.flag_bits & 1 for member in members):
             raise ValueError(f"{path} is encrypted; unpack it and give the folder")
 
         def open_member(name: str) -> IO[bytes]:
+            within("file", archive.getinfo(name).file_size, what="it")
             try:
                 return io.BytesIO(archive.read(name))
             except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
@@ -67,12 +70,13 @@ def _open_tar(path: Path, scratch: Path) -> Iterator[Files]:
     with plain.open("rb") as stream:
         try:
             archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 (closing the stream is all there is to do)
-            members = {member.name: member for member in archive if member.isfile() or member.isdir()}
+            members = _members(archive, path)
             _check_end(archive, stream)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise ValueError(_damaged(path, error)) from None
 
         def open_member(name: str) -> IO[bytes]:
+            within("file", members[name].size, what="it")
             try:
                 with lock:
                     file = archive.extractfile(members[name])
@@ -87,6 +91,20 @@ def _open_tar(path: Path, scratch: Path) -> Iterator[Files]:
         plain.unlink()
 
 
+def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tarfile.TarInfo]:
+    """The files and folders of a tar by name; of a sparse file the size is not what is stored."""
+    found, unpacked, stored = dict[str, tarfile.TarInfo](), 0, path.stat().st_size
+    for number, member in enumerate(archive, start=1):
+        if member.size < 0:
+            raise tarfile.ReadError(f"a member of negative size at byte {member.offset}")
+        unpacked += member.size
+        within("members", number, what=path)
+        growth_within(unpacked, stored, what=path)
+        if member.isfile() or member.isdir():
+            found[member.name] = member
+    return found
+
+
 def _check_end(archive: tarfile.TarFile, stream: IO[bytes]) -> None:
     """Refuse a tar without its end mark: tarfile itself takes a damaged header, or a lost tail, for the end."""
     stream.seek(archive.offset)
@@ -97,7 +115,10 @@ def _check_end(archive: tarfile.TarFile, stream: IO[bytes]) -> None:
 def _expand(path: Path, target: Path) -> Path:
     try:
         with gzip.open(path) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+            stored = path.stat().st_size
+            while piece := source.read(1 << 20):
+                file.write(piece)
+                growth_within(file.tell(), stored, what=path)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(_damaged(path, error)) from None
     return target

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from advgan.data.reading.arrays import CONVENTIONS, AnyArray
+from advgan.intake.limits import growth_within, within
+from advgan.intake.regular import check_regular
 
 _WANTED = {"classes"} | {key for convention in CONVENTIONS for keys in convention for key in (keys.images, keys.labels)}
 
 
 def read_npz(path: Path) -> dict[str, AnyArray]:
     """Read the arrays of an `.npz`; Python objects in it are refused."""
+    check_growth(path)
     with path.open("rb") as stream:
         try:
             _check_members(path)
@@ -32,6 +35,7 @@ def read_npz(path: Path) -> dict[str, AnyArray]:
 
 def read_npy(path: Path) -> dict[str, AnyArray]:
     """Read the one array of an `.npy`, as `images`."""
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             array: AnyArray = np.lib.format.read_array(stream, allow_pickle=False)
@@ -48,6 +52,7 @@ def read_pt(path: Path) -> dict[str, AnyArray]:
 
     Anything but tensors and plain values is refused.
     """
+    check_growth(path)
     try:
         members = _check_members(path)
     except Exception as error:  # as above
@@ -71,6 +76,21 @@ def read_pt(path: Path) -> dict[str, AnyArray]:
         raise ValueError(f"{path} holds a {type(content).__name__}; a dictionary of images and labels is needed")
     wanted = {str(name): _to_array(path, name, value) for name, value in content.items() if name in _WANTED}
     return wanted or dict.fromkeys(map(str, content), np.zeros(0))
+
+
+def check_growth(path: Path) -> None:
+    """Look at a file that is about to be read, a zip archive as most are, or another.
+
+    Raises ValueError where it is no file of a disk, or unpacks to more than the limits allow.
+    """
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return  # whoever reads it says why
+    within("members", len(members), what=path)
+    growth_within(sum(member.file_size for member in members), path.stat().st_size, what=path)
 
 
 def _read_member(path: Path, file: Mapping[str, AnyArray], name: str) -> AnyArray:
@@ -112,6 +132,8 @@ def _to_array(path: Path, name: str, value: Any) -> AnyArray:
     try:
         if isinstance(value, Tensor):
             value = value.detach()
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise ValueError("it repeats the few numbers that are stored; save a copy of it, tensor.contiguous()")
             return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
@@ -70,8 +71,10 @@ def _images(
 ) -> Iterator[Pixels | str]:
     """Yield the pixels of each file, or the reason why there are none, in order."""
 
+    stopped = Event()
+
     def read(chunk: Sequence[str]) -> list[Pixels | str]:
-        return [_read(files, name, size=size, channels=channels) for name in chunk]
+        return [_read(files, name, size=size, channels=channels) for name in chunk if not stopped.is_set()]
 
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     if workers < 1:
@@ -88,6 +91,7 @@ def _images(
         while pending:
             yield from pending.popleft().result()
     finally:
+        stopped.set()  # an interrupt waits for the images that are being decoded, and for no more
         pool.shutdown(cancel_futures=True)
 
 

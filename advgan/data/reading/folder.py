@@ -6,27 +6,30 @@ from pathlib import Path
 
 from advgan.data.reading.files import Files, hidden, is_table
 from advgan.data.reading.pixels import is_image
+from advgan.intake.limits import within
+from advgan.intake.regular import state
 from advgan.storage.contents import checked, digests
 
 
-def list_folder(root: Path) -> tuple[Files, list[tuple[str, int, int]]]:
-    """List the images, tables and folders below `root`; also (name, bytes, nanoseconds of change) of each file.
+def list_folder(root: Path) -> tuple[Files, list[tuple[str, list[int]]]]:
+    """List the images, tables and folders below `root`; also each file's name and what tells that it has changed.
 
     Symbolic links are followed, hidden files and folders left out. Raises ValueError where a folder cannot be read.
     A file of ours (`contents.json` names its digest) that was changed since is not opened.
     """
-    found, folders = list[tuple[str, int, int]](), list[str]()
+    found, folders = list[tuple[str, list[int]]](), list[str]()
     try:
-        for entry, name in _walk(root, "", (os.stat(root),)):
+        for number, (entry, name) in enumerate(_walk(root, "", (os.stat(root),)), start=1):
+            within("members", number, what=root)
             if entry.is_dir():
                 folders.append(name)
             elif is_image(name) or is_table(name):
                 status = entry.stat() if entry.is_file() else None  # a link to nothing is an image that cannot be read
-                found.append((name, status.st_size, status.st_mtime_ns) if status else (name, -1, -1))
+                found.append((name, state(status) if status else []))
     except OSError as error:
         raise ValueError(f"cannot read {error.filename or root} ({error.strerror})") from None
     found.sort()
-    images, tables = ([name for name, _, _ in found if kind(name)] for kind in (is_image, is_table))
+    images, tables = ([name for name, _ in found if kind(name)] for kind in (is_image, is_table))
     known = {
         f"{place}{name}": digest
         for place in ("", *(f"{folder}/" for folder in folders))

@@ -13,13 +13,14 @@ from advgan.data.reading.files import Files
 from advgan.data.reading.folder import list_folder
 from advgan.data.reading.layout import Layout, read_layout
 from advgan.data.reading.store import open_images, stored, writing
+from advgan.intake.regular import state
 
 Stored = tuple[Collection, Path]
 Check = Callable[[Labelled], object]
 
 
 def gather_folder(root: Path, config: DataConfig, *, cache: Path, workers: int, check: Check) -> Stored:
-    """Read a folder. It is decoded again when a name, a size or a time of change in it has changed."""
+    """Read a folder. It is decoded again when a name in it or the state of a file has changed."""
     files, listing = list_folder(root)
     key = ["folder", str(root.resolve()), listing, *decoding(config)]
     name = root.resolve().name
@@ -31,14 +32,14 @@ def gather_folder(root: Path, config: DataConfig, *, cache: Path, workers: int, 
 
 
 def gather_archive(path: Path, config: DataConfig, *, cache: Path, workers: int, check: Check) -> Stored:
-    """Read an archive. It is decoded again when its size or its time of change has changed."""
-    status, name = path.stat(), base_name(path)
+    """Read an archive. It is decoded again when its state has changed."""
+    name = base_name(path)
 
     def build(folder: Path) -> Collection:
         with open_archive(path, scratch=folder) as files:
             return decode_layout(files, read_layout(files), folder, config, name=name, workers=workers, check=check)
 
-    key = ["archive", str(path.resolve()), status.st_size, status.st_mtime_ns, *decoding(config)]
+    key = ["archive", str(path.resolve()), state(path.stat()), *decoding(config)]
     return stored(cache, key, build)
 
 

@@ -18,6 +18,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from advgan.intake.limits import excess, limit, within
+from advgan.intake.regular import regular
+
 Pixels = npt.NDArray[np.uint8]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -48,10 +51,11 @@ def read_pixels(file: Path | IO[bytes], *, size: int | None, channels: int | Non
 
     With `size` the middle square is resized to that side. With `channels` 1 the image becomes grey, with 3 it becomes
     RGB; otherwise it stays grey or colour as it is stored. Transparent pixels are laid on white.
-    Raises ValueError with the reason where the image is unreadable, truncated, animated, or has 16 bits a channel.
+    Raises ValueError with the reason where the image is unreadable, truncated, animated, too large, or has 16 bits a
+    channel.
     """
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with _opened(file) as image:
             _check_kind(image)
             image.load()
             upright = _upright(image)
@@ -88,7 +92,24 @@ def fit_array(images: Pixels, *, size: int | None, channels: int | None) -> Pixe
 
 
 class _UnfitError(ValueError):
-    """The image could be decoded, but would lose content: several frames, or more than 8 bits a channel."""
+    """The image could be decoded, but would lose content, or take more room than it may."""
+
+
+def _opened(file: Path | IO[bytes]) -> Image.Image:
+    """Open an image of at most so many pixels, whatever Pillow's own limit is."""
+    if isinstance(file, Path):
+        within("file", regular(file).stat().st_size, what="it")
+    highest = limit("pixels")
+    if Image.MAX_IMAGE_PIXELS is not None and highest > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = highest  # else Pillow refuses what is allowed here
+    try:
+        image = Image.open(file, formats=_FORMATS)
+    except Image.DecompressionBombError:  # beyond twice its limit it does not say how far
+        raise _UnfitError(excess("pixels", 2 * highest, what="it")) from None
+    if image.width * image.height > highest:
+        image.close()
+        raise _UnfitError(excess("pixels", image.width * image.height, what="it"))
+    return image
 
 
 def _check_kind(image: Image.Image) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from advgan.data.reading.collection import SPLIT_WORDS, split_of
 from advgan.data.reading.files import Files, printable
 from advgan.data.reading.pixels import is_image
+from advgan.intake.regular import read_bytes
 
 FILE_COLUMNS = (
     *("file_name", "filename", "file", "path", "filepath", "file_path", "image", "image_path", "image_name"),
@@ -125,7 +126,12 @@ def _rows(files: Files, name: str) -> list[list[str]]:
     """The cells of a table; empty where it is no text. Reads UTF-8, and UTF-16 and cp1252 as Excel saves them."""
     try:
         opened = files.open(name)
-        content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
+        content = read_bytes(opened) if isinstance(opened, Path) else opened.read()
+    except ValueError as error:
+        raise ValueError(f"{files.name}: the table {printable(name)} cannot be read ({error})") from None
+    except OSError:
+        return []
+    try:
         text = _decoded(content)
         if name.lower().endswith(".jsonl"):
             return _objects(text)
@@ -135,7 +141,7 @@ def _rows(files: Files, name: str) -> list[list[str]]:
             delimiter = " "
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         return [row for row in rows if any(cell.strip() for cell in row)]
-    except (OSError, ValueError, RecursionError, csv.Error):
+    except (ValueError, RecursionError, csv.Error):
         return []
 
 
