@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, cast
 
 from advgan.machine.signals import unfinished
 from advgan.storage.lock import refuse_deleted
@@ -51,6 +52,39 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     with replacing(path, size=len(whole)) as temporary:
         temporary.write_bytes(whole)
     return path
+
+
+@contextmanager
+def streaming(path: Path) -> Iterator[IO[bytes]]:
+    """Give a stream to write a file through, as `replacing` does; a full disk is told at the end of the block alone.
+
+    For torch's writers of archives, which end the whole process where a write fails.
+    """
+    with replacing(path) as temporary, temporary.open("wb", buffering=0) as file:
+        stream = _Patient(file)
+        yield stream  # type: ignore[misc]  # all that the writers ask for
+        if stream.failed:
+            raise stream.failed
+
+
+class _Patient:
+    """A stream that takes everything, and keeps the first error for later."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.failed = file, cast(OSError | None, None)
+
+    def write(self, content: bytes | bytearray | memoryview) -> int:
+        left = memoryview(content).cast("B")
+        size = len(left)
+        try:
+            while left and not self.failed:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self.failed = error
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def copy_atomically(source: Path, target: Path) -> Path:

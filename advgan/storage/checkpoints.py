@@ -53,6 +53,23 @@ def _in_order(content: bytes) -> bytes:
     return b"".join((len(header).to_bytes(8, "little"), header, memoryview(content)[end:]))
 
 
+def room_for_checkpoints(state: Any, *optimizers: torch.optim.Optimizer) -> int:
+    """Bytes that the checkpoints of a training take: the last, the best, the one before, and one being written.
+
+    For a state before the first step: the `optimizers` are yet to make their moments, two of each weight.
+    """
+    moments = sum(2 * _bytes(group["params"]) for optimizer in optimizers for group in optimizer.param_groups)
+    return 4 * (_bytes(state) + moments)
+
+
+def _bytes(value: Any) -> int:
+    """Of the tensors in nested dicts and lists."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    items = value.values() if isinstance(value, Mapping) else value
+    return sum(map(_bytes, items)) if isinstance(value, (Mapping, list, tuple)) else 0
+
+
 def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
     """Read a checkpoint onto the CPU; with `kind`, refuse one of another kind.
 

@@ -1,7 +1,8 @@
 """The arguments of a job beside its configuration (device, output folder), and its outcome."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from advgan.machine.devices import pick_device
 from advgan.machine.threads import reading_threads
 from advgan.storage.contents import add_contents
 from advgan.storage.runs import PACKAGES, Run, create_run, environment
+from advgan.storage.space import check_space, size_of
 from evaluation.jobs.places import with_places
 from evaluation.record.answers import FILE as ANSWERS
 from evaluation.record.scores import Score
@@ -23,6 +25,9 @@ from evaluation.report.results import Results
 from evaluation.report.table import write_scores
 
 log = logging.getLogger("advgan")
+
+RUN_BYTES = 1 << 20
+"""Of the files of a run without checkpoints and images, about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,18 @@ class Setup:
             log.debug("reading with %d threads, one a core", workers)
         return replace(self, workers=workers)
 
+    def check_place(self, verb: str, *, checkpoints: int = 0) -> None:
+        """Raise OSError, before the work, where the run's folder cannot be written or lacks room.
+
+        `checkpoints` are the bytes of all that the run will have.
+        """
+        needed = RUN_BYTES + checkpoints
+        if self.resume:
+            there = size_of(self.resume.last.parent)
+            check_space(self.resume.folder, needed=max(RUN_BYTES, needed - there), way="make room there")
+        elif not (self.out and self.out.is_file()):  # which is refused in words of its own
+            check_space(self.out or Path("runs") / verb, needed=needed, way="make room, or choose another --out")
+
     def create_run(self, verb: str, name: str, config: Section) -> Run:
         """Make the run folder, once the input is known to be good; nothing is written before."""
         return create_run(verb, name, with_places(config), out=self.out, exist_ok=self.exist_ok)
@@ -63,6 +80,8 @@ class Outcome:
     summary: Sequence[Score] = field(default=())
     made: Sequence[Path] = field(default=())
     """The files and folders that the user asked for, where the job is to make some."""
+    unwritten: OSError | None = None
+    """Why files of the run are missing: what was computed is shown all the same, and the command fails."""
 
     @property
     def table_scores(self) -> Sequence[Score]:
@@ -77,17 +96,44 @@ def progress(total: int, label: str, *, initial: int = 0, unit: str = "it") -> "
 
 
 def keep(run: Run, results: Results) -> None:
-    """Write results.json and scores.csv, from which `advgan report` makes the page."""
+    """Write results.json and scores.csv, lest what follows is interrupted; `finish` says what could not be written."""
+    with suppress(OSError):
+        _write(run, results)
+
+
+@contextmanager
+def told_later(failed: list[OSError]) -> Iterator[None]:
+    """Keep an error of writing in a list for `finish`, since the scores are yet to be shown."""
+    try:
+        yield
+    except OSError as error:
+        failed.append(error)
+
+
+def finish(
+    run: Run,
+    results: Results,
+    *,
+    summary: Sequence[Score] = (),
+    made: Sequence[Path] = (),
+    failed: Sequence[OSError] = (),
+) -> Outcome:
+    """Write results.json, scores.csv and report.html, say where, and hand the outcome back, with what it `made`.
+
+    Where they cannot be written, or something before `failed`, the outcome says so.
+    """
+    errors = [*failed]
+    with told_later(errors):
+        _write(run, results)
+        add_contents(run.folder, [file for file in (run.folder / ANSWERS, *made) if file.is_file()])
+        log.info("report: %s", write_report(run.folder))
+    return Outcome(run.folder, results, summary, made, unwritten=errors[0] if errors else None)
+
+
+def _write(run: Run, results: Results) -> None:
+    """What `advgan report` makes the page from."""
     results.save(run.folder)
     write_scores(run.folder / "scores.csv", results.scores)
-
-
-def finish(run: Run, results: Results, *, summary: Sequence[Score] = (), made: Sequence[Path] = ()) -> Outcome:
-    """Write results.json, scores.csv and report.html, say where, and hand the outcome back, with what it `made`."""
-    keep(run, results)
-    add_contents(run.folder, [file for file in (run.folder / ANSWERS, *made) if file.is_file()])
-    log.info("report: %s", write_report(run.folder))
-    return Outcome(run.folder, results, summary, made)
 
 
 def now() -> str:

@@ -27,7 +27,7 @@ from advgan.data.reading.array_files import check_growth
 from advgan.intake.json_text import parse_json
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
-from advgan.storage.atomic import filling, replacing, temporarily
+from advgan.storage.atomic import filling, replacing, streaming, temporarily
 from advgan.storage.contents import write_contents
 from attacks import L2, LINF
 from evaluation.under_attack.outcomes import Outcome
@@ -147,7 +147,7 @@ def _save_torchattacks(
     path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]
 ) -> None:
     """Its dictionary, as floats, with the answers and the clean images."""
-    with _scratch(path.parent, batches) as spool, replacing(path) as temporary:
+    with _scratch(path.parent, batches) as spool, streaming(path) as stream:
         content = {
             "adv_inputs": spool.mapped("images"),
             "clean_inputs": spool.mapped("clean_images"),
@@ -156,13 +156,13 @@ def _save_torchattacks(
             "save_type": "float",
             "metadata": json.dumps(dict(about)),
         }
-        torch.save(content, temporary)
+        torch.save(content, stream)
 
 
 def _save_autoattack(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], classes: tuple[str, ...]) -> None:
     """The one tensor under `adv_complete`; labels are those of the data, in its order."""
-    with _scratch(path.parent, batches) as spool, replacing(path) as temporary:
-        torch.save({"adv_complete": spool.mapped("images")}, temporary)
+    with _scratch(path.parent, batches) as spool, streaming(path) as stream:
+        torch.save({"adv_complete": spool.mapped("images")}, stream)
 
 
 Save = Callable[[Path, Iterable[Batch], Mapping[str, Any], tuple[str, ...]], None]

@@ -29,7 +29,7 @@ from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
 from evaluation.jobs.attack.unnamed_classes import unnamed_classes
 from evaluation.jobs.judges import choose_classifier
-from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, versions
+from evaluation.jobs.setup import Outcome, Setup, finish, keep, now, progress, told_later, versions
 from evaluation.jobs.sources import data_of
 from evaluation.jobs.suites import attack_entry
 from evaluation.jobs.uses import ATTACK
@@ -82,15 +82,17 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         outcomes = _attack_all(config, task, trials, run, subject=f"{subject} {chosen.digest}", processes=processes)
         if not processes.is_first:
             return None
-        measured = partial(_results, config, data, task, outcomes, run, subject=subject)
+        failed: list[OSError] = []
+        measured = partial(_results, config, data, task, outcomes, run, subject=subject, failed=failed)
         keep(run, measured({}, ()))
         about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
-        save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
+        with told_later(failed):
+            save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
         some = _drawn(chosen, CURVE_SAMPLES)
         targets = _targets(config, some.labels, data.num_classes)
         show = Show(Tried(config, trials, outcomes, config.probes), some, targets, config.curve_points)
         results = explained(measured, show, task, run.folder)
-    return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY])
+    return finish(run, results, summary=[score for score in results.scores if score.metric in SUMMARY], failed=failed)
 
 
 def _results(
@@ -103,9 +105,11 @@ def _results(
     findings: Sequence[Finding],
     *,
     subject: str,
+    failed: list[OSError],
 ) -> Results:
     """What was measured, with what the trust panel broke and found; the answers for each image go to the folder."""
-    attack_answers(config, task, outcomes, panel).save(run.folder)
+    with told_later(failed):
+        attack_answers(config, task, outcomes, panel).save(run.folder)
     scores = attack_scores(config, task, outcomes, panel, findings, subject=subject, data=_data_name(data))
     return Results(
         command="attack",

@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from advgan.storage.documents import read_document
+from advgan.storage.space import FULL
+
 FAILED, WRONG_USAGE = 1, 2
+RESUMED = ("attack", "fit", "train")
 _OURS = Path(__file__).resolve().parents[3]
 _PACKAGES = ("attacks", "advgan", "evaluation", "configs")
 
@@ -37,10 +41,22 @@ def _words(error: Exception) -> str:
 
 def _file_error(error: OSError) -> str:
     """The file and the system's message, without errno."""
-    if error.strerror is None or error.filename is None:
+    if not error.strerror or error.filename is None:
         return error.strerror or ""
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{' to '.join(names)}: {error.strerror.lower()}"
+    return f"{' to '.join(names)}: {error.strerror[0].lower()}{error.strerror[1:]}{_going_on(error, Path(names[0]))}"
+
+
+def _going_on(error: OSError, file: Path) -> str:
+    """The command by which a run goes on that the file belongs to, where the disk was full; else nothing."""
+    run = next((folder for folder in file.parents if (folder / "config.yaml").is_file()), None)
+    if error.errno not in FULL or run is None:
+        return ""
+    try:
+        verb = read_document(run / "env.json")["verb"]
+    except (ValueError, KeyError):
+        return ""
+    return f"; once there is room, advgan {verb} --resume {run} goes on" if verb in RESUMED else ""
 
 
 def raised_by_us(trace: TracebackType | None) -> bool:

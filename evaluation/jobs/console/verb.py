@@ -133,11 +133,14 @@ class Verb(Limited):
                 plan = job.plan(config, setup)
             click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
             return
+        setup.check_place(str(self.name))
         with closing(), holding(), working(), stored_names() if setup.resume else naming(config.texts()):
             outcome = job.run(config, _ours(setup))
         if outcome is None:  # one of several processes, and not the one that answers
             return
         print_outcome(outcome, config, as_json=options["json"])
+        if outcome.unwritten:
+            raise outcome.unwritten
         lines = [*stopping(outcome.results.findings, options["fail_on"]), *failures(gates, outcome.results.scores)]
         for line in lines:
             click.echo(f"Gate failed: {line}", err=True)

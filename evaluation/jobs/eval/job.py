@@ -126,7 +126,6 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     check_scored(scored)
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
-    run = setup.create_run("eval", name, config.complete())
     sides = [one.scores for one in scored] if config.compare else []
     compared = differences(sides)
     between = comparison_findings(compared, sides)
@@ -135,7 +134,7 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     results = Results(
         command="eval",
         title=f"Generators of {name}" if any(one.source.gan for one in scored) else f"Images beside {name}",
-        run=str(run.folder),
+        run="",
         created=now(),
         verdict=" ".join(filter(None, said)),
         header=(
@@ -150,6 +149,11 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
         panels=(comparison_panel(compared),) if compared else (),
         versions=versions(),
     )
+    try:
+        run = setup.create_run("eval", name, config.complete())
+    except OSError as error:
+        return Outcome(None, results, unwritten=error)
+    results = replace(results, run=str(run.folder))
     keep(run, results)
     return finish(run, _explained(results, scored, first, run))
 

@@ -1,6 +1,7 @@
 """`advgan eval --reference STATISTICS`: Fréchet distances to the moments saved by another tool."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from advgan.machine.room import Room
@@ -34,11 +35,10 @@ def against_statistics(
         verdicts[subject_of(source)] = generator_verdict(found, remarks)
         scores += found
         findings += remarks
-    run = setup.create_run("eval", Path(real.name).stem, config.complete())
     results = Results(
         command="eval",
         title=f"Images beside {real.name}",
-        run=str(run.folder),
+        run="",
         created=now(),
         verdict=joined_verdicts(verdicts),
         header=(("statistics", f"{real.name} {real.digest}"), ("extractor", f"{extractor.name} {extractor.digest}")),
@@ -47,4 +47,8 @@ def against_statistics(
         findings=tuple(dict.fromkeys(findings)),
         versions=versions(),
     )
-    return finish(run, results)
+    try:
+        run = setup.create_run("eval", Path(real.name).stem, config.complete())
+    except OSError as error:
+        return Outcome(None, results, unwritten=error)
+    return finish(run, replace(results, run=str(run.folder)))

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from advgan.storage.atomic import replacing
+from advgan.storage.atomic import streaming, write_atomically
 from evaluation.jobs.export.fidelity_wrapper import FidelityGenerator, fidelity_command
 from evaluation.jobs.export.networks import Exportable, ExportedGenerator
 
@@ -22,8 +22,7 @@ def write_safetensors(found: Exportable, folder: Path) -> Path:
     """The weights alone, by the names of the module."""
     file = folder / "model.safetensors"
     tensors = {name: tensor.contiguous().clone() for name, tensor in found.module.state_dict().items()}
-    with replacing(file) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+    write_atomically(file, save(tensors, metadata={"format": "pt"}))
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in load_file(file).items())
     return file
 
@@ -33,8 +32,8 @@ def write_program(found: Exportable, folder: Path) -> Path:
     file = folder / "model.pt2"
     with torch.no_grad():
         program = torch.export.export(found.module, found.example, dynamic_shapes=_batches(found), strict=False)
-    with replacing(file) as temporary:
-        torch.export.save(program, temporary)
+    with streaming(file) as stream:
+        torch.export.save(program, stream)
     _hold_against(found.module, found.example, torch.export.load(file).module(), file)
     return file
 
@@ -44,19 +43,19 @@ def write_onnx(found: Exportable, folder: Path) -> Path:
     import onnxruntime
 
     file = folder / "model.onnx"
-    with warnings.catch_warnings(), torch.no_grad(), replacing(file) as temporary:
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             found.module,
             found.example,
-            temporary,
             input_names=found.inputs,
             output_names=[found.output],
             dynamic_shapes=_batches(found),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
+    assert program is not None, "written by dynamo"
+    write_atomically(file, program.model_proto.SerializeToString())
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def call(*inputs: Tensor) -> Tensor:
@@ -75,8 +74,7 @@ def write_fidelity(found: Exportable, folder: Path) -> Path:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what torch-fidelity reads
         script = torch.jit.trace(wrapper, example, check_trace=False)
-        with replacing(file) as temporary:
-            script.save(str(temporary))
+        write_atomically(file, script.save_to_buffer())
         loaded = torch.jit.load(str(file), map_location="cpu")
     _hold_against(wrapper, example, loaded, file, tolerance=LEVELS)
     found.about["fidelity"] = fidelity_command(file, wrapper.z_size)

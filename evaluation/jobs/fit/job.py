@@ -15,6 +15,7 @@ from advgan.machine.kernels import kernels
 from advgan.machine.precision import true_float32
 from advgan.machine.room import Room
 from advgan.models.classifiers.architectures import CLASSIFIERS
+from advgan.storage.checkpoints import room_for_checkpoints
 from advgan.storage.runs import Run
 from attacks import Attack, Classifier, pgd
 from evaluation.jobs.afterwards import with_panels
@@ -59,6 +60,8 @@ def run(config: FitConfig, setup: Setup) -> Outcome:
 
 
 def _fitted(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, state: State) -> Outcome:
+    if not state.step:
+        setup.check_place("fit", checkpoints=room_for_checkpoints(state.to_tree(), state.optimizer))
     run = setup.resume or setup.create_run("fit", f"{data.name}-{config.network.called}", config)
     run.rewind_log(state.step)
     try:

@@ -18,6 +18,7 @@ from advgan.models.interface import Generator
 from advgan.sampling.drawing import sample
 from advgan.sampling.stored import baseline_of, load_gan, load_vae_state, save_baseline
 from advgan.storage.atomic import write_atomically
+from advgan.storage.checkpoints import room_for_checkpoints
 from advgan.storage.runs import Run
 from evaluation.features.features import extract
 from evaluation.game.look_history import by_one_judge
@@ -121,6 +122,8 @@ def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[P
         if newest:
             _lengthen(config, setup, before=baseline_of(newest), done=state.step)
     first = state.step if state else 0
+    if state and not first:
+        setup.check_place("train", checkpoints=room_for_checkpoints(state.to_tree(), state.optimizer))
     run = setup.resume or setup.create_run("train", f"{data.name}-{baseline.kind}", config)
     run.rewind_log(first)
     return (_vae_steps(state, data, config) if state else _mixture_steps(data, baseline)), run, first

@@ -13,6 +13,7 @@ from advgan.gan.recording import insisted, obstacle
 from advgan.gan.training import State, start
 from advgan.machine.processes import Processes
 from advgan.sampling.stored import load_state, recipe_of
+from advgan.storage.checkpoints import room_for_checkpoints
 from advgan.storage.lock import hold
 from advgan.storage.runs import Run, latest_run
 from evaluation.jobs.begun_with import newest_checkpoint
@@ -31,6 +32,9 @@ def begin(
     run, newest = Run(Path()), None
     if processes.is_first:
         newest = newest_checkpoint(setup.resume, load_state) if setup.resume else None
+        if newest is None:
+            players = state.generator_optimizer, state.discriminator_optimizer
+            setup.check_place("train", checkpoints=room_for_checkpoints(state.to_tree(), *players))
         run = setup.resume or setup.create_run("train", f"{data.name}-{config.networks.family}", config)
     run, newest = processes.from_first((run, newest))
     if newest:
