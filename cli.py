@@ -3,11 +3,11 @@
 Nothing here imports torch before a verb runs, so `advgan --help` and completion answer at once.
 """
 
-import json
 import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from advgan.harmless import printable
 from advgan.machine import signals
 from evaluation.jobs.console.configuration import config_class
 from evaluation.jobs.console.origins import name_the_variable
@@ -27,6 +28,7 @@ from evaluation.jobs.console.parameters import (
     Words,
     completes,
 )
+from evaluation.jobs.console.speaking import Lines, echo, echo_json
 from evaluation.jobs.console.verb import Plain, Verb
 
 log = logging.getLogger("advgan")
@@ -286,9 +288,9 @@ def report(runs: tuple[Path, ...], out: Path | None) -> None:
     from evaluation.side_by_side.page import write_comparison
 
     if len(runs) == 1 and out is None:
-        click.echo(write_report(runs[0]))
+        echo(write_report(runs[0]))
     else:
-        click.echo(write_comparison(list(runs), out or Path("comparison.html")))
+        echo(write_comparison(list(runs), out or Path("comparison.html")))
 
 
 @cli.command(cls=Plain)
@@ -305,7 +307,7 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     target = comparison_file(out) if out else None
     print_comparison(runs, as_json=as_json)
     if target:
-        click.echo(write_comparison(runs, target), err=as_json)
+        echo(write_comparison(runs, target), err=as_json)
 
 
 LISTED = (
@@ -331,7 +333,7 @@ def list_names(what: str) -> None:
     found = listing(what)
     width = max((len(name) for name, _ in found), default=0)
     for name, text in found:
-        click.echo(f"{name:<{width}}  {text}".rstrip())
+        echo(f"{name:<{width}}  {text}".rstrip())
 
 
 @cli.command("env", cls=Plain)
@@ -340,7 +342,7 @@ def show_environment() -> None:
     from advgan.machine.devices import describe_devices
     from advgan.storage.runs import environment
 
-    click.echo(json.dumps({**environment(), "devices": describe_devices()}, indent=2))
+    echo_json({**environment(), "devices": describe_devices()}, indent=2)
 
 
 @cli.group("config")
@@ -369,7 +371,7 @@ def config_show(verb: str, preset: str | None) -> None:
     from advgan.config.presets import preset_file
     from advgan.config.resolve import dump_yaml, resolve
 
-    click.echo(dump_yaml(resolve(_config_class(verb), file=preset_file(verb, preset) if preset else None)), nl=False)
+    echo(dump_yaml(resolve(_config_class(verb), file=preset_file(verb, preset) if preset else None)), nl=False)
 
 
 @config_group.command("init", cls=Plain)
@@ -393,17 +395,26 @@ def config_validate(verb: str, file: Path) -> None:
     from advgan.config.resolve import resolve
 
     resolve(_config_class(verb), file=file)
-    click.echo(f"{file}: a valid configuration of advgan {verb}")
+    echo(f"{file}: a valid configuration of advgan {verb}")
 
 
 def _set_up_logging(arguments: Sequence[str]) -> None:
     """Notes go to stderr; -q silences them and every progress bar."""
     quiet = any(argument in ("-q", "--quiet") for argument in arguments)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Lines("%(message)s"))
     log.handlers[:] = [handler]
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if _verbosity(arguments) else logging.INFO)
     log.propagate = False
+
+
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return printable(_FORMAT(message, category, filename, lineno, line), kept="\n")
+
+
+_FORMAT = warnings.formatwarning
 
 
 def _verbosity(arguments: Sequence[str]) -> int:
@@ -423,14 +434,14 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except _NO_ARGUMENTS as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" ({context.command_path} --help says more)" if context and context.parent else ""
         if isinstance(error, click.BadParameter):
             name_the_variable(error)
-        click.echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
+        echo(f"Error: {' '.join(error.format_message().split())}{hint}", err=True)
         return error.exit_code
     except (signals.Stopped, KeyboardInterrupt, click.Abort) as end:
         return _interrupted(str(end.__cause__ or end))
@@ -440,18 +451,18 @@ def _guarded(call: Callable[[], object], trace: bool) -> int:
         if signals.received():  # and this is what the interrupted work made of it
             return _interrupted()
         if trace:
-            traceback.print_exc()
+            echo(traceback.format_exc(), err=True)
         from evaluation.jobs.console.endings import ending
 
         code, text = ending(error)
-        click.echo(f"Error: {text}", err=True)
+        echo(f"Error: {text}", err=True)
         return code
 
 
 def _interrupted(way_on: str = "") -> int:
     if signals.speaks():
         with suppress(OSError):  # the terminal may be gone
-            click.echo(f"{signals.word()} {way_on}".rstrip(), err=True)
+            echo(f"{signals.word()} {way_on}".rstrip(), err=True)
     return signals.exit_code()
 
 
@@ -467,6 +478,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # jobs that was measured 5 to 50 times slower than to sleep, since those waited for had no core to run on.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _set_up_logging(arguments)
+    warnings.formatwarning = _warned
     trace = _verbosity(arguments) >= 2
     code = _guarded(lambda: cli.main(arguments, prog_name="advgan", standalone_mode=False), trace)
     if signals.received():

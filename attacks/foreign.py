@@ -192,10 +192,13 @@ def _environment() -> Undo:
     return undo
 
 
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 def _signals() -> Undo:
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def undo() -> None:
         for number, handler in before.items():

@@ -11,13 +11,14 @@ from advgan.config import DataConfig
 from advgan.data import ImageSet
 from advgan.data.reading.archive import base_name, is_archive, open_archive
 from advgan.data.reading.collection import Collection
-from advgan.data.reading.files import Files, printable
+from advgan.data.reading.files import Files
 from advgan.data.reading.folder import list_folder
 from advgan.data.reading.gather import decode_layout, decoding
 from advgan.data.reading.layout import Layout, read_flat, read_layout
 from advgan.data.reading.pixels import SUFFIXES
 from advgan.data.reading.store import stored, take
 from advgan.data.split import rows_to_learn
+from advgan.harmless import printable
 from advgan.intake.regular import state
 from advgan.storage.cache import cache_dir
 from evaluation.inputs.stored import Found

@@ -17,9 +17,10 @@ from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_extra
 from advgan.data.class_folders import class_folders
 from advgan.data.class_names import matched_numbers
-from advgan.data.reading.files import Files, printable
+from advgan.data.reading.files import Files
 from advgan.data.reading.folder import list_folder
 from advgan.data.reading.pixels import read_pixels
+from advgan.harmless import cell, file_cell, from_cell, printable
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes
 from advgan.storage.atomic import filling
@@ -46,7 +47,7 @@ def write_augmented(folder: Path, parts: Sequence[Part], classes: Sequence[str])
     """Write all parts as one set; the folder appears whole or not at all. `label` holds class numbers in the rows."""
     with filling(folder) as temporary:
         frames = [_write_part(temporary, part, classes) for part in parts]
-        pd.concat(frames, ignore_index=True).to_csv(temporary / METADATA, index=False)
+        pd.concat(frames, ignore_index=True).map(cell).to_csv(temporary / METADATA, index=False)
         images = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1).float().numpy()
         labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
         np.savez_compressed(temporary / FLOATS, images=images, labels=labels, classes=np.array(classes))
@@ -59,7 +60,7 @@ def _write_part(folder: Path, part: Part, classes: Sequence[str]) -> pd.DataFram
         name = f"{folders[label]}/{in_file_names(part.name)}-{index:06d}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         to_picture(pixels).save(folder / name)
-        names.append(name)
+        names.append(file_cell(name))
     rows = part.rows.assign(label=[classes[label] for label in part.rows["label"]])
     rows.insert(0, "file_name", names)
     return rows
@@ -97,7 +98,9 @@ def _read_metadata(folder: Path) -> pd.DataFrame:
     missing = {"file_name", "label", "source"} - set(rows.columns)
     if missing:
         raise ValueError(f"--extra {folder}: {METADATA} lacks the column {', '.join(sorted(missing))}")
-    return rows
+    return rows.assign(
+        label=rows["label"].map(from_cell), file_name=rows["file_name"].map(lambda name: name.removeprefix("./"))
+    )
 
 
 def _read_picture(files: Files, known: set[str], name: str, data: Data) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from advgan.config.section import Section
+from advgan.harmless import printable
 from advgan.machine.devices import pick_device
 from advgan.machine.threads import reading_threads
 from advgan.storage.contents import add_contents
@@ -92,7 +93,9 @@ class Outcome:
 def progress(total: int, label: str, *, initial: int = 0, unit: str = "it") -> "tqdm[Any]":
     """A bar on stderr; none where stderr is no terminal, or with --quiet."""
     hidden = None if log.isEnabledFor(logging.INFO) else True
-    return tqdm(total=total, desc=label, initial=initial, unit=unit, disable=hidden, leave=False, dynamic_ncols=True)
+    return tqdm(
+        total=total, desc=printable(label), initial=initial, unit=unit, disable=hidden, leave=False, dynamic_ncols=True
+    )
 
 
 def keep(run: Run, results: Results) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from advgan.data.class_folders import class_folders
 from advgan.data.reading.array_files import check_growth
+from advgan.harmless import cell, file_cell
 from advgan.intake.json_text import parse_json
 from advgan.pictures import to_picture
 from advgan.ranges import to_bytes, to_unit
@@ -113,7 +114,7 @@ def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], cl
         (temporary / "metadata.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         with (temporary / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
-            table.writerow(("file", *_COLUMNS, *about))
+            table.writerow(("file", *_COLUMNS, *map(cell, about)))
             for batch in _some(batches):
                 pixels = to_bytes(batch.adversarial.cpu())
                 for picture, row in zip(pixels, _rows(batch), strict=True):
@@ -121,7 +122,7 @@ def _save_png(path: Path, batches: Iterable[Batch], about: Mapping[str, Any], cl
                     name = f"{folders[label] if label < len(folders) else label}/{row[0]:06d}.png"
                     (temporary / name).parent.mkdir(exist_ok=True)
                     to_picture(picture).save(temporary / name)
-                    table.writerow((name, *row, *about.values()))
+                    table.writerow((file_cell(name), *map(cell, (*row, *about.values()))))
         write_contents(temporary)
 
 

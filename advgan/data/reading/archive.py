@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from advgan.data.reading.files import Files, hidden, is_table, printable
+from advgan.data.reading.files import Files, hidden, is_table
 from advgan.data.reading.pixels import is_image
+from advgan.harmless import printable
 from advgan.intake.limits import growth_within, within
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")

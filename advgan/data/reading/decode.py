@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from advgan.data.reading.files import Files, printable
+from advgan.data.reading.files import Files
 from advgan.data.reading.pixels import Pixels, read_pixels
 from advgan.data.reading.store import ImageWriter
+from advgan.harmless import printable
 
 _CHUNK = 64  # images a task: small enough for a smooth bar, large enough to hide the cost of a task
 
@@ -43,7 +44,7 @@ def decode(
     kept, skipped, first = np.zeros(len(names), dtype=bool), list[str](), ""
     with (
         warnings.catch_warnings(),
-        tqdm(total=len(names), desc=f"Reading {files.name}", unit=" images", disable=None) as bar,
+        tqdm(total=len(names), desc=printable(f"Reading {files.name}"), unit=" images", disable=None) as bar,
     ):
         warnings.simplefilter("ignore")  # Pillow's remarks about odd files, which say less than our own errors
         for number, image in enumerate(_images(files, names, size=size, channels=channels, workers=workers)):

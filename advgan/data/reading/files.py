@@ -31,8 +31,3 @@ def hidden(name: str) -> bool:
 def is_table(name: str) -> bool:
     """Tell by the suffix whether a file may be a table."""
     return name.lower().endswith((".csv", ".tsv", ".txt", ".jsonl"))
-
-
-def printable(text: str) -> str:
-    """Escape what would break a one-line message: newlines, control characters, bytes that are no text."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

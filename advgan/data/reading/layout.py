@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from advgan.data.reading.collection import SHARES, UNSPLIT, Labels, Origins, check_classes, split_of
-from advgan.data.reading.files import Files, printable
+from advgan.data.reading.files import Files
 from advgan.data.reading.pixels import SUFFIXES
 from advgan.data.reading.tables import said_by_tables
+from advgan.harmless import printable
 
 _WAY_OUT = "sort them into class folders, such as {}cat/ and {}dog/, or add labels.csv with the columns file and label"
 

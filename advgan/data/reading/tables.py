@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from advgan.data.reading.collection import SPLIT_WORDS, split_of
-from advgan.data.reading.files import Files, printable
+from advgan.data.reading.files import Files
 from advgan.data.reading.pixels import is_image
+from advgan.harmless import from_cell, printable
 from advgan.intake.regular import read_bytes
 
 FILE_COLUMNS = (
@@ -117,7 +118,10 @@ def _read(files: Files, name: str, index: _Index) -> list[tuple[str, Said]] | st
     width = len(rows[0])
     whole = [row for row in rows[first:] if len(row) == width and row[file].strip() and row[label].strip()]
     return [
-        (_path(row[file]), Said(row[label].strip(), None if split is None else _split(files, name, row[split])))
+        (
+            _path(row[file]),
+            Said(from_cell(row[label].strip()), None if split is None else _split(files, name, row[split])),
+        )
         for row in whole
     ]
 

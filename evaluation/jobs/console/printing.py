@@ -1,14 +1,13 @@
 """What a verb prints on stdout: its result, for people or for programs."""
 
-import json
 import logging
 
-import click
-
 from advgan.config.section import Section
+from advgan.harmless import printable
 from evaluation.jobs.answers import plain_answer
 from evaluation.jobs.console.attack_table import print_attacks
 from evaluation.jobs.console.generator_table import print_generators
+from evaluation.jobs.console.speaking import echo, echo_json
 from evaluation.jobs.setup import Outcome
 from evaluation.report.columns import say
 from evaluation.report.text import print_scores
@@ -19,7 +18,7 @@ log = logging.getLogger("advgan")
 def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
     """Print the scores as a table and a line for each file that was asked for; or all as one JSON object."""
     if as_json:
-        click.echo(json.dumps(plain_answer(outcome, config)))
+        echo_json(plain_answer(outcome, config))
         return
     results, scores = outcome.results, outcome.table_scores
     if results.command in ("attack", "fit"):
@@ -35,4 +34,4 @@ def print_outcome(outcome: Outcome, config: Section, *, as_json: bool) -> None:
     if results.is_struck:
         say(results.verdict)
     for path in outcome.made:
-        click.echo(str(path))
+        echo(printable(str(path)))

@@ -116,6 +116,7 @@ class Verb(Limited):
         from evaluation.jobs.console.at_work import working
         from evaluation.jobs.console.gates import check_gates, failures, parse_gates
         from evaluation.jobs.console.printing import print_outcome
+        from evaluation.jobs.console.speaking import echo
         from evaluation.jobs.setup import Setup
 
         options = ctx.params
@@ -131,7 +132,7 @@ class Verb(Limited):
             setup.torch_device()
             with working(), stored_names() if setup.resume else naming(config.texts()):
                 plan = job.plan(config, setup)
-            click.echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
+            echo(dump_yaml(config) + "".join(f"# {line}\n" for line in plan), nl=False)
             return
         setup.check_place(str(self.name))
         with closing(), holding(), working(), stored_names() if setup.resume else naming(config.texts()):
@@ -143,7 +144,7 @@ class Verb(Limited):
             raise outcome.unwritten
         lines = [*stopping(outcome.results.findings, options["fail_on"]), *failures(gates, outcome.results.scores)]
         for line in lines:
-            click.echo(f"Gate failed: {line}", err=True)
+            echo(f"Gate failed: {line}", err=True)
         if lines:
             ctx.exit(GATE_FAILED)
 
