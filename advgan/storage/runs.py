@@ -93,8 +93,14 @@ class Run:
         write_atomically(self.config_file, text)
 
     def check_config(self) -> None:
-        """Raise ValueError where `config.yaml` is not what the run wrote: going on with it would mix two runs."""
-        digests = self.environment.get(_DIGESTS)
+        """Raise ValueError where `config.yaml` is not what the run wrote: going on with it would mix two runs.
+
+        Also where that cannot be known any more, since `env.json` is damaged or lost.
+        """
+        try:
+            digests = read_document(self.environment_file).get(_DIGESTS)
+        except ValueError as error:
+            raise ValueError(f"{error}: put back a copy, or begin a new run with -c {self.config_file}") from None
         if digests and _digest(self.config_file.read_text(encoding="utf-8")) not in digests:
             raise ValueError(
                 f"{self.config_file} is not what this run was given: put back what it was, or begin a new run with "

@@ -149,7 +149,10 @@ def _status(folder: Path) -> str:
 
     if not (folder / "results.json").is_file():
         return "unfinished" + (" (--resume goes on)" if Run(folder).last.is_file() else "")
-    return Results.load(folder).verdict
+    try:
+        return Results.load(folder).verdict
+    except ValueError as error:  # of one run: the others are listed all the same
+        return f"damaged ({' '.join(str(error).split())})"
 
 
 def _first_line(item: object) -> str:

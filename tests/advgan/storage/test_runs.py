@@ -74,3 +74,26 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert [item.name for item in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("damage", ["edited", "emptied", "env.json damaged", "env.json lost"])
+def test_a_run_goes_on_only_with_the_configuration_that_it_was_given(damage: str) -> None:
+    run = create_run("fit", "digits", DataConfig(), out=Path("run"))
+    run.check_config()
+    if damage == "env.json lost":
+        run.environment_file.unlink()
+    elif damage == "env.json damaged":
+        run.environment_file.write_bytes(run.environment_file.read_bytes().replace(b"fit", b"fat"))
+    else:
+        run.config_file.write_text("" if damage == "emptied" else run.config_file.read_text() + "seed: 1\n")
+    with pytest.raises(
+        ValueError, match=r"(?s)run/(config\.yaml|env\.json).*put back .*, or begin a new run with -c run"
+    ):
+        run.check_config()
+
+
+def test_a_run_of_before_there_were_digests_goes_on() -> None:
+    run = create_run("fit", "digits", DataConfig(), out=Path("run"))
+    run.environment_file.write_text('{"verb": "fit"}')
+    run.config_file.write_text("seed: 1\n")
+    run.check_config()
