@@ -5,11 +5,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
 FILE = ".lock"
-_held: dict[Path, FileLock] = {}
+
+
+class _Hold(NamedTuple):
+    lock: FileLock | None
+    """None: it is that of another process of the same job."""
+    mark: tuple[int, int] | None
+    """Device and number of the lock's file, which no other file has while it is open."""
+
+
+_held: dict[Path, _Hold] = {}
+"""The folders that this process writes into."""
 
 log = logging.getLogger("advgan")
 
@@ -30,8 +41,12 @@ def hold(folder: Path) -> None:
         ) from None
     except (OSError, NotImplementedError) as error:
         log.warning("Warning: %s cannot be locked (%s): let no second process write into it.", folder, error)
-        return
-    _held[folder.resolve()] = lock
+    _held[folder.resolve()] = _Hold(lock, _mark(folder))
+
+
+def join(folder: Path) -> None:
+    """Write into a folder that the first process of the same job holds."""
+    _held.setdefault(folder.resolve(), _Hold(None, _mark(folder)))
 
 
 def is_held(folder: Path) -> bool:
@@ -49,9 +64,13 @@ def is_held(folder: Path) -> bool:
 
 
 def refuse_deleted(path: Path) -> None:
-    """Raise FileNotFoundError where `path` is in a folder that we hold and that was deleted: half of it is no run."""
-    for folder in list(_held):
-        if not folder.is_dir() and path.resolve().is_relative_to(folder):
+    """Raise FileNotFoundError where `path` is in a folder that we write into and that was deleted: half is no run.
+
+    Also where another of the same name stands there by now, or the deletion met files that we were writing.
+    """
+    for folder, hold in list(_held.items()):
+        gone = not folder.is_dir() or hold.mark != _mark(folder)
+        if gone and path.resolve().is_relative_to(folder):
             raise FileNotFoundError(errno.ENOENT, "the folder of the run was deleted", str(folder))
 
 
@@ -63,4 +82,13 @@ def holding() -> Iterator[None]:
         yield
     finally:
         for folder in _held.keys() - before:
-            _held.pop(folder).release()
+            if (lock := _held.pop(folder).lock) is not None:
+                lock.release()
+
+
+def _mark(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = (folder / FILE).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

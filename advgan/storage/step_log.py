@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from advgan.storage.atomic import write_atomically
+from advgan.storage.lock import refuse_deleted
 from advgan.storage.space import told
 
 Row = dict[str, Any]
@@ -23,14 +24,18 @@ _CHECK = re.compile(rb', "check": "([0-9a-f]{8})"\}$')
 def append(file: Path, row: Mapping[str, Any]) -> None:
     """Append a row of at least one value; a line that a crash cut short goes first.
 
-    Where the disk is full, the log stays as it was.
+    Where the disk is full, the log stays as it was. The row is on the disk before anything that is written after it: a
+    checkpoint without its row could not be gone on from.
     """
     end, line = None, b""
+    refuse_deleted(file)
     try:
         with file.open("ab+") as opened:
             last, end = _last_line(opened)
             opened.truncate(end)
             opened.write(line := _line(row, last))
+            opened.flush()
+            os.fsync(opened.fileno())
     except OSError as error:
         if end is not None:
             with suppress(OSError):

@@ -17,6 +17,7 @@ from advgan.machine.processes import Processes, joined
 from advgan.machine.room import Room
 from advgan.models.classifiers.image_forms import preparation
 from advgan.storage.checkpoints import parameters_digest
+from advgan.storage.lock import join
 from advgan.storage.runs import Run
 from attacks import Classifier
 from attacks.random import integers
@@ -162,11 +163,15 @@ def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Tas
 
 
 def _open_run(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Run:
-    """The run that is resumed, or a new one, which the first process makes for all."""
-    if setup.resume:
-        return setup.resume
-    name = f"{data.name}-{Path(config.model).name}"
-    return Run(processes.from_first(setup.create_run("attack", name, config).folder if processes.is_first else Path()))
+    """The run that is resumed, or a new one, which the first process makes for all; all write into it."""
+    run, name = setup.resume, f"{data.name}-{Path(config.model).name}"
+    if run is None:
+        run = Run(
+            processes.from_first(setup.create_run("attack", name, config).folder if processes.is_first else Path())
+        )
+    if not processes.is_first:
+        join(run.folder)
+    return run
 
 
 def _attack_all(

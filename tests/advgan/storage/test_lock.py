@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from advgan.config import DataConfig
 from advgan.storage.atomic import write_atomically
-from advgan.storage.lock import hold, holding, is_held
+from advgan.storage.lock import hold, holding, is_held, join
 from advgan.storage.runs import create_run, latest_run
 
 HOLD = "from advgan.storage.lock import hold; from pathlib import Path; import sys; hold(Path(sys.argv[1]))"
@@ -59,7 +60,31 @@ def test_a_run_that_was_deleted_does_not_come_back_in_part(tmp_path: Path) -> No
         shutil.rmtree(run.folder)
         with pytest.raises(FileNotFoundError, match="the folder of the run was deleted"):
             write_atomically(run.samples / "grid.png", b"")
-    assert not run.folder.exists()
+        with pytest.raises(FileNotFoundError, match="the folder of the run was deleted"):
+            run.log({"step": 1})
+        assert not run.folder.exists()
+
+        run.folder.mkdir()  # another run, or a deletion that met a file in the making
+        (run.folder / ".lock").touch()
+        with pytest.raises(FileNotFoundError, match="the folder of the run was deleted"):
+            run.log({"step": 1})
+        assert [path.name for path in run.folder.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("writer", ["another process of the job", "a file system without locks"])
+def test_nor_where_the_lock_is_not_ours(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(self: FileLock) -> None:
+        raise NotImplementedError("no locks here")
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    monkeypatch.setattr(FileLock, "_acquire", cannot)
+    with holding():
+        join(folder) if writer == "another process of the job" else hold(folder)
+        folder.rmdir()
+        with pytest.raises(FileNotFoundError, match="the folder of the run was deleted"):
+            write_atomically(folder / "searches/00000-pgd.safetensors", b"")
+    assert not folder.exists()
 
 
 def _numbers(folder: str) -> list[str]:

@@ -90,3 +90,14 @@ def test_long_rows_are_appended_too(tmp_path: Path) -> None:
     for row in rows:
         step_log.append(file, row)
     assert step_log.read(file) == rows
+
+
+def test_a_row_is_on_the_disk_before_the_checkpoint_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a run with a checkpoint, but without the row of its step, would be refused."""
+    synced: list[bytes] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append((tmp_path / "log.jsonl").read_bytes()))
+    step_log.append(tmp_path / "log.jsonl", {"step": 1})
+    assert synced == [(tmp_path / "log.jsonl").read_bytes()]
+    assert synced[0].endswith(b"\n")
