@@ -117,6 +117,11 @@ def recipe_of(path: Path) -> ClassifierTraining:
     return _read_recipe(load_checkpoint(path, kind=KIND)).training
 
 
+def network_of(path: Path) -> NetworkConfig:
+    """Read the network of a checkpoint file. Raises ValueError as `load_trained` does."""
+    return _read_recipe(load_checkpoint(path, kind=KIND)).network
+
+
 def load_state(path: Path, *, device: torch.device | str = "cpu") -> State:
     """Read the state of a checkpoint file to train on from there; `train` then repeats what would have followed.
 

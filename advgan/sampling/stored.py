@@ -136,6 +136,11 @@ def recipe_of(path: Path) -> GanTraining:
     return _read_recipe(load_checkpoint(path, kind=KIND))[1]
 
 
+def networks_of(path: Path) -> GanNetworks:
+    """Read the networks of a GAN's checkpoint file. Raises ValueError as `load_gan` does."""
+    return _read_recipe(load_checkpoint(path, kind=KIND))[0]
+
+
 def baseline_of(path: Path) -> Baseline:
     """Read the configuration of a baseline's checkpoint file. Raises ValueError as `load_gan` does."""
     return _read_baseline_recipe(load_checkpoint(path, kind=KIND))

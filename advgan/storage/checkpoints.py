@@ -80,9 +80,9 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
     try:
         # Opened once: a reader that maps the file in two steps may meet two files when it is replaced in between.
         content = path.read_bytes()
-        if not is_whole(content):
-            raise ValueError(f"{path} is damaged or no advgan checkpoint (its content is not what was written)")
         tensors = load(content)
+        if not is_whole(content):
+            raise ValueError(f"{path} is damaged (its content is not what was written)")
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None

@@ -6,7 +6,7 @@ import torch
 
 from advgan.classifier.mixing import steps_per_epoch
 from advgan.classifier.sources import no_architecture
-from advgan.classifier.stored import load_state, load_trained, recipe_of
+from advgan.classifier.stored import load_state, load_trained, network_of, recipe_of
 from advgan.classifier.training import State, start
 from advgan.classifier.warm_start import start_from
 from advgan.config import NetworkConfig
@@ -17,7 +17,7 @@ from advgan.models.classifiers.architectures import CLASSIFIERS
 from advgan.models.classifiers.catalogues import is_catalogued
 from advgan.storage.checkpoints import SUFFIX
 from advgan.storage.runs import Run
-from evaluation.jobs.begun_with import newest_checkpoint
+from evaluation.jobs.begun_with import check_recipe, newest_checkpoint
 from evaluation.jobs.fit.config import FitConfig
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
@@ -48,6 +48,8 @@ def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, d
     """A new state, one with the weights of another run, or an old one as its run's newest whole checkpoint left it."""
     newest = newest_checkpoint(setup.resume, load_state) if setup.resume else None
     if setup.resume and newest:
+        check_recipe(setup.resume, network_of(newest), config.network, section="network")
+        check_recipe(setup.resume, recipe_of(newest), config.training, section="training", longer="epochs")
         state = load_state(newest, device=device)
         _lengthen(config, setup.resume, newest, data, extra, state)
         log.info("resuming %s after step %d", setup.resume.folder, state.step)

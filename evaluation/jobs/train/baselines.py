@@ -24,7 +24,7 @@ from evaluation.features.features import extract
 from evaluation.game.look_history import by_one_judge
 from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
-from evaluation.jobs.begun_with import as_begun, newest_checkpoint
+from evaluation.jobs.begun_with import as_begun, check_judge, check_recipe, newest_checkpoint
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import choose_extractor
@@ -70,7 +70,9 @@ def run_baseline(config: BaselineConfig, setup: Setup) -> Outcome:
     data = as_begun(load_data(config.data, workers=setup.workers, use=IMAGES), setup.resume)
     log.info("%s", data.summary())
     baseline = config.baseline
-    reference = Reference(data, choose_extractor(config.features, data, setup), seed=baseline.seed)
+    extractor = choose_extractor(config.features, data, setup)
+    check_judge(setup.resume, extractor.title)
+    reference = Reference(data, extractor, seed=baseline.seed)
     threads: AbstractContextManager[None] = nullcontext()
     if baseline.kind == "vae":
         threads = vae_threads(baseline, data, setup.torch_device(), resumed=setup.resume)
@@ -118,6 +120,8 @@ def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[P
     if baseline.kind == "vae":
         device, shape = setup.torch_device(), {"size": data.size, "channels": data.channels}
         newest = newest_checkpoint(setup.resume, load_vae_state) if setup.resume else None
+        if setup.resume and newest:
+            check_recipe(setup.resume, baseline_of(newest), baseline, section="baseline", longer="steps")
         state = load_vae_state(newest, device=device) if newest else start_vae(baseline, **shape, device=device)
         if newest:
             _lengthen(config, setup, before=baseline_of(newest), done=state.step)

@@ -18,7 +18,7 @@ from advgan.storage.runs import Run
 from evaluation.features.features import Extractor, check_features
 from evaluation.generator_verdict import generator_verdict
 from evaluation.jobs.afterwards import with_panels
-from evaluation.jobs.begun_with import as_begun
+from evaluation.jobs.begun_with import as_begun, check_judge
 from evaluation.jobs.eval.job import evaluate_gan
 from evaluation.jobs.eval.panels import scored_parts
 from evaluation.jobs.judges import check_extractor_name, choose_extractor
@@ -111,6 +111,7 @@ def _train(config: TrainConfig, setup: Setup, processes: Processes) -> _Trained 
     if processes.is_first:
         log.info("%s", data.summary())
         extractor = choose_extractor(config.features, data, setup)
+        check_judge(setup.resume, extractor.title)
     with training_threads(config, data, device, resumed=setup.resume, processes=processes):
         return _watched(config, setup, data, extractor, device, processes)
 

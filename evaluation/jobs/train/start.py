@@ -12,11 +12,11 @@ from advgan.gan.ramps import rate
 from advgan.gan.recording import insisted, obstacle
 from advgan.gan.training import State, start
 from advgan.machine.processes import Processes
-from advgan.sampling.stored import load_state, recipe_of
+from advgan.sampling.stored import load_state, networks_of, recipe_of
 from advgan.storage.checkpoints import room_for_checkpoints
 from advgan.storage.lock import hold
 from advgan.storage.runs import Run, latest_run
-from evaluation.jobs.begun_with import newest_checkpoint
+from evaluation.jobs.begun_with import check_recipe, newest_checkpoint
 from evaluation.jobs.longer import lengthen
 from evaluation.jobs.setup import Setup, log
 from evaluation.jobs.train.config import TrainConfig
@@ -38,6 +38,8 @@ def begin(
         run = setup.resume or setup.create_run("train", f"{data.name}-{config.networks.family}", config)
     run, newest = processes.from_first((run, newest))
     if newest:
+        check_recipe(run, networks_of(newest), config.networks, section="networks")
+        check_recipe(run, recipe_of(newest), config.training, section="training", longer="steps")
         state = load_state(newest, device=device)
         _check_longer(config, run, before=recipe_of(newest))
     if processes.is_first:

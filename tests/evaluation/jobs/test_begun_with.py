@@ -1,13 +1,17 @@
 """A run goes on with the classes that it was begun with: another order is renumbered, other classes are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors import safe_open
 
+from advgan.storage.documents import read_document, write_document
 from advgan.storage.seal import FIELD
+from evaluation.jobs.judges import choose_extractor
 
 Advgan = Callable[..., tuple[int, str, str]]
 LOOKS = ["-n", "20", "--features", "random", "--set", "log_every=2", "--set", "evaluate_every=2"]
@@ -62,13 +66,79 @@ def test_a_run_goes_on_with_the_classes_that_it_was_begun_with(command: list[str
         assert "run" in err
 
 
-def test_other_images_of_the_same_classes_are_said(advgan: Advgan) -> None:
+def files() -> list[tuple[Path, bytes]]:
+    return sorted((path, path.read_bytes()) for path in Path("run").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("verb", ["fit", "train", "train baseline"])
+def test_other_images_of_the_same_classes_are_refused_with_both_hashes(verb: str, advgan: Advgan) -> None:
     write("cat", "dog")
-    assert advgan(*COMMANDS["fit"], "--data", "mine.npz", "-o", "run", "-q")[0] == 0
+    assert advgan(*COMMANDS[verb], "--data", "mine.npz", "-o", "run", "-q")[0] == 0
+    before = files()
     write("cat", "dog", seed=1)
-    code, _, err = advgan("fit", "--resume", "run")
-    assert code == 0
-    assert "have changed since" in err
+    code, _, err = advgan(verb.split()[0], "--resume", "run", "-q")
+    assert (code, err.count("\n"), err.count("hash ")) == (2, 1, 2)
+    assert files() == before
+
+
+CHANGES = {
+    "fit": [("network", "width", 9), ("training", "seed", 4), ("training", "optimizer", "sgd")],
+    "train": [("networks", "latent_dim", 9), ("training", "seed", 4), ("training", "ramp", {"learning_rate": 0.5})],
+    "train baseline": [("baseline", "latent_dim", 9), ("baseline", "seed", 4)],
+}
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("verb", CHANGES)
+def test_a_run_goes_on_by_its_own_recipe_alone(verb: str, sealed: bool, advgan: Advgan) -> None:
+    write("cat", "dog")
+    assert advgan(*COMMANDS[verb], "--data", "mine.npz", "-o", "run", "-q")[0] == 0
+    config, environment = Path("run/config.yaml"), read_document(Path("run/env.json"))
+    if not sealed:  # as runs of earlier versions are
+        del environment["config_sha256"]
+        write_document(Path("run/env.json"), environment)
+    kept = config.read_text()
+    for section, key, value in CHANGES[verb]:
+        values = yaml.safe_load(kept)
+        values[section][key] = value
+        config.write_text(yaml.safe_dump(values))
+        before = files()
+        code, _, err = advgan(verb.split()[0], "--resume", "run", "-q")
+        assert (code, err.count("\n")) == (2, 1)
+        assert files() == before
+        if not sealed:
+            assert f"{section}.{key}" in err
+    config.write_text(kept)
+    longer = {"fit": "training.epochs=2", "train": "training.steps=4", "train baseline": "baseline.steps=4"}[verb]
+    assert advgan(verb.split()[0], "--resume", "run", "-q", "--set", longer)[0] == 0
+
+
+@pytest.mark.parametrize("verb", ["fit", "train", "train baseline"])
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(verb: str, advgan: Advgan) -> None:
+    write("cat", "dog")
+    assert advgan(*COMMANDS[verb], "--data", "mine.npz", "-o", "run", "-q")[0] == 0
+    for path in Path("run/checkpoints").iterdir():
+        path.unlink()
+    before = files()
+    code, _, err = advgan(verb.split()[0], "--resume", "run", "-q")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "its checkpoints are gone" in err
+    assert files() == before
+
+
+def test_a_run_goes_on_with_its_own_judge_alone(advgan: Advgan, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("cat", "dog")
+    assert advgan(*COMMANDS["train"], "--data", "mine.npz", "-o", "run", "-q")[0] == 0
+    before = files()
+    chosen = choose_extractor
+    monkeypatch.setattr(
+        "evaluation.jobs.train.job.choose_extractor", lambda *given: replace(chosen(*given), digest="0123")
+    )
+    code, _, err = advgan("train", "--resume", "run", "-q", "--steps", "4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "judge" in err
+    assert "0123" in err
+    assert files() == before
 
 
 @pytest.mark.parametrize("name", ["fit", "train", "train baseline"])
