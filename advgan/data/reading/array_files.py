@@ -95,11 +95,14 @@ def check_growth(path: Path) -> None:
 
 def _read_member(path: Path, file: Mapping[str, AnyArray], name: str) -> AnyArray:
     try:
-        return file[name]
+        found = file[name]
     except Exception as error:  # as above
         if isinstance(error, ValueError) and "pickle" in str(error):
             raise ValueError(f"{path}: {name} holds Python objects, which are refused; save numbers") from None
         raise ValueError(_damaged(path, error)) from None
+    if not isinstance(found, np.ndarray):  # numpy gives the bytes of a member that is none of its own
+        raise ValueError(f"{path}: {name} is no array: save it again with numpy.savez")
+    return found
 
 
 def _check_members(path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Files without room for a digest: what has changed since it was written is refused, what others made is read."""
 
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,3 +104,10 @@ def test_arrays_of_a_changed_archive_are_read_as_they_were_or_not_at_all(tmp_pat
                 assert found.keys() == good.keys()
                 assert all(np.array_equal(found[name], good[name]) for name in good)
             file.write_bytes(whole)
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", b"no array")
+    with pytest.raises(ValueError, match=r"a\.npz: images is no array: save it again"):
+        READERS[".npz"](tmp_path / "a.npz")
