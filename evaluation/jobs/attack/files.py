@@ -13,12 +13,20 @@ from evaluation.jobs.suites import in_file_names
 from evaluation.under_attack.adversarial_sets import outcome_batches, save_adversarial_set
 from evaluation.under_attack.outcomes import Outcome
 
+ADVERSARIAL = "adversarial"
+"""The folder of the images in that of a run."""
 _ENDINGS: dict[Format, str] = {
     "png": "",
     "npz": ".npz",
     "torchattacks": ".torchattacks.pt",
     "autoattack": ".autoattack.pth",
 }
+
+
+def refuse_earlier_images(folder: Path) -> None:
+    """Raise ValueError where a new run would keep the images of an earlier one as its own."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds images of an earlier run: delete them, or choose another folder with --out")
 
 
 def save_images(

@@ -23,7 +23,7 @@ from attacks import Classifier
 from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
-from evaluation.jobs.attack.files import save_images
+from evaluation.jobs.attack.files import ADVERSARIAL, refuse_earlier_images, save_images
 from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting
 from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import header, headline, verdict
@@ -88,7 +88,7 @@ def _run(config: AttackConfig, setup: Setup, processes: Processes) -> Outcome | 
         keep(run, measured({}, ()))
         about = {"seed": config.seed, "model": subject, "data": _data_name(data)}
         with told_later(failed):
-            save_images(run.folder / "adversarial", config.save, task.images, outcomes, about=about)
+            save_images(run.folder / ADVERSARIAL, config.save, task.images, outcomes, about=about)
         some = _drawn(chosen, CURVE_SAMPLES)
         targets = _targets(config, some.labels, data.num_classes)
         show = Show(Tried(config, trials, outcomes, config.probes), some, targets, config.curve_points)
@@ -166,6 +166,8 @@ def _open_run(config: AttackConfig, data: Data, setup: Setup, processes: Process
     """The run that is resumed, or a new one, which the first process makes for all; all write into it."""
     run, name = setup.resume, f"{data.name}-{Path(config.model).name}"
     if run is None:
+        if setup.out and config.save:
+            refuse_earlier_images(setup.out / ADVERSARIAL)
         run = Run(
             processes.from_first(setup.create_run("attack", name, config).folder if processes.is_first else Path())
         )
