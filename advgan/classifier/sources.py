@@ -12,6 +12,7 @@ from advgan.classifier.stored import KIND, load_trained
 from advgan.config import NetworkConfig
 from advgan.config.mistakes import alike
 from advgan.config.places import is_python_source
+from advgan.data.reading.array_files import check_growth
 from advgan.models.classifiers.architectures import CLASSIFIERS, build_network
 from advgan.models.classifiers.catalogues import is_catalogued, published, wants_random, with_library
 from advgan.models.classifiers.exported_program import exported_shape, load_exported
@@ -213,6 +214,7 @@ def holds_weights(path: Path) -> bool:
     if path.suffix.lower() not in (".pt", ".pth", ".bin", ".ckpt", ".tar"):
         return False
     try:
+        check_growth(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # whoever reads it says why
         return False
@@ -225,11 +227,15 @@ _OF_IMAGES = (".npz", ".npy", ".zip", ".png", ".jpg", ".jpeg", ".csv", ".parquet
 
 
 def no_architecture(path: Path) -> ValueError:
-    """The error for a file of `torch.save` given as a model, with the way out; found without unpickling objects."""
+    """The error for a file of `torch.save` given as a model, with the way out; found without unpickling objects.
+
+    Raises ValueError where the file is a pipe, or unpacks to more than the limits allow.
+    """
     if path.stat().st_size == 0:
         return ValueError(f"{path} is empty: give {FORMS}")
     if path.suffix.lower() in _OF_IMAGES:
         return ValueError(f"{path} holds images, or what can be made of them, and no network: give {FORMS}")
+    check_growth(path)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):

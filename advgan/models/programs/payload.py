@@ -77,7 +77,7 @@ def _is_device(device: dict[str, Any]) -> bool:
 
 
 def _number(side: dict[str, Any]) -> int:
-    (key, value), *rest = side.items()
-    if key != "as_int" or rest or isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{key} is no number")
+    value = side["as_int"]
+    if set(side) != {"as_int"} or isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("no number")
     return value

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advgan.classifier.sources import load_classifier
+from advgan.classifier.sources import holds_weights, load_classifier
 from advgan.classifier.stored import save_classifier
 from advgan.classifier.training import start
 from advgan.config import ClassifierTraining, NetworkConfig
@@ -567,6 +567,16 @@ def test_hostile_pickles_are_refused_unrun(tmp_path: Path, suffix: str) -> None:
         assert not mark.exists()
     pickle.loads(plain.read_bytes())
     assert mark.exists()  # the trap was live
+
+
+def test_weights_that_claim_to_unpack_to_gigabytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "w.pth")
+    content = bytearray((tmp_path / "w.pth").read_bytes())
+    place = content.index(b"PK\x01\x02") + 24  # of the size of a member
+    content[place : place + 4] = (0x7FFFFFF0).to_bytes(4, "little")
+    (tmp_path / "w.pth").write_bytes(content)
+    refused(tmp_path / "w.pth", "--limit ratio=")
+    assert not holds_weights(tmp_path / "w.pth")
 
 
 def test_a_file_that_is_nothing_known_lists_the_forms(tmp_path: Path) -> None:
