@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from advgan.storage.atomic import streaming, write_atomically
 from evaluation.jobs.export.fidelity_wrapper import FidelityGenerator, fidelity_command
 from evaluation.jobs.export.networks import Exportable, ExportedGenerator
+from evaluation.jobs.export.origins import without_remarks, without_sources, without_traces
 
 Call = Callable[..., Tensor]
 TOLERANCE = 1e-4
@@ -32,6 +33,7 @@ def write_program(found: Exportable, folder: Path) -> Path:
     file = folder / "model.pt2"
     with torch.no_grad():
         program = torch.export.export(found.module, found.example, dynamic_shapes=_batches(found), strict=False)
+    without_traces(program)
     with streaming(file) as stream:
         torch.export.save(program, stream)
     _hold_against(found.module, found.example, torch.export.load(file).module(), file)
@@ -55,7 +57,7 @@ def write_onnx(found: Exportable, folder: Path) -> Path:
             verbose=False,
         )
     assert program is not None, "written by dynamo"
-    write_atomically(file, program.model_proto.SerializeToString())
+    write_atomically(file, without_remarks(program.model_proto).SerializeToString())
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def call(*inputs: Tensor) -> Tensor:
@@ -74,7 +76,7 @@ def write_fidelity(found: Exportable, folder: Path) -> Path:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what torch-fidelity reads
         script = torch.jit.trace(wrapper, example, check_trace=False)
-        write_atomically(file, script.save_to_buffer())
+        write_atomically(file, without_sources(script.save_to_buffer()))
         loaded = torch.jit.load(str(file), map_location="cpu")
     _hold_against(wrapper, example, loaded, file, tolerance=LEVELS)
     found.about["fidelity"] = fidelity_command(file, wrapper.z_size)

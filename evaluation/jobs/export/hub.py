@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.jobs.export.networks import Exportable
+from evaluation.jobs.export.paths import without_paths
 from evaluation.jobs.export.snippet import loading
 from evaluation.record.scores import Score
 from evaluation.report.results import FILE, Results
@@ -43,7 +44,8 @@ def model_card(found: Exportable, file: Path, scores: Sequence[Score], *, reposi
         "## How to load\n",
         loading(found, file, repository),
     ]
-    return "\n".join(parts)
+    text: str = without_paths("\n".join(parts))
+    return text
 
 
 def push(folder: Path, files: Sequence[str], *, repository: str, private: bool) -> str:

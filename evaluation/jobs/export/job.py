@@ -14,6 +14,7 @@ from evaluation.jobs.export.config import ExportConfig
 from evaluation.jobs.export.formats import FORMATS, check_format
 from evaluation.jobs.export.hub import CARD, model_card, push, scores_of
 from evaluation.jobs.export.networks import Exportable, ExportedGenerator, read_exportable
+from evaluation.jobs.export.paths import check_shared, without_paths
 from evaluation.jobs.setup import Outcome, Setup, finish, log, now, versions
 from evaluation.report.pictures import image_grid
 from evaluation.report.results import Results
@@ -35,7 +36,7 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
     found = _read(config)
     run = setup.create_run("export", f"{found.about['kind']}-{config.format}", config)
     file = _written(config, found, run.folder)
-    about = {**found.about, "format": config.format, "file": file.name}
+    about = {**without_paths(found.about), "format": config.format, "file": file.name}
     write_atomically(run.folder / "config.json", json.dumps(about, indent=2) + "\n")
     log.info("wrote %s", file)
     if "fidelity" in about:
@@ -52,6 +53,7 @@ def run(config: ExportConfig, setup: Setup) -> Outcome:
     outcome = finish(run, results, made=[file, run.folder / "config.json"])
     if config.push_to_hub:
         files = _describe(found, file, run.folder, config.push_to_hub)
+        check_shared(run.folder / name for name in files)
         log.info("pushed: %s", push(run.folder, files, repository=config.push_to_hub, private=config.private))
     return outcome
 
