@@ -4,13 +4,28 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+HIGHEST_SEED = 2**63 - 1
+"""Of more bits the hash that draws all noise takes no notice: 2^64 would be 0 again."""
+HIGHEST = 2**31 - 1
+"""Of every other whole number: more steps, images or layers than any run has."""
 
 
 class Section(BaseModel):
     """A frozen group of options; an unknown key is an error, not a silent no-op."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_within_reach(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse whole numbers that only overflow, or mean another number, further on."""
+        highest = HIGHEST_SEED if str(about.field_name).endswith("seed") else HIGHEST
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, int) and abs(each) > highest:
+                raise ValueError(f"must be at most {highest:,}, not {str(each)[:24]}")
+        return value
 
     def idle(self) -> dict[str, str]:
         """The keys that have no effect given the other values, each with the reason and the way out."""

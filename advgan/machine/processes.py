@@ -4,6 +4,7 @@ Each takes the GPU of its local rank, or all compute on the CPU and share its co
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,11 +90,12 @@ def joined(device: str = "cpu") -> Iterator[Processes]:
     When a process dies torchrun restarts all, but with `--standalone` the rendezvous store still holds the addresses of
     the dead ones, for which torch would wait half an hour; so each start uses its own key prefix.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = _number("WORLD_SIZE", 1)
     if count == 1:
         yield Processes()
         return
-    local_rank, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", str(count)))
+    _check_variables(count)
+    local_rank, here = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", count)
     _check(device, here, speaks=local_rank == 0)
     own = _take_gpu(local_rank) if _on_gpus(device) else None
     store, rank, _ = next(rendezvous("env://"))
@@ -104,6 +106,27 @@ def joined(device: str = "cpu") -> Iterator[Processes]:
         yield Processes(distributed.get_rank(), count, local_rank, here)
     finally:
         distributed.destroy_process_group()
+
+
+def _number(variable: str, default: int) -> int:
+    """A number that torchrun sets."""
+    said = os.environ.get(variable, "")
+    if said and not re.fullmatch("[0-9]{1,6}", said):
+        raise WrongStartError(f"{variable} is {said!r}, no number of processes: {_WITHOUT_TORCHRUN}")
+    return int(said or default)
+
+
+def _check_variables(count: int) -> None:
+    """Refuse variables of which some are missing: torch would stop with a trace, or wait for processes for ever."""
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise WrongStartError(f"WORLD_SIZE is {count}, but {', '.join(missing)} is not set: {_WITHOUT_TORCHRUN}")
+    rank = _number("RANK", 0)
+    if not 0 <= rank < count:
+        raise WrongStartError(f"RANK is {rank}, but WORLD_SIZE is {count}: {_WITHOUT_TORCHRUN}")
+
+
+_WITHOUT_TORCHRUN = "start several processes by torchrun, which sets all of them, or unset WORLD_SIZE for a single one"
 
 
 def _on_gpus(device: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from advgan.config import Place, Section
 
@@ -17,7 +17,7 @@ class ExportConfig(Section):
     """ORG/NAME on the Hugging Face hub; None: nothing leaves this machine."""
     private: bool = False
     """Make a new repository of the hub private."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
     def idle(self) -> dict[str, str]:
         return {} if self.push_to_hub else {"private": "nothing is pushed; add --push-to-hub ORG/NAME"}
