@@ -16,6 +16,9 @@ _TEXTS = (
     "could not create a primitive",
     "could not execute a primitive",
     "std::bad_alloc",
+    "Cannot allocate memory",  # the system
+    "can't start new thread",  # whose stack has no room
+    "failed to map segment from shared object",  # a library that is loaded late
 )
 _AMBIGUOUS = ("CUDNN_STATUS_NOT_SUPPORTED", "Unable to find an engine to execute this computation", "GET was unable to")
 """Messages of cuDNN both where no algorithm fits into the free memory and where it supports none at all: a smaller
@@ -26,4 +29,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that memory ran out, on any device, so that a smaller batch may work."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in (*_TEXTS, *_AMBIGUOUS))
+    return isinstance(error, (RuntimeError, ImportError, OSError)) and any(
+        text in str(error) for text in (*_TEXTS, *_AMBIGUOUS)
+    )

@@ -17,6 +17,12 @@ LARGEST_BATCH = 1024
 """Where an automatic batch size begins."""
 
 
+class NoRoomError(ValueError):
+    """Memory ran out and the batch cannot be made smaller; exit code 1, nothing was wrong with the command."""
+
+    exit_code = 1
+
+
 @dataclass
 class Room:
     """The number of images in one pass. If `automatic`, it halves when memory runs out, for the rest of the run."""
@@ -40,15 +46,15 @@ class Room:
         while True:
             try:
                 return call(self.size)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, ImportError, OSError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if not self.automatic:
-                    raise ValueError(
+                    raise NoRoomError(
                         f"memory ran out with --batch-size {self.size}: give a smaller one, or --batch-size auto"
                     ) from error
                 if self.size == 1 or most <= 1:
-                    raise ValueError("memory ran out with one image at once: it takes a larger device") from error
+                    raise NoRoomError("memory ran out with one image at once: it takes a larger device") from error
             self.size //= 2
             while self.size >= most:
                 self.size //= 2

@@ -1,6 +1,7 @@
 """The exit code and one-line message of a command that failed."""
 
 import os
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,11 @@ def ending(error: Exception) -> tuple[int, str]:
     type.
     """
     text = _words(error)
+    if _lacks_memory(error):
+        return FAILED, (
+            f"memory ran out ({(text or type(error).__name__)[:160]}): give --batch-size auto or a smaller one, fewer "
+            "images with -n, or the process more memory"
+        )
     if isinstance(error, OSError):
         return FAILED, _file_error(error) or text
     code = None
@@ -29,6 +35,19 @@ def ending(error: Exception) -> tuple[int, str]:
         return code, text
     kind = type(error).__name__
     return FAILED, f"{text or kind} ({kind}; add -vv for the trace)"
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory ran out where nothing makes the work smaller: while data are read, or a library is loaded."""
+    if getattr(error, "exit_code", None) is not None:
+        return False
+    if isinstance(error, MemoryError) or "failed to map segment" in _words(error):  # perhaps of torch itself
+        return True
+    if "torch" not in sys.modules:  # an error of a command that has not come so far is told at once
+        return False
+    from advgan.machine.out_of_memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _words(error: Exception) -> str:

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from advgan.machine.out_of_memory import is_out_of_memory
+from advgan.machine.room import Room
+from evaluation.jobs.console.endings import ending
 
 SAID = {
     "CUDA's allocator": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total"),
@@ -19,6 +21,10 @@ SAID = {
     "oneDNN's memory": RuntimeError("could not create a memory object"),
     "the CPU": RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"),
     "the CPU on Windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 80000000 bytes."),
+    "oneDNN's execution": RuntimeError("could not execute a primitive"),
+    "the system": OSError(12, "Cannot allocate memory"),
+    "threads": RuntimeError("can't start new thread"),
+    "a library": ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     "C++": RuntimeError("std::bad_alloc"),
     "Python": MemoryError(),
     "NumPy": MemoryError("Unable to allocate 745. GiB for an array with shape (100000, 1000000) and data type float64"),
@@ -46,3 +52,24 @@ def test_what_the_cpu_says_here_is_known() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
+
+
+def test_a_command_that_lacks_memory_ends_in_one_line_that_says_what_to_lower() -> None:
+    for error in (RuntimeError("could not create a primitive"), MemoryError(), OSError(12, "Cannot allocate memory")):
+        code, text = ending(error)
+        assert code == 1
+        assert "memory ran out (" in text
+        assert "--batch-size auto" in text
+
+
+@pytest.mark.parametrize("error", [RuntimeError("could not execute a primitive"), MemoryError()], ids=str)
+def test_a_batch_is_halved_or_the_way_out_said(error: Exception) -> None:
+    def call(size: int) -> int:
+        if size > 3:
+            raise error
+        return size
+
+    assert Room(64, automatic=True).within(call) == 2
+    with pytest.raises(ValueError, match="--batch-size 64: give a smaller one, or --batch-size auto") as raised:
+        Room(64).within(call)
+    assert ending(raised.value)[0] == 1
