@@ -97,9 +97,8 @@ def _scored(
     room: Room,
     processes: Processes,
 ) -> Outcome | None:
-    wanted = wanted_metrics(config.metrics)
+    wanted, scored = wanted_metrics(config.metrics), list[Scored]()
     references = room.within(lambda _: _references(config, setup, data, real, extractors, room, processes))
-    scored = []
     for source in sources:
         log.info("scoring %s", source.name)
         labeller = _labeller(source, data, wanted, setup)
@@ -116,8 +115,7 @@ def _scored(
                     advance=bar.update,
                 )
 
-        found = room.within(score)
-        scored += [found] if found else []
+        scored += [found] if (found := room.within(score)) else []
     return _report(config, setup, scored, references) if processes.is_first else None
 
 
@@ -126,8 +124,7 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
     check_scored(scored)
     first = references[0]
     name = first.known_data.name if first.known_data else Path(first.source.name).stem
-    sides = [one.scores for one in scored] if config.compare else []
-    compared = differences(sides)
+    compared = differences(sides := [one.scores for one in scored] if config.compare else [])
     between = comparison_findings(compared, sides)
     verdicts = {one.subject: generator_verdict(one.scores, one.findings) for one in scored}
     said = joined_verdicts(verdicts), nearest_verdict(compared), generator_verdict((), between)
@@ -153,8 +150,7 @@ def _report(config: EvalConfig, setup: Setup, scored: Sequence[Scored], referenc
         run = setup.create_run("eval", name, config.complete())
     except OSError as error:
         return Outcome(None, results, unwritten=error)
-    results = replace(results, run=str(run.folder))
-    keep(run, results)
+    keep(run, results := replace(results, run=str(run.folder)))
     return finish(run, _explained(results, scored, first, run))
 
 
