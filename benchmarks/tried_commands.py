@@ -27,7 +27,7 @@ READERS = {
     "arrays": ("sample/*.npz", "eval sample/ARRAYS --data images --features pixels -n 20 --out again", "again"),
     "set": (
         "augment/**/*.*[gv]",
-        "fit --data images --extra augment/set --model mlp --epochs 1 --out again",
+        "fit --data images --extra augment/images --model mlp --epochs 1 --out again",
         "again",
     ),
     "export": ("export/[mc]o*", "eval export --data images --features pixels -n 20 --out again", "again"),
