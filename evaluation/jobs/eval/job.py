@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from advgan.config import DataConfig
-from advgan.data import ANY_IMAGES, Data, load_data
+from advgan.data import Data
 from advgan.machine.precision import true_float32
 from advgan.machine.processes import Processes, joined
 from advgan.machine.room import Room
@@ -20,12 +19,13 @@ from evaluation.extractors import named_extractor
 from evaluation.features.features import INCEPTION, Extractor
 from evaluation.features.protocols import DEFAULT, protocol_of
 from evaluation.generator_verdict import generator_verdict, joined_verdicts, nearest_verdict
-from evaluation.inputs import FORMS, Source, Statistics, open_source
+from evaluation.inputs import Source, Statistics
 from evaluation.inputs.asked import Shares
 from evaluation.inputs.generated import gan_source
 from evaluation.jobs.afterwards import spared, with_panels
 from evaluation.jobs.eval.config import EvalConfig
 from evaluation.jobs.eval.panels import comparison_panel, scored_parts, set_apart
+from evaluation.jobs.eval.reading import read_subjects
 from evaluation.jobs.eval.statistics import against_statistics
 from evaluation.jobs.judges import check_extractor_name, choose_extractor, labelling_judge
 from evaluation.jobs.looking_threads import looking_threads
@@ -34,10 +34,9 @@ from evaluation.metric_words import wanted_metrics
 from evaluation.protocol_scores import protocol_scores
 from evaluation.record.findings import Finding
 from evaluation.report.results import Headline, Results
-from evaluation.scoring import Scored, check_same_form, check_scored, score_source
+from evaluation.scoring import Scored, check_scored, score_source
 from evaluation.seeing.feature_cache import FeatureCache, arithmetic
 from evaluation.seeing.reference import Reference
-from evaluation.statistics_scores import check_enough
 from evaluation.unanswered import unanswered
 from evaluation.use.rows import USE_METRICS
 
@@ -60,7 +59,7 @@ def plan(config: EvalConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
     for name in config.features:
         check_extractor_name(name)
-    sources, data, real = _read(config, setup)
+    sources, data, real = read_subjects(config, setup)
     against = [data.summary()] if data else []
     against += [f"against {real.name}"] if real else []
     return [*against, *(f"{each.name}: {each.count:,} images" for each in sources)]
@@ -71,7 +70,7 @@ def run(config: EvalConfig, setup: Setup) -> Outcome | None:
     """Score every subject against the same real images by the same extractors; None in all but the first process."""
     with joined(setup.device) as processes:
         setup = replace(setup, device=processes.device(setup.device))
-        sources, data, real = _read(config, setup)
+        sources, data, real = read_subjects(config, setup)
         extractors = [_extractor(name, data, config, setup) for name in config.features]
         room = _room(config, processes)
         threads = looking_threads(
@@ -163,47 +162,6 @@ def _explained(results: Results, scored: Sequence[Scored], reference: Reference,
     if len(parts) > 1:
         parts = {subject: set_apart(some, subject) for subject, some in parts.items()}
     return with_panels(results, *parts.values())
-
-
-def _read(config: EvalConfig, setup: Setup) -> tuple[list[Source], Data | None, Source | Statistics | None]:
-    """The subjects, the data, and the reference where it is not the data's training images."""
-    if not config.subjects:
-        raise ValueError(f"nothing to score: name {FORMS} (advgan ls runs lists runs)")
-    opened = partial(open_source, seed=config.seed, device=setup.torch_device(), workers=setup.workers)
-    wanted, reading = config.complete().data, config.data or DataConfig()
-    named = wanted is not None and wanted.names_source
-    data = load_data(wanted, workers=setup.workers, use=ANY_IMAGES) if wanted and named else None
-    real = None
-    if config.reference:
-        real = opened(reading.reading(config.reference), num_samples=config.num_real, data=data)
-    if isinstance(real, Statistics):
-        check_enough(real, features=config.features, metrics=config.metrics, compare=config.compare)
-    sources = []
-    for subject in config.subjects:
-        like = real if isinstance(real, Source) else None
-        found = opened(reading.reading(subject), num_samples=config.num_samples, data=data, like=like)
-        if isinstance(found, Statistics):
-            raise ValueError(f"{subject} holds statistics, which are scored against: give them with --reference")
-        if isinstance(real, Source):
-            check_same_form(found, real)
-        elif data is not None:
-            _check_asked(found, data)
-        sources.append(found)
-    if data is None and real is None:
-        raise ValueError(
-            f"nothing says which images {', '.join(config.subjects)} should be held against: give --data or --reference"
-        )
-    return sources, data, real
-
-
-def _check_asked(source: Source, data: Data) -> None:
-    """Raise ValueError where a conditional discriminator would have to score images without labels."""
-    if source.gan and source.gan.discriminator and source.gan.discriminator.num_classes and not data.has_classes:
-        raise ValueError(
-            f"{source.name} is class-conditional: its discriminator is asked about an image and its class, which the "
-            f"images of {data.name} have not: give data with classes, or score the generator alone by giving them with "
-            "--reference, and --features random"
-        )
 
 
 def _extractor(name: str, data: Data | None, config: EvalConfig, setup: Setup) -> Extractor:
