@@ -477,6 +477,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Read once, when torch is loaded. Threads that wait for each other must not hold the cores meanwhile: beside other
     # jobs that was measured 5 to 50 times slower than to sleep, since those waited for had no core to run on.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # All our figures are SVG; a backend that matplotlib does not know would end the report after all the work.
+    os.environ["MPLBACKEND"] = "svg"
     _set_up_logging(arguments)
     warnings.formatwarning = _warned
     trace = _verbosity(arguments) >= 2

@@ -42,6 +42,7 @@ def test_the_console_command_prints_json_and_nothing_else(tmp_path: Path, comman
         "ADVGAN_CACHE_DIR": str(command_cache),
         "PYTHONPATH": str(Path(cli.__file__).parent),
         "PATH": "/usr/bin:/bin",
+        "MPLBACKEND": "of-another-program",
     }
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["scores"]
@@ -65,6 +66,14 @@ def test_targeted_attacks_and_several_budgets_are_scored_apart(advgan: Advgan) -
     settings = {score["setting"] for score in json.loads(ended.out)["scores"]}
     attacked = {f"{name}-linf-{eps}" for name in ("pgd", "uniform") for eps in ("0.1", "0.25098")}
     assert settings == attacked | {"clean", "worst-case-linf-0.1", "worst-case-linf-0.25098"}
+
+
+@pytest.mark.parametrize("model", ["nothing.pt", "nets.py:Net", "resnet18x"])
+@pytest.mark.parametrize("verb", [["attack"], ["augment", "--attack", "fgsm"]], ids=lambda verb: verb[0])
+def test_a_dry_run_refuses_a_model_that_is_not_there(verb: list[str], model: str, advgan: Advgan) -> None:
+    ended = advgan(*verb, "--model", model, "--dry-run")
+    assert ended.code == 2
+    assert f"no model '{model}'" in ended.err
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(advgan: Advgan, tmp_path: Path) -> None:

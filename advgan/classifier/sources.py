@@ -123,6 +123,15 @@ def class_names(source: str) -> tuple[str, ...]:
     return about.classes if about and about.kind == KIND else ()
 
 
+def check_there(source: str) -> None:
+    """Raise ValueError, before any work, where a string names neither a known network nor a file or folder."""
+    file = source.rpartition(":")[0] if is_python_source(source) else source
+    if is_catalogued(source) or source in CLASSIFIERS or Path(file).exists():
+        return
+    meant = _meant(source)
+    raise ValueError(f"no model {source!r}: " + (f"did you mean {meant}?" if meant else f"give {FORMS}"))
+
+
 def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
     path = Path(source)
     if wants_random(source) and is_catalogued(source):
@@ -143,9 +152,7 @@ def _load(source: str, wanted: _Wanted, input_size: int | None) -> _Loaded:
         raise ValueError(
             f"{source} is an architecture with nothing trained: type advgan fit --model {source}, then give its run"
         )
-    if not path.is_file():
-        meant = _meant(source)
-        raise ValueError(f"no model {source!r}: " + (f"did you mean {meant}?" if meant else f"give {FORMS}"))
+    check_there(source)
     checked(path.parent, path.name)
     if path.suffix == ".pt2":
         return _exported(path, wanted)

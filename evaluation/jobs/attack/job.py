@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advgan.classifier.sources import check_there
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.split import stratified
@@ -54,6 +55,7 @@ SUMMARY = ("clean_accuracy", "robust_accuracy", "robust_accuracy_8bit", "success
 
 def plan(config: AttackConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
+    check_there(config.model)
     data = load_data(data_of(config.data, config.model), workers=setup.workers, use=ATTACK)
     names = [setting for settings in config.settings(data.channels).values() for setting in settings]
     return [data.summary(), f"{len(_chosen(data.test, config))} test images", f"attacks: {', '.join(names)}"]

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from advgan.classifier.sources import check_there
 from advgan.config import DataConfig
 from advgan.data import Data, ImageSet, load_data
 from advgan.data.class_names import listed, numbers_among
@@ -45,6 +46,7 @@ SHOWN = 32
 
 def plan(config: AugmentConfig, setup: Setup) -> list[str]:
     """Say what a run would do, after reading its input."""
+    check_there(config.model)
     data, gan = _read(config, setup)
     count = min(config.num_adversarial or len(data.train), len(data.train))
     lines = [data.summary(), f"{count:,} adversarial images each: {', '.join(config.attacks)}"]
