@@ -20,12 +20,16 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """The command line sets up the log of the whole process; the next test gets it as it was."""
-    log = logging.getLogger("advgan")
-    level, propagate, handlers = log.level, log.propagate, list(log.handlers)
+    """The command line sets up the log of the whole process; each test gets it as it is without."""
+    _quiet()
     yield
-    log.setLevel(level)
-    log.propagate, log.handlers = propagate, handlers
+    _quiet()
+
+
+def _quiet() -> None:
+    log = logging.getLogger("advgan")
+    log.setLevel(logging.NOTSET)
+    log.propagate, log.handlers, log.filters, log.disabled = True, [], [], False
 
 
 class Ended(NamedTuple):

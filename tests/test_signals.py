@@ -21,11 +21,18 @@ FIT = ["fit", "--model", "mlp", "--epochs", "100000", "-o", "run", "--device", "
 SENT = "import os, signal, time; os.kill(os.getpid(), signal.{name})"
 
 
+def _as_in_front() -> None:
+    """What starts these tests in the background ignores signals, and so would all that it starts."""
+    for name, _, _ in ENDINGS:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def started(folder: Path, *arguments: str, first: str = "", **options: object) -> "subprocess.Popen[str]":
     path = os.pathsep.join(filter(None, [first, str(ROOT)]))
     environment = {**os.environ, "PYTHONPATH": path, "ADVGAN_CACHE_DIR": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, "-m", *arguments]
+    options = {"preexec_fn": _as_in_front, **options}
     return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes, **options)  # type: ignore[call-overload, no-any-return]
 
 

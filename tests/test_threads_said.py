@@ -49,9 +49,10 @@ def test_one_line_says_how_many_threads_were_chosen_and_why(tmp_path: Path) -> N
 
 def test_more_processes_than_gpus_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "start.py").write_text(ONE_GPU)
-    alone = called(tmp_path, "start.py", "attack", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", LOCAL_RANK="0", RANK="0")
+    of_torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+    alone = called(tmp_path, "start.py", "attack", LOCAL_RANK="0", RANK="0", **of_torchrun)
     assert alone.returncode == 2
     assert alone.stderr.count("\n") == 1
     assert "2 processes on this machine, which has 1 GPU(s)" in alone.stderr
-    quiet = called(tmp_path, "start.py", "attack", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", LOCAL_RANK="1", RANK="1")
+    quiet = called(tmp_path, "start.py", "attack", LOCAL_RANK="1", RANK="1", **of_torchrun)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (2, "", "")

@@ -31,14 +31,14 @@ class LearntData(Section):
     channels: int = Field(strict=True, ge=1, le=4096)
     """Colours of a pixel, or coordinates of a point."""
     class_counts: tuple[_Whole, ...] | None = None
-    """Training images of each class; None: unknown, as in older checkpoints."""
+    """Training images of each class, or of all where there are no classes; None: unknown, as in older checkpoints."""
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if self.size**2 * self.channels > MOST_NUMBERS:
             raise ValueError(f"size: {self.size}x{self.size} with {self.channels} channels is no image")
         counts = self.class_counts
-        if counts and (len(counts) != len(self.classes) or not any(counts)):
+        if counts and (len(counts) != max(1, len(self.classes)) or not any(counts)):
             raise ValueError(
                 f"class_counts: {len(counts)} counts, {sum(counts):,} images in all, for {len(self.classes)} classes"
             )

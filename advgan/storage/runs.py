@@ -161,9 +161,10 @@ def open_run(folder: Path) -> Run:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What `config.yaml` of a run folder says; ValueError where it is not what the run wrote."""
+    """What `config.yaml` of a run says; where there is an `env.json`, ValueError if it is not what the run wrote."""
     run = Run(folder)
-    run.check_config()
+    if run.environment_file.is_file():
+        run.check_config()
     return read_yaml(run.config_file)
 
 

@@ -35,6 +35,10 @@ def as_begun(data: Data, run: Run | None) -> Data:
     return data
 
 
+_WITHOUT_EFFECT = ("cuda_graphs",)
+"""Settings that say how passes are made, not what comes out: another device may need another."""
+
+
 def check_recipe(run: Run, stored: Section, now: Section, *, section: str, longer: str = "") -> None:
     """Refuse to go on with another recipe than that of the checkpoint; `longer` is the key that may have grown.
 
@@ -44,7 +48,7 @@ def check_recipe(run: Run, stored: Section, now: Section, *, section: str, longe
         before, after = getattr(stored, key), getattr(now, key)
         if isinstance(after, Section) and isinstance(before, Section):
             check_recipe(run, before, after, section=f"{section}.{key}")
-        elif before != after and key != longer:
+        elif before != after and key not in (longer, *_WITHOUT_EFFECT):
             raise _others(run, f"{section}.{key} in {run.config_file}", before, after)
 
 

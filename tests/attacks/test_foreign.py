@@ -34,10 +34,12 @@ def test_what_would_end_the_program_is_an_error(how: BaseException) -> None:
 
 
 def test_errors_and_the_keys_of_the_user_pass() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is to ignore it
     with pytest.raises(ZeroDivisionError), Guarded("model.py"):
         _ = 1 / 0
     with pytest.raises(KeyboardInterrupt), Guarded("model.py"):
         signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_words_of_an_error_are_its_own_code() -> None:

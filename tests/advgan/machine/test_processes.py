@@ -27,7 +27,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def started(monkeypatch: pytest.MonkeyPatch, *, local_rank: int, here: int, count: int = 4) -> None:
-    for name, value in (("WORLD_SIZE", count), ("LOCAL_RANK", local_rank), ("LOCAL_WORLD_SIZE", here)):
+    of_torchrun = {"WORLD_SIZE": count, "RANK": 3, "LOCAL_RANK": local_rank, "LOCAL_WORLD_SIZE": here}
+    for name, value in {**of_torchrun, "MASTER_ADDR": "localhost", "MASTER_PORT": 29500}.items():
         monkeypatch.setenv(name, str(value))
 
 

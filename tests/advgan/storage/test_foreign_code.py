@@ -115,6 +115,7 @@ def test_a_stored_configuration_that_names_code_does_not_run_it(key: str, advgan
     verb = {"model": "attack", "subjects": "eval", "features": "train"}[key]
     Path("run").mkdir()
     Path("run/config.yaml").write_text(f"{key}: {'[net.py:build]' if key == 'subjects' else 'net.py:build'}\n")
+    Path("run/env.json").write_text("{}")
     ended, _, err = advgan(verb, "--resume", "run")
     assert ended == 2
     assert not Path("ran").exists()

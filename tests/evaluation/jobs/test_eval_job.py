@@ -209,7 +209,9 @@ def test_a_folder_of_real_images_takes_no_data(
     home: Path, tmp_path: Path, digits: Data, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = write_pngs(tmp_path / "real", digits.train.images[:80])
-    monkeypatch.setattr(job, "load_data", lambda *args, **options: pytest.fail("there are no data"))
+    monkeypatch.setattr(
+        "evaluation.jobs.eval.reading.load_data", lambda *args, **options: pytest.fail("there are no data")
+    )
     outcome = evaluated(tmp_path / "run", home / "gan.safetensors", home / "pngs", reference=str(real), metrics=())
     for score in outcome.results.scores:
         check_complete(score)

@@ -267,7 +267,8 @@ def test_no_whole_checkpoint_is_an_error_and_not_a_new_beginning(tmp_path: Path)
     with pytest.raises(ValueError, match="there is none before it"):
         newest_checkpoint(kept, load_checkpoint)
     kept.last.unlink()
-    assert newest_checkpoint(kept, load_checkpoint) is None
+    with pytest.raises(ValueError, match="its checkpoints are gone"):
+        newest_checkpoint(kept, load_checkpoint)
 
 
 def test_a_run_killed_between_two_names_goes_on_from_the_previous_one(tmp_path: Path) -> None:
