@@ -4,7 +4,6 @@ All follow the authors' code step by step; given the same start they visit the s
 sample leaves in the pass that finds it fooled, waiting samples take its place, and no image is evaluated twice.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -15,7 +14,7 @@ from attacks.classifier import Classifier
 from attacks.gradient.apgd_ascent import Engine, Round
 from attacks.kept import Kept
 from attacks.norms import LINF, Budget, Norm, named_norm
-from attacks.objectives import Loss, dlr, dlr_targeted, log_odds, rivals, wide
+from attacks.objectives import Loss, dlr, dlr_targeted, log_odds, rivals
 from attacks.samples import Samples
 
 
@@ -52,9 +51,7 @@ def apgd_ce(
     samples = Samples.of(images, labels, eps=eps, norm=_own(norm), targeted=targeted, indices=indices)
     kept = Kept.of("best", samples)
     # The cross-entropy is 0 where the log-odds are -inf.
-    rounds = [
-        Round(_of_labels(fine_log_odds), torch.inf if targeted else -torch.inf, stream=k) for k in range(restarts)
-    ]
+    rounds = [Round(_of_labels(log_odds), torch.inf if targeted else -torch.inf, stream=k) for k in range(restarts)]
     engine = Engine(classifier, _own(norm), steps, eot, seed, batch_size, compact)
     return engine.run(samples, rounds, kept)
 
@@ -112,18 +109,6 @@ def apgd_t(
     kept = Kept.of("best", samples)
     engine = Engine(classifier, _own(norm), steps, eot, seed, batch_size, compact)
     return engine.run(samples, _towards_each(classifier, samples, kept, num_targets, restarts, batch_size), kept)
-
-
-def fine_log_odds(logits: Tensor, labels: Tensor, *, targeted: bool = False) -> Tensor:
-    """The log-odds less those of classes that are all alike, so that float32 tells iterates apart by any difference.
-
-    APGD's steps hang on whether a value is above the one before. Of logits times 1e-6, log-odds themselves round to
-    the logarithm of the number of classes, wherever the iterate lies. The gradient is that of the log-odds, to the bit.
-    """
-    alike = math.log(max(logits.shape[1] - 1, 1)) * (-1 if targeted else 1)
-    exact = (log_odds(wide(logits.detach()), labels, targeted=targeted) - alike).to(logits.dtype)
-    values = log_odds(logits, labels, targeted=targeted)
-    return exact + (values - values.detach()).nan_to_num()  # of an infinite value
 
 
 def _of_labels(loss: Loss) -> Callable[[Samples, Tensor], Tensor]:
