@@ -20,6 +20,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.result_page import write_page
 from evaluation.features.features import Features
 from evaluation.features.seen import Sample, Seen
 from evaluation.fidelity.frechet import frechet_from_statistics
@@ -172,11 +173,7 @@ def main(count: int, metrics: str, out: Path | None) -> None:
         cells = [f"{100 * found[word].covered:.0f} %, {found[word].width:.2f}" for word in words]
         lines.append(f"| {design} | {generator} | {' | '.join(cells)} |")
         click.echo(lines[-1], err=True)
-    text = "\n".join(lines) + "\n"
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
+    write_page(lines, out)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,13 @@ from advgan.data import Data, ImageSet, load_data
 from advgan.sampling.stored import load_gan
 from attacks.random import permutation
 from benchmarks.plantings import PLANTINGS, Planting, half_trained
+from benchmarks.result_page import write_page
 from evaluation.inputs import Source, open_source
 from evaluation.jobs.judges import choose_extractor
 from evaluation.jobs.setup import Setup
 from evaluation.metric_words import wanted_metrics
-from evaluation.record.scores import Score
-from evaluation.scoring import Scored, score_source, word_of
+from evaluation.record.scores import Score, word_of
+from evaluation.scoring import Scored, score_source
 from evaluation.seeing.reference import Reference
 
 GROUPS = ("fidelity", "neighbours", "modes", "diversity", "memorisation")
@@ -117,11 +118,7 @@ def main(data: str, checkpoints: tuple[Path, ...], samples: int, real: int, seed
         for found in scored(reference, plantings, new, samples):
             lines.append(row(found))
             click.echo(lines[-1], err=True)
-    text = "\n".join(lines) + "\n"
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
+    write_page(lines, out)
 
 
 if __name__ == "__main__":

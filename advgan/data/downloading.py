@@ -20,8 +20,3 @@ def quiet_and_patient() -> Iterator[None]:
             yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def one_line(error: Exception) -> str:
-    """An error's message in one line of at most 160 characters."""
-    return " ".join(str(error).split())[:160] or type(error).__name__

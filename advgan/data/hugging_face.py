@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from advgan.config import DataConfig
-from advgan.data.downloading import one_line, quiet_and_patient
+from advgan.data.downloading import quiet_and_patient
 from advgan.data.reading.collection import UNSPLIT, check_classes, split_of
 from advgan.data.reading.files import Files
 from advgan.data.reading.folder import list_folder
@@ -22,6 +22,7 @@ from advgan.data.reading.gather import Check, Stored, decode_layout, decoding
 from advgan.data.reading.layout import Layout, natural
 from advgan.data.reading.store import stored
 from advgan.data.reading.tables import LABEL_COLUMNS
+from advgan.error_text import one_line
 from advgan.harmless import printable
 from advgan.intake.limits import growth_within, within
 from advgan.intake.regular import at_home, check_regular, state

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from advgan.config import DataConfig
-from advgan.data.downloading import one_line, quiet_and_patient
+from advgan.data.downloading import quiet_and_patient
 from advgan.data.reading.arrays import AnyArray
 from advgan.data.reading.collection import TEST, TRAIN, VALIDATION, Collection
 from advgan.data.reading.files import Files
@@ -15,6 +15,7 @@ from advgan.data.reading.gather import Check, decode_layout, decoding
 from advgan.data.reading.layout import Layout
 from advgan.data.reading.pixels import fit_array
 from advgan.data.reading.store import stored
+from advgan.error_text import one_line
 from advgan.storage.cache import cached
 
 Read = TypeVar("Read")

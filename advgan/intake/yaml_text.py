@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from advgan.error_text import one_line
 from advgan.intake.limits import within
 
 _LONGEST_NUMBER = 400
@@ -25,7 +26,7 @@ def parse_yaml(text: str, *, what: object) -> Any:
 
 
 def _invalid(what: object, error: Exception) -> ValueError:
-    return ValueError(f"{what} is not valid YAML: {' '.join(str(error).split()) or type(error).__name__}")
+    return ValueError(f"{what} is not valid YAML: {one_line(error, longest=None)}")
 
 
 class _Bounded(yaml.SafeLoader):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from advgan.error_text import first_line
+
 _TORCH = Path(torch.__file__).parent
 
 
@@ -15,7 +17,7 @@ def innermost(error: BaseException) -> str:
     """
     while (earlier := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = earlier
-    message = (str(error).splitlines() or [type(error).__name__])[0]
+    message = first_line(error)
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if _TORCH not in Path(frame.filename).parents
     ]

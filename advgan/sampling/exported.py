@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from advgan.config.header import Exported
+from advgan.error_text import first_line
 from advgan.gan.baselines import start_vae
 from advgan.models.gans.families import build_generator
 from advgan.models.gans.mixture import Mixture, MixtureGenerator
@@ -33,9 +34,9 @@ def load_exported(folder: Path | str, *, device: torch.device | str = "cpu") -> 
     try:
         tensors = load_file(file, device=str(device))
     except (OSError, ValueError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{folder} holds no exported generator ({reason}): write one with advgan export --format safetensors"
+            f"{folder} holds no exported generator ({first_line(error)}): write one with advgan export --format "
+            "safetensors"
         ) from None
     if about is None or about.kind != "generator":
         raise ValueError(f"{folder}/config.json does not describe a generator: name what advgan export wrote of a GAN")

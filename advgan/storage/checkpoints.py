@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from advgan.error_text import first_line
 from advgan.storage.atomic import write_atomically
 from advgan.storage.seal import BLANK, FIELD, is_whole, seal
 
@@ -85,12 +86,12 @@ def load_checkpoint(path: Path, *, kind: str | None = None) -> Checkpoint:
             raise ValueError(f"{path} is damaged (its content is not what was written)")
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({first_line(error)})") from None
     _check_header(path, header, kind)
     try:
         config, state = json.loads(header["config"]), _fill(json.loads(header["state"]), tensors)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged or no advgan checkpoint ({_first_line(error)})") from None
+        raise ValueError(f"{path} is damaged or no advgan checkpoint ({first_line(error)})") from None
     return Checkpoint(header.get("kind", ""), config, state, path)
 
 
@@ -144,10 +145,6 @@ def _fill(outline: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     if "list" in outline:
         return [_fill(item, tensors) for item in outline["list"]]
     return outline["value"]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def parameters_digest(state: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from advgan.config.places import is_python_source
+from advgan.intake.regular import at_home
 from advgan.storage.seal import file_digest
 
 _NAMED: ContextVar[frozenset[str]] = ContextVar("named", default=frozenset())
@@ -71,9 +72,9 @@ def check_code(source: str, recorded: object, *, where: Path) -> None:
 
 
 def _file(source: str) -> Path | None:
-    return Path(source.rpartition(":")[0]).expanduser() if is_python_source(source) else None
+    return at_home(source.rpartition(":")[0]) if is_python_source(source) else None
 
 
 def _canonical(name: str) -> str:
-    file = _file(name) or (Path(name).expanduser() if name.endswith(".py") else None)
+    file = _file(name) or (at_home(name) if name.endswith(".py") else None)
     return os.path.realpath(file) if file else name

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from advgan.config.header import LearntData
 from advgan.config.mistakes import first_mistake
 from advgan.config.section import Section
+from advgan.error_text import first_line
 from advgan.storage.checkpoints import Checkpoint
 
 S = TypeVar("S", bound=Section)
@@ -68,8 +69,7 @@ def room_of(checkpoint: Checkpoint, *, spare: int = 0) -> Iterator[None]:
                 f"{checkpoint.path} holds weights that do not fit its own configuration: that describes larger "
                 f"networks than the {held:,} numbers that the file holds"
             ) from None
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{checkpoint.path} needs its network: {reason}") from error
+        raise ValueError(f"{checkpoint.path} needs its network: {first_line(error)}") from error
 
 
 def room_for(numbers: int) -> "Allowance":

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from advgan.config.presets import preset_file
@@ -16,15 +15,14 @@ from attacks import Classifier, check_images
 from attacks.arrays import as_tensor
 from evaluation.door.notebook import page
 from evaluation.jobs.attack.config import AttackConfig
-from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting
+from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting, task_of
 from evaluation.jobs.attack.questions import Tried, questioned
 from evaluation.record.answers import Answers
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Scores, short_table
 from evaluation.under_attack.chunks import run_trials
 from evaluation.under_attack.eight_bits import check_levels
-from evaluation.under_attack.outcomes import Outcome, clean_outcome
-from evaluation.under_attack.search import Task
+from evaluation.under_attack.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -87,15 +85,7 @@ def attack(
     if eight_bit:
         check_levels(images)
     trials, room = config.trials(images.shape[1]), Room.of(batch_size)
-    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
-    task = Task(
-        classifier=classifier,
-        images=images,
-        clean=clean,
-        numbers=torch.arange(len(images)),
-        room=room,
-        eight_bit=eight_bit,
-    )
+    task = task_of(classifier, images, labels, room=room, eight_bit=eight_bit)
     found = run_trials(task, trials, cascade=config.cascade)
     outcomes = outcomes_by_setting(config, trials, found, task)
     findings, panel, failed = questioned(Tried(config, trials, outcomes, config.probes), task)

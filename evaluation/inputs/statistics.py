@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advgan.data.reading.array_files import check_growth
+from advgan.error_text import one_line
 from evaluation.record.findings import Finding
 
 KEYS = ("mu", "sigma")
@@ -48,8 +49,9 @@ def read_statistics(path: Path, *, name: str) -> Statistics:
             arrays = {key: np.asarray(file[key], dtype=np.float64) for key in KEYS}
             num = int(file["num"]) if "num" in file.files else None
     except Exception as error:  # a damaged file can raise nearly anything
-        words = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ValueError(f"{name} holds statistics that cannot be read ({words}): write them again") from None
+        raise ValueError(
+            f"{name} holds statistics that cannot be read ({one_line(error, longest=120)}): write them again"
+        ) from None
     mean, covariance = (torch.from_numpy(arrays[key]) for key in KEYS)
     _check(name, mean, covariance)
     digest = sha256(mean.numpy().tobytes() + covariance.numpy().tobytes()).hexdigest()[:12]

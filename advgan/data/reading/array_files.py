@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from advgan.data.reading.arrays import CONVENTIONS, AnyArray
+from advgan.error_text import one_line
 from advgan.intake.limits import growth_within, within
 from advgan.intake.regular import check_regular
 
@@ -140,7 +141,7 @@ def _to_array(path: Path, name: str, value: Any) -> AnyArray:
             return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path}: {name} cannot be read as numbers ({_one_line(error)})") from None
+        raise ValueError(f"{path}: {name} cannot be read as numbers ({one_line(error, longest=120)})") from None
 
 
 READERS = {".npz": read_npz, ".npy": read_npy, ".pt": read_pt, ".pth": read_pt}
@@ -150,8 +151,4 @@ READERS = {".npz": read_npz, ".npy": read_npy, ".pt": read_pt, ".pth": read_pt}
 def _damaged(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return f"{path} is empty"
-    return f"{path} is damaged or no {path.suffix} file ({_one_line(error)})"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return f"{path} is damaged or no {path.suffix} file ({one_line(error, longest=120)})"

@@ -18,6 +18,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from advgan.error_text import one_line
 from advgan.intake.limits import excess, limit, within
 from advgan.intake.regular import regular
 
@@ -166,7 +167,7 @@ def _reason(file: Path | IO[bytes], error: Exception) -> str:
         return "is empty" if _is_empty(file) else "is no image, whatever its name says"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error, longest=None)
 
 
 def _is_empty(file: Path | IO[bytes]) -> bool:

@@ -1,7 +1,6 @@
 """Networks of other libraries by name: `torchvision:NAME`, `timm:NAME` and `hf-hub:ORG/NAME`, with `@` for weights."""
 
 import difflib
-import hashlib
 import re
 import socket
 import urllib.parse
@@ -15,7 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from advgan.error_text import first_line
 from advgan.storage.foreign_code import may_fetch
+from advgan.storage.seal import file_digest
 
 LIBRARIES = ("torchvision", "timm", "hf-hub")
 DEFAULT = "DEFAULT"
@@ -86,7 +87,7 @@ def untrained(source: str, *, size: int, channels: int, num_classes: int) -> nn.
         return get_model(name, weights=None, **options)
     except Exception as error:
         raise ValueError(
-            f"{source} cannot be built for {size}x{size} images ({_first_line(error)}): --resize changes that"
+            f"{source} cannot be built for {size}x{size} images ({_cause(error)}): --resize changes that"
         ) from error
 
 
@@ -182,10 +183,10 @@ def _downloaded(url: str, source: str) -> Path:
     try:
         torch.hub.download_url_to_file(url, str(file), _hash_prefix(file), progress=False)
     except RuntimeError as error:
-        raise ValueError(f"{url} is not what its name promises ({_first_line(error)}): try again later") from None
+        raise ValueError(f"{url} is not what its name promises ({_cause(error)}): try again later") from None
     except OSError as error:
         raise ValueError(
-            f"cannot download {file.name} ({_first_line(error)}): put the file of {url} into {folder}, or ask "
+            f"cannot download {file.name} ({_cause(error)}): put the file of {url} into {folder}, or ask "
             f"for fresh weights, NAME@{RANDOM}"
         ) from None
     return file
@@ -193,8 +194,7 @@ def _downloaded(url: str, source: str) -> Path:
 
 def _check_hash(file: Path) -> None:
     expected = _hash_prefix(file)
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
+    found = file_digest(file)
     if expected is not None and not found.startswith(expected):
         raise ValueError(f"{file} is damaged (SHA-256 {found[:8]}, its name says {expected}): delete it and try again")
 
@@ -224,7 +224,7 @@ def _timm(source: str, *, pretrained: bool, options: dict[str, Any], size: int |
             return _created(name, pretrained, options, size)
     except Exception as error:
         if not pretrained and library == "timm":
-            raise ValueError(f"{source} cannot be built: {_first_line(error)}") from error
+            raise ValueError(f"{source} cannot be built: {_cause(error)}") from error
         from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
         if not may_fetch(source):
@@ -282,7 +282,7 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     return f": did you mean {', '.join(close)}?" if close else f" ({len(known)} others are known)"
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     cause = getattr(error, "reason", None)  # what urllib wraps
     reason = cause if isinstance(cause, Exception) else error
-    return (str(reason).strip().splitlines() or [type(error).__name__])[0].removesuffix(".")
+    return first_line(reason).removesuffix(".")

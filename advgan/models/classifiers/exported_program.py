@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advgan.error_text import first_line
 from advgan.models.programs.archive import (
     CONSTANTS,
     CONSTANTS_CONFIG,
@@ -60,7 +61,7 @@ def load_exported(path: Path, *, device: torch.device | str = "cpu") -> Exported
             program = move_to_device_pass(program, torch.device(device))
         network = ExportedNetwork(program.module())
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as an exported program ({_first_line(error)})") from error
+        raise ValueError(f"{path} cannot be read as an exported program ({first_line(error)})") from error
     finally:
         logging.disable(logging.NOTSET)
     if any(_trains(node) for node in program.graph.nodes):
@@ -86,7 +87,3 @@ def _trains(node: Any) -> bool:
             given = node.args[position] if position < len(node.args) else node.kwargs.get(argument.name)
             return given is True
     return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

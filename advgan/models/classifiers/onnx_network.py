@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advgan.error_text import first_line
 from advgan.machine.interruptible import interruptible
 from advgan.models.programs.onnx_file import checked_onnx
 
@@ -65,7 +66,7 @@ def onnx_session(path: Path) -> "OnnxSession":
     try:
         session = interruptible(opened, stop=lambda: options.set_load_cancellation_flag(True))
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)})") from error
+        raise ValueError(f"{path} cannot be read as an ONNX model ({first_line(error)})") from error
     return OnnxSession(session, onnxruntime.RunOptions)
 
 
@@ -88,7 +89,3 @@ class OnnxSession:
 def _providers(onnxruntime: Any) -> list[str]:
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     return [each for each in wanted if each in onnxruntime.get_available_providers()]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from advgan.error_text import first_line
 from advgan.intake.limits import growth_within, within
 from advgan.intake.regular import check_regular
 from advgan.models.programs.pickles import is_of_tensors
@@ -43,7 +44,7 @@ def read_members(path: Path) -> dict[str, bytes]:
             _check_sizes(members, path)
             content = {name: archive.read(info) for name, info in members.items() if not _PASSED_OVER.fullmatch(name)}
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read as an exported program ({_first_line(error)})") from None
+        raise ValueError(f"{path} cannot be read as an exported program ({first_line(error)})") from None
     _check_marks(content, path)
     return content
 
@@ -118,7 +119,3 @@ def _check_marks(members: dict[str, bytes], path: Path) -> None:
             )
     if not is_of_tensors(members.pop(SAMPLE_INPUTS, b"")):
         raise ValueError(f"{path} holds a pickle that could run code: refused")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from advgan.error_text import first_line
 from advgan.intake.regular import check_regular
 from advgan.models.programs.onnx_operators import ENDLESS, OPERATORS
 
@@ -32,7 +33,7 @@ def checked_onnx(path: Path) -> bytes:
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except Exception as error:  # protobuf's errors have no common type
-        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)})") from None
+        raise ValueError(f"{path} cannot be read as an ONNX model ({first_line(error)})") from None
     for note in _NOTES:
         if any(field.name == note for field in model.DESCRIPTOR.fields):
             model.ClearField(note)
@@ -115,9 +116,5 @@ def _serialised(model: Any, path: Path) -> bytes:
     try:
         content: bytes = model.SerializeToString()
     except Exception as error:  # protobuf's errors have no common type
-        raise ValueError(f"{path} cannot be read as an ONNX model ({_first_line(error)}): give it as .pt2") from None
+        raise ValueError(f"{path} cannot be read as an ONNX model ({first_line(error)}): give it as .pt2") from None
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -25,7 +25,7 @@ from attacks.random import integers
 from evaluation.jobs.attack.config import AttackConfig
 from evaluation.jobs.attack.explained import Show, explained
 from evaluation.jobs.attack.files import ADVERSARIAL, refuse_earlier_images, save_images
-from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting
+from evaluation.jobs.attack.measured import attack_answers, attack_scores, outcomes_by_setting, task_of
 from evaluation.jobs.attack.questions import Tried
 from evaluation.jobs.attack.summary import header, headline, verdict
 from evaluation.jobs.attack.threads import attacking_threads
@@ -39,7 +39,6 @@ from evaluation.record.findings import Finding
 from evaluation.report.results import Results
 from evaluation.under_attack.chunks import Store, num_images, run_trials
 from evaluation.under_attack.outcomes import Outcome as AttackOutcome
-from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.search import Task
 from evaluation.under_attack.trials import Trial
 
@@ -150,18 +149,8 @@ def _task(config: AttackConfig, classifier: Classifier, chosen: ImageSet) -> Tas
         classifier.network.compile()
     room = Room.of(config.batch_size)
     images, labels = chosen.unit(), chosen.labels
-    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
-    targets = _targets(config, labels, clean.logits.shape[1])
-    return Task(
-        classifier=classifier,
-        images=images,
-        clean=clean,
-        numbers=torch.arange(len(images)),
-        targets=targets,
-        room=room,
-        precision=config.precision,
-        eight_bit=config.eight_bit,
-    )
+    task = task_of(classifier, images, labels, room=room, precision=config.precision, eight_bit=config.eight_bit)
+    return replace(task, targets=_targets(config, labels, task.clean.logits.shape[1]))
 
 
 def _open_run(config: AttackConfig, data: Data, setup: Setup, processes: Processes) -> Run:

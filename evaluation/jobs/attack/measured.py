@@ -1,18 +1,31 @@
 """Turn searches into outcomes by setting, and outcomes into scores, for `advgan attack` and `advgan.attack`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from advgan.machine.precision import precision_note
+from advgan.machine.room import Room
+from attacks import Classifier
 from evaluation.jobs.attack.summary import groups, marked
 from evaluation.jobs.suites import AttackOptions
 from evaluation.record.answers import Answers
 from evaluation.record.findings import Finding
 from evaluation.record.scores import Score, noted
 from evaluation.under_attack.answers import outcome_answers
-from evaluation.under_attack.outcomes import Outcome
+from evaluation.under_attack.outcomes import Outcome, clean_outcome
 from evaluation.under_attack.rows import EIGHT_BIT_NOTE, outcome_scores
 from evaluation.under_attack.search import Search, Task
 from evaluation.under_attack.trials import Trial, outcomes_of
+
+
+def task_of(classifier: Classifier, images: Tensor, labels: Tensor, *, room: Room, **how: Any) -> Task:
+    """All of some images, with what the classifier says of them as they are; `how` are further fields of a task."""
+    clean = room.within(lambda size: clean_outcome(classifier, images, labels, batch_size=size))
+    numbers = torch.arange(len(images))
+    return Task(classifier=classifier, images=images, clean=clean, numbers=numbers, room=room, **how)
 
 
 def outcomes_by_setting(

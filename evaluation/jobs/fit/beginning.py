@@ -9,7 +9,7 @@ from advgan.classifier.sources import no_architecture
 from advgan.classifier.stored import load_state, load_trained, network_of, recipe_of
 from advgan.classifier.training import State, start
 from advgan.classifier.warm_start import start_from
-from advgan.config import NetworkConfig
+from advgan.config import ClassifierTraining, NetworkConfig
 from advgan.config.places import is_python_source
 from advgan.data import Data, ImageSet
 from advgan.learning.schedules import learning_rate
@@ -49,9 +49,10 @@ def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, d
     newest = newest_checkpoint(setup.resume, load_state) if setup.resume else None
     if setup.resume and newest:
         check_recipe(setup.resume, network_of(newest), config.network, section="network")
-        check_recipe(setup.resume, recipe_of(newest), config.training, section="training", longer="epochs")
+        before = recipe_of(newest)
+        check_recipe(setup.resume, before, config.training, section="training", longer="epochs")
         state = load_state(newest, device=device)
-        _lengthen(config, setup.resume, newest, data, extra, state)
+        _lengthen(config, setup.resume, before, data, extra, state)
         log.info("resuming %s after step %d", setup.resume.folder, state.step)
         return state
     if config.start_from is None:
@@ -63,8 +64,10 @@ def begin(config: FitConfig, setup: Setup, data: Data, extra: ImageSet | None, d
     return state
 
 
-def _lengthen(config: FitConfig, run: Run, newest: Path, data: Data, extra: ImageSet | None, state: State) -> None:
-    training, before = config.training, recipe_of(newest)
+def _lengthen(
+    config: FitConfig, run: Run, before: ClassifierTraining, data: Data, extra: ImageSet | None, state: State
+) -> None:
+    training = config.training
     per_epoch = steps_per_epoch(training, len(data.train), len(extra) if extra else 0)
     drops = [epoch * per_epoch for epoch in training.drop_epochs]
 

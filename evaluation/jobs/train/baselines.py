@@ -121,10 +121,12 @@ def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[P
         device, shape = setup.torch_device(), {"size": data.size, "channels": data.channels}
         newest = newest_checkpoint(setup.resume, load_vae_state) if setup.resume else None
         if setup.resume and newest:
-            check_recipe(setup.resume, baseline_of(newest), baseline, section="baseline", longer="steps")
-        state = load_vae_state(newest, device=device) if newest else start_vae(baseline, **shape, device=device)
-        if newest:
-            _lengthen(config, setup, before=baseline_of(newest), done=state.step)
+            before = baseline_of(newest)
+            check_recipe(setup.resume, before, baseline, section="baseline", longer="steps")
+            state = load_vae_state(newest, device=device)
+            _lengthen(config, setup.resume, before=before, done=state.step)
+        else:
+            state = start_vae(baseline, **shape, device=device)
     first = state.step if state else 0
     if state and not first:
         setup.check_place("train", checkpoints=room_for_checkpoints(state.to_tree(), state.optimizer))
@@ -133,11 +135,10 @@ def _begin(config: BaselineConfig, setup: Setup, data: Data) -> tuple[Iterator[P
     return (_vae_steps(state, data, config) if state else _mixture_steps(data, baseline)), run, first
 
 
-def _lengthen(config: BaselineConfig, setup: Setup, *, before: Baseline, done: int) -> None:
-    assert setup.resume is not None
+def _lengthen(config: BaselineConfig, run: Run, *, before: Baseline, done: int) -> None:
     lengths = {"before": before.steps, "now": config.baseline.steps}
     option = "--set baseline.steps="
-    lengthen(setup.resume, config, option=option, unit="steps", done=done, rate=lambda step, steps: 1.0, **lengths)
+    lengthen(run, config, option=option, unit="steps", done=done, rate=lambda step, steps: 1.0, **lengths)
 
 
 def _vae_steps(state: VaeState, data: Data, config: BaselineConfig) -> Iterator[Progress]:

@@ -39,12 +39,13 @@ def begin(
     run, newest = processes.from_first((run, newest))
     if newest:
         check_recipe(run, networks_of(newest), config.networks, section="networks")
-        check_recipe(run, recipe_of(newest), config.training, section="training", longer="steps")
+        before = recipe_of(newest)
+        check_recipe(run, before, config.training, section="training", longer="steps")
         state = load_state(newest, device=device)
-        _check_longer(config, run, before=recipe_of(newest))
+        _check_longer(config, run, before=before)
     if processes.is_first:
         if newest:
-            _lengthen(config, run, before=recipe_of(newest), done=state.step)
+            _lengthen(config, run, before=before, done=state.step)
         if setup.resume:
             log.info("resuming %s after step %d", run.folder, state.step)
         run.rewind_log(state.step)

@@ -3,7 +3,6 @@
 Trained plainly and adversarially, on digits and on digits in colour.
 """
 
-import inspect
 from functools import cache, partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from attacks.random import permutation, seeded, uniform
 from attacks.table import entry_of
 from evaluation.record.findings import Finding
 from evaluation.under_attack.attack_findings import outcome_findings
+from evaluation.under_attack.bound_attacks import with_options
 from evaluation.under_attack.outcomes import clean_outcome
 from evaluation.under_attack.trials import attack_outcome
 from evaluation.under_attack.trust import examined
@@ -93,10 +93,9 @@ def attacks() -> list[Any]:
 
 @pytest.mark.parametrize(("name", "norm", "on"), attacks())
 def test_an_attack_alone_blames_no_sound_network(name, norm, on) -> None:
-    known = inspect.signature(TABLE[name].attack).parameters
     options = {"norm": norm, "eps": EPS[norm][NETWORKS[on][0]], **SHORT}
     options |= {"steps": 10} if name in FEW_STEPS else {}
-    attack = partial(TABLE[name].attack, **{key: value for key, value in options.items() if key in known})
+    attack = with_options(TABLE[name].attack, **options)
     found = warned(on, name, attack)
     # One step is not enough, and that is all that is said of it.
     assert {finding.code for finding in found} <= ({"not-converged"} if name == "fgsm" else set()), found

@@ -1,6 +1,5 @@
 """Attacks confined to images of 8 bits: on the levels, within the budget, and fooling as they are; the whole table."""
 
-import inspect
 from functools import cache, partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from attacks import NORMS, TABLE, Classifier, pgd
 from attacks.random import seeded, uniform
 from evaluation import robustness
+from evaluation.under_attack.bound_attacks import with_options
 from evaluation.under_attack.trials import attack_outcome
 
 EPS = {"linf": 3.4 / 255, "l2": 0.12, "l1": 0.5, "l0": 3.0}
@@ -50,9 +50,8 @@ def near() -> tuple[Tensor, Tensor]:
 
 
 def bound_attack(name: str, norm: str | None, **more: Any) -> Any:
-    known = inspect.signature(TABLE[name].attack).parameters
     options = {"norm": norm, "eps": EPS.get(norm or ""), **SHORT, **more}
-    return partial(TABLE[name].attack, **{key: value for key, value in options.items() if key in known and value})
+    return with_options(TABLE[name].attack, **{key: value for key, value in options.items() if value})
 
 
 CASES = [

@@ -3,8 +3,7 @@
 And samples whose answers are no numbers, or logits far from 0, take nothing from the others.
 """
 
-import inspect
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from attacks import TABLE, Classifier
 from attacks.random import permutation, seeded, uniform
+from evaluation.under_attack.bound_attacks import with_options
 from evaluation.under_attack.trials import attack_outcome
 
 EPS = {"linf": 0.06, "l2": 0.4, "l1": 1.5, "l0": 3.0}
@@ -62,9 +62,8 @@ def data() -> tuple[Tensor, Tensor]:
 
 
 def bound_attack(name: str, norm: str | None, *, nearest: bool = False) -> Any:
-    known = inspect.signature(TABLE[name].attack).parameters
     options = {"norm": norm, "eps": None if nearest else EPS.get(norm or ""), **SHORT}
-    return partial(TABLE[name].attack, **{key: value for key, value in options.items() if key in known and value})
+    return with_options(TABLE[name].attack, **{key: value for key, value in options.items() if value})
 
 
 CASES = [
