@@ -15,12 +15,13 @@ _PROBE = bytes(1 << 16)
 def check_space(folder: Path, *, needed: int = 0, way: str = "") -> None:
     """Raise OSError, naming the folder, unless files can be written into it and `needed` bytes more are free.
 
-    The folder may still be missing: then that above it is asked which will hold it. A small file is written and
-    removed, since permissions, quotas and read-only disks show themselves in no other way. `way` says what to do.
+    The folder may still be missing: then that above it is asked which will hold it. A small file without a name is
+    written, since permissions, quotas and read-only disks show themselves in no other way; one with a name would meet
+    another process of the job that clears the folder. `way` says what to do.
     """
     standing = _standing(folder)
     try:
-        with tempfile.NamedTemporaryFile(prefix=".", suffix=".tmp", dir=standing) as probe:
+        with tempfile.TemporaryFile(dir=standing) as probe:
             probe.write(_PROBE)
             probe.flush()
             os.fsync(probe.fileno())

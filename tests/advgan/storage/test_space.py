@@ -10,6 +10,7 @@ import pytest
 from advgan.storage import cache, step_log
 from advgan.storage.atomic import filling, replacing, write_atomically
 from advgan.storage.cache import cached
+from advgan.storage.runs import Run
 from advgan.storage.space import check_space, disk_trouble, megabytes
 
 
@@ -148,3 +149,17 @@ def test_other_troubles_are_none_of_the_disk() -> None:
 
 def test_megabytes_are_for_people() -> None:
     assert [megabytes(size) for size in (0, 10**6, 469 * 10**6)] == ["0.1 MB", "1.0 MB", "469 MB"]
+
+
+def test_asking_for_room_does_not_meet_another_process_that_clears_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        flush(descriptor)
+        Run(tmp_path).clear_abandoned()
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    check_space(tmp_path)
+    assert not list(tmp_path.iterdir())
